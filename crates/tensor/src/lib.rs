@@ -1,0 +1,19 @@
+//! Numbers, and where they lie: flat arenas described by a [`Layout`], matrix products, vector kernels with run-time
+//! CPU dispatch, and random numbers that are functions of a [`Key`].
+//!
+//! This crate knows nothing of graphs, data or training. Arrays are [`ndarray`]'s; what is here is what training needs
+//! besides.
+
+pub mod kernels;
+mod layout;
+mod matmul;
+mod random;
+mod scalar;
+
+pub use layout::{Initializer, Layout, LayoutError, Parameter};
+pub use matmul::matmul;
+pub use random::{Key, Philox};
+pub use scalar::{DType, Scalar};
+
+pub use ndarray;
+pub use ndarray_rand;
