@@ -1,0 +1,15 @@
+//! What flows: a [`Batch`] filled in place by a [`Source`].
+//!
+//! In-memory data, files and adaptors are all sources and look alike downstream. The order of rows is a function of
+//! (seed, epoch, position), so a [`Cursor`] is a few integers and resuming is exact. This crate knows nothing of
+//! models, optimizers or file formats.
+
+mod batch;
+mod error;
+mod schema;
+mod source;
+
+pub use batch::{Batch, Column, Nulls};
+pub use error::Error;
+pub use schema::{Field, Kind, Role, Schema};
+pub use source::{Cursor, Source};

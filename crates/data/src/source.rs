@@ -1,0 +1,150 @@
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tidemill_tensor::Scalar;
+
+use crate::{Batch, Error, Schema};
+
+/// Rows that flow: the one interface of memory, files and adaptors.
+///
+/// A source is read an epoch at a time. [`fill`](Source::fill) gives the next rows until it gives none;
+/// [`seek`](Source::seek) to [`Cursor::start`] begins another epoch.
+///
+/// The order of rows is a function of the source's settings, the epoch and the position: whoever seeks to a cursor gets
+/// the rows that followed when the cursor was taken, bit by bit.
+pub trait Source<T: Scalar>: Send {
+    /// The columns that it fills.
+    fn schema(&self) -> &Arc<Schema>;
+
+    /// Appends the next rows to `batch`, at most `rows` of them, and says how many: fewer only at the end of the epoch,
+    /// zero when it is over. Allocates nothing once the batch has grown to its size.
+    ///
+    /// # Errors
+    ///
+    /// When the data is not as declared; the batch is then empty, and the position undefined until the next seek.
+    fn fill(&mut self, batch: &mut Batch<T>, rows: usize) -> Result<usize, Error>;
+
+    /// Where the next row is taken from.
+    fn cursor(&self) -> Cursor;
+
+    /// Goes to a position that [`cursor`](Source::cursor) gave, or to the start of an epoch.
+    ///
+    /// # Errors
+    ///
+    /// When this source has no such position.
+    fn seek(&mut self, cursor: Cursor) -> Result<(), Error>;
+
+    /// Rows of an epoch, where that is known before reading.
+    fn rows(&self) -> Option<u64>;
+
+    /// Passes over the next rows, at most `rows` of them, and says how many there were.
+    ///
+    /// # Errors
+    ///
+    /// As [`fill`](Source::fill).
+    fn skip(&mut self, rows: u64) -> Result<u64, Error> {
+        let mut scratch = Batch::new(Arc::clone(self.schema()));
+        let mut passed = 0;
+        while passed < rows {
+            scratch.clear();
+            let n = self.fill(&mut scratch, (rows - passed).min(4096) as usize)?;
+            if n == 0 {
+                break;
+            }
+            passed += n as u64;
+        }
+        Ok(passed)
+    }
+}
+
+impl<T: Scalar, S: Source<T> + ?Sized> Source<T> for Box<S> {
+    fn schema(&self) -> &Arc<Schema> {
+        (**self).schema()
+    }
+
+    fn fill(&mut self, batch: &mut Batch<T>, rows: usize) -> Result<usize, Error> {
+        (**self).fill(batch, rows)
+    }
+
+    fn cursor(&self) -> Cursor {
+        (**self).cursor()
+    }
+
+    fn seek(&mut self, cursor: Cursor) -> Result<(), Error> {
+        (**self).seek(cursor)
+    }
+
+    fn rows(&self) -> Option<u64> {
+        (**self).rows()
+    }
+
+    fn skip(&mut self, rows: u64) -> Result<u64, Error> {
+        (**self).skip(rows)
+    }
+}
+
+/// A position in a source: the epoch, and a few integers, one or more for the source at the bottom and each adaptor
+/// above it.
+///
+/// # Example
+///
+/// ```
+/// use tidemill_data::Cursor;
+///
+/// let inner = Cursor::start(3).push(4096);
+/// let outer = inner.push(17);
+/// assert_eq!(outer.pop(), Some((17, inner)));
+/// assert_eq!(Cursor::start(3).pop(), None);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Cursor {
+    /// The epoch, counted from zero.
+    pub epoch: u64,
+    depth: u8,
+    words: [u64; Self::DEPTH],
+}
+
+impl Cursor {
+    const DEPTH: usize = 8;
+
+    /// The start of an epoch.
+    pub fn start(epoch: u64) -> Self {
+        Self { epoch, depth: 0, words: [0; Self::DEPTH] }
+    }
+
+    /// Whether this is the start of an epoch.
+    pub fn is_start(&self) -> bool {
+        self.depth == 0
+    }
+
+    /// This cursor with one more integer on top.
+    ///
+    /// # Panics
+    ///
+    /// When adaptors are nested deeper than eight integers allow.
+    #[must_use]
+    pub fn push(mut self, word: u64) -> Self {
+        assert!(usize::from(self.depth) < Self::DEPTH, "a cursor of more than {} integers", Self::DEPTH);
+        self.words[usize::from(self.depth)] = word;
+        self.depth += 1;
+        self
+    }
+
+    /// The top integer, and the cursor without it; `None` at the start of an epoch.
+    pub fn pop(mut self) -> Option<(u64, Self)> {
+        self.depth = self.depth.checked_sub(1)?;
+        let word = std::mem::take(&mut self.words[usize::from(self.depth)]);
+        Some((word, self))
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "epoch {}", self.epoch)?;
+        match &self.words[..usize::from(self.depth)] {
+            [] => write!(f, ", start"),
+            words => write!(f, ", position {words:?}"),
+        }
+    }
+}
