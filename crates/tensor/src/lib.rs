@@ -4,6 +4,7 @@
 //! This crate knows nothing of graphs, data or training. Arrays are [`ndarray`]'s; what is here is what training needs
 //! besides.
 
+mod isa;
 pub mod kernels;
 mod layout;
 mod matmul;
