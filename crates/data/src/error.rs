@@ -1,5 +1,7 @@
 use std::fmt::Display;
 
+use crate::Cursor;
+
 /// What can be wrong with data, or with what is asked of it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -71,5 +73,10 @@ impl Error {
     /// An [`Error::Invalid`].
     pub fn invalid(what: impl Display, problem: impl Display) -> Self {
         Self::Invalid { what: what.to_string(), problem: problem.to_string() }
+    }
+
+    /// An [`Error::Seek`].
+    pub fn seek(cursor: Cursor, problem: impl Display) -> Self {
+        Self::Seek { cursor: cursor.to_string(), problem: problem.to_string() }
     }
 }

@@ -5,11 +5,17 @@
 //! models, optimizers or file formats.
 
 mod batch;
+mod column;
 mod error;
+mod memory;
+mod permutation;
 mod schema;
 mod source;
 
-pub use batch::{Batch, Column, Nulls};
+pub use batch::Batch;
+pub use column::{Column, Nulls};
 pub use error::Error;
+pub use memory::{MemoryBuilder, MemorySource};
+pub use permutation::Permutation;
 pub use schema::{Field, Kind, Role, Schema};
 pub use source::{Cursor, Source};

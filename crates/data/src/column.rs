@@ -1,0 +1,246 @@
+use std::ops::Range;
+
+use tidemill_tensor::Scalar;
+
+use crate::Kind;
+
+/// Which rows of a column have no value: one flag a row, or none at all while every row has one.
+#[derive(Clone, Debug, Default)]
+pub struct Nulls {
+    flags: Vec<bool>,
+}
+
+impl Nulls {
+    /// Whether the row has no value.
+    #[inline]
+    pub fn is_null(&self, row: usize) -> bool {
+        !self.flags.is_empty() && self.flags[row]
+    }
+
+    /// Whether any row has no value.
+    pub fn any(&self) -> bool {
+        self.flags.iter().any(|&null| null)
+    }
+
+    /// Says of the next rows, which follow `before` earlier ones, that they are null as `flags` tells.
+    pub fn extend(&mut self, before: usize, flags: impl IntoIterator<Item = bool>) {
+        self.flags.resize(before, false);
+        self.flags.extend(flags);
+    }
+
+    /// Says of `rows` next rows, which follow `before` earlier ones, that they have values.
+    pub fn extend_valid(&mut self, before: usize, rows: usize) {
+        if !self.flags.is_empty() {
+            self.flags.resize(before + rows, false);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.flags.clear();
+    }
+
+    fn extend_from(&mut self, before: usize, from: &Self, rows: impl ExactSizeIterator<Item = usize>) {
+        if from.flags.is_empty() {
+            self.extend_valid(before, rows.len());
+        } else {
+            self.extend(before, rows.map(|row| from.flags[row]));
+        }
+    }
+}
+
+/// The same rows are null, whether or not flags are kept.
+impl PartialEq for Nulls {
+    fn eq(&self, other: &Self) -> bool {
+        match (self.flags.as_slice(), other.flags.as_slice()) {
+            (none, flags) | (flags, none) if none.is_empty() => !flags.contains(&true),
+            (ours, theirs) => ours == theirs,
+        }
+    }
+}
+
+impl Eq for Nulls {}
+
+/// One column of a [`Batch`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Column<T> {
+    /// Real numbers.
+    Real {
+        /// Numbers a row.
+        width: usize,
+        /// `[B, width]`, row-major; zero where null.
+        values: Vec<T>,
+        /// Rows without a value.
+        nulls: Nulls,
+    },
+    /// Categories.
+    Index {
+        /// `[B]`.
+        values: Vec<u32>,
+    },
+    /// Texts.
+    Text {
+        /// All texts, UTF-8, one behind the other.
+        bytes: Vec<u8>,
+        /// Where each text ends.
+        ends: Vec<usize>,
+        /// Rows without a value; their text is empty.
+        nulls: Nulls,
+    },
+}
+
+impl<T: Scalar> Column<T> {
+    pub(crate) fn new(kind: &Kind) -> Self {
+        match *kind {
+            Kind::Real { width } => Self::Real { width, values: Vec::new(), nulls: Nulls::default() },
+            Kind::Index { .. } => Self::Index { values: Vec::new() },
+            Kind::Text => Self::Text { bytes: Vec::new(), ends: Vec::new(), nulls: Nulls::default() },
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        match self {
+            Self::Real { values, nulls, .. } => {
+                values.clear();
+                nulls.clear();
+            }
+            Self::Index { values } => values.clear(),
+            Self::Text { bytes, ends, nulls } => {
+                bytes.clear();
+                ends.clear();
+                nulls.clear();
+            }
+        }
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        match self {
+            Self::Real { width, values, .. } => values.len() / width,
+            Self::Index { values } => values.len(),
+            Self::Text { ends, .. } => ends.len(),
+        }
+    }
+
+    /// Appends row `row` of `other`, a column of the same kind.
+    ///
+    /// # Panics
+    ///
+    /// When the kinds differ.
+    pub fn push_row(&mut self, other: &Self, row: usize) {
+        self.push_rows(other, row..row + 1);
+    }
+
+    /// Appends consecutive rows of `other`, a column of the same kind.
+    ///
+    /// # Panics
+    ///
+    /// When the kinds differ, or `other` has no such rows.
+    pub fn push_rows(&mut self, other: &Self, rows: Range<usize>) {
+        let before = self.rows();
+        match (self, other) {
+            (Self::Real { width, values, nulls }, Self::Real { values: from, nulls: absent, .. }) => {
+                values.extend_from_slice(&from[rows.start * *width..rows.end * *width]);
+                nulls.extend_from(before, absent, rows);
+            }
+            (Self::Index { values }, Self::Index { values: from }) => values.extend_from_slice(&from[rows]),
+            (Self::Text { bytes, ends, nulls }, Self::Text { bytes: from, ends: stops, nulls: absent }) => {
+                let Some(last) = rows.clone().last() else { return };
+                let (start, shift) = (text_range(stops, rows.start).start, bytes.len());
+                bytes.extend_from_slice(&from[start..stops[last]]);
+                ends.extend(stops[rows.clone()].iter().map(|&end| end - start + shift));
+                nulls.extend_from(before, absent, rows);
+            }
+            _ => panic!("columns of different kinds"),
+        }
+    }
+
+    /// Appends the rows of `other`, a column of the same kind, that are at `rows`.
+    ///
+    /// # Panics
+    ///
+    /// When the kinds differ, or `other` has no such rows.
+    pub fn gather(&mut self, other: &Self, rows: &[usize]) {
+        let before = self.rows();
+        match (self, other) {
+            (Self::Real { width: 1, values, nulls }, Self::Real { values: from, nulls: absent, .. }) => {
+                values.extend(rows.iter().map(|&row| from[row]));
+                nulls.extend_from(before, absent, rows.iter().copied());
+            }
+            (Self::Real { width, values, nulls }, Self::Real { values: from, nulls: absent, .. }) => {
+                values.reserve(rows.len() * *width);
+                rows.iter().for_each(|&row| values.extend_from_slice(&from[row * *width..][..*width]));
+                nulls.extend_from(before, absent, rows.iter().copied());
+            }
+            (Self::Index { values }, Self::Index { values: from }) => {
+                values.extend(rows.iter().map(|&row| from[row]));
+            }
+            (Self::Text { bytes, ends, nulls }, Self::Text { bytes: from, ends: stops, nulls: absent }) => {
+                for &row in rows {
+                    bytes.extend_from_slice(&from[text_range(stops, row)]);
+                    ends.push(bytes.len());
+                }
+                nulls.extend_from(before, absent, rows.iter().copied());
+            }
+            _ => panic!("columns of different kinds"),
+        }
+    }
+
+    pub(crate) fn text_bytes(&self) -> usize {
+        match self {
+            Self::Text { bytes, .. } => bytes.len(),
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes_at(0, 0, false)
+    }
+
+    /// Bytes in use once there is room for that many rows, with so many bytes of text.
+    pub(crate) fn bytes_at(&self, rows: usize, text: usize, nullable: bool) -> usize {
+        let flags = |nulls: &Nulls| nulls.flags.capacity().max(if nullable { rows } else { 0 });
+        match self {
+            Self::Real { width, values, nulls } => values.capacity().max(rows * width) * size_of::<T>() + flags(nulls),
+            Self::Index { values } => values.capacity().max(rows) * 4,
+            Self::Text { bytes, ends, nulls } => {
+                bytes.capacity().max(text) + ends.capacity().max(rows) * 8 + flags(nulls)
+            }
+        }
+    }
+
+    pub(crate) fn reserve_exact(&mut self, rows: usize, text: usize, nullable: bool) {
+        match self {
+            Self::Real { width, values, nulls } => {
+                reserve_exact(values, rows * *width);
+                reserve_exact(&mut nulls.flags, if nullable { rows } else { 0 });
+            }
+            Self::Index { values } => reserve_exact(values, rows),
+            Self::Text { bytes, ends, nulls } => {
+                reserve_exact(bytes, text);
+                reserve_exact(ends, rows);
+                reserve_exact(&mut nulls.flags, if nullable { rows } else { 0 });
+            }
+        }
+    }
+
+    /// The text of a row; `None` when it is null.
+    ///
+    /// # Panics
+    ///
+    /// When this is no text column or has no such row.
+    pub fn text(&self, row: usize) -> Option<&str> {
+        match self {
+            Self::Text { bytes, ends, nulls } => (!nulls.is_null(row))
+                .then(|| std::str::from_utf8(&bytes[text_range(ends, row)]).expect("text columns hold UTF-8")),
+            _ => panic!("not a column of text"),
+        }
+    }
+}
+
+fn reserve_exact<V>(values: &mut Vec<V>, len: usize) {
+    values.reserve_exact(len.saturating_sub(values.len()));
+}
+
+fn text_range(ends: &[usize], row: usize) -> Range<usize> {
+    let start = if row == 0 { 0 } else { ends[row - 1] };
+    start..ends[row]
+}
