@@ -1,0 +1,43 @@
+use tidemill_tensor::Scalar;
+use tidemill_tensor::kernels::Activation;
+
+use crate::{Backward, Forward, Kernel, Op, Operand};
+
+/// `y = f(x)`, element by element; compiled into the operation before where that can take it in.
+///
+/// # Shapes
+///
+/// `y` is of `x`'s.
+#[derive(Clone, Copy, Debug)]
+pub struct Activate(pub Activation);
+
+impl Op for Activate {
+    fn name(&self) -> &'static str {
+        "activation"
+    }
+
+    fn output_shape(&self, operands: &[Operand<'_>], params: &[&[usize]]) -> Result<Vec<usize>, String> {
+        super::expect(operands, 1, params, 0)?;
+        self.0.validate().map_err(|error| error.to_string())?;
+        Ok(operands[0].shape.to_vec())
+    }
+
+    fn as_activation(&self) -> Option<Activation> {
+        Some(self.0)
+    }
+}
+
+impl<T: Scalar> Kernel<T> for Activate {
+    fn forward(&self, cx: &mut Forward<'_, T>) {
+        cx.output.copy_from_slice(cx.operand(0));
+        self.0.forward(cx.output);
+    }
+
+    fn backward(&self, cx: &mut Backward<'_, T>) {
+        let saved = if self.0.saves_input() { cx.operand_values(0) } else { cx.output };
+        if let Some(x) = cx.operand(0) {
+            self.0.backward(saved, x.upstream);
+            x.write.all(x.into, x.upstream.iter().copied());
+        }
+    }
+}

@@ -1,0 +1,149 @@
+use std::sync::Arc;
+
+use tidemill_tensor::kernels::{self, Activation};
+use tidemill_tensor::ndarray::{ArrayView2, ArrayViewMut2};
+use tidemill_tensor::{Scalar, matmul};
+
+use crate::{Backward, Forward, Kernel, Op, Operand};
+
+/// `y = f(x Wᵀ + b)` on the last axis; `f` is the identity until an activation is fused.
+///
+/// # Shapes
+///
+/// `x [.., I]`, `W [O, I]`, `b [O]` or absent, `y [.., O]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Linear {
+    activation: Activation,
+}
+
+impl Default for Linear {
+    fn default() -> Self {
+        Self { activation: Activation::Identity }
+    }
+}
+
+impl Linear {
+    /// Without an activation.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Op for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn output_shape(&self, operands: &[Operand<'_>], params: &[&[usize]]) -> Result<Vec<usize>, String> {
+        super::expect(operands, 1, params, params.len().clamp(1, 2))?;
+        let (x, &[outputs, inputs]) = (operands[0], params[0]) else {
+            return Err(format!("weight {:?} is no matrix [out, in]", params[0]));
+        };
+        let given = x.shape.last().copied().unwrap_or(1);
+        if given != inputs {
+            return Err(format!("weight {:?} takes {inputs} inputs, {} gives {given}", params[0], x.label));
+        }
+        if let Some(bias) = params.get(1).filter(|bias| **bias != [outputs]) {
+            return Err(format!("bias {bias:?} does not fit weight {:?}", params[0]));
+        }
+        let mut shape = x.shape.to_vec();
+        shape.pop();
+        shape.push(outputs);
+        Ok(shape)
+    }
+
+    fn saved(&self, output: &[usize]) -> usize {
+        if self.activation.saves_input() { output.iter().product() } else { 0 }
+    }
+
+    fn with_activation(&self, activation: Activation) -> Option<Arc<dyn Op>> {
+        (self.activation == Activation::Identity).then(|| Arc::new(Self { activation }) as Arc<dyn Op>)
+    }
+}
+
+impl<T: Scalar> Kernel<T> for Linear {
+    fn forward(&self, cx: &mut Forward<'_, T>) {
+        let (x, w) = (cx.operand(0), cx.param(0));
+        let bias = (cx.param_count() == 2).then(|| cx.param(1));
+        let size = Size::of(cx.rows, cx.shape, w.len());
+        matmul(size.outputs_mut(cx.output), size.inputs(x), size.weight(w).reversed_axes(), T::zero());
+        match (self.activation.saves_input(), bias) {
+            (false, Some(bias)) => kernels::bias_activation(cx.output, bias, self.activation),
+            (false, None) => self.activation.forward(cx.output),
+            (true, bias) => {
+                if let Some(bias) = bias {
+                    kernels::add_bias(cx.output, bias);
+                }
+                cx.saved.copy_from_slice(cx.output);
+                self.activation.forward(cx.output);
+            }
+        }
+    }
+
+    fn backward(&self, cx: &mut Backward<'_, T>) {
+        let (x, w) = (cx.operand_values(0), cx.param_values(0));
+        let size = Size::of(cx.rows, cx.shape, w.len());
+        let saved = if self.activation.saves_input() { cx.saved } else { cx.output };
+        self.activation.backward(saved, cx.upstream);
+
+        let weight = cx.param(0);
+        let beta = weight.write.beta();
+        matmul(size.weight_mut(weight.into), size.outputs(weight.upstream).reversed_axes(), size.inputs(x), beta);
+        if cx.param_count() == 2 {
+            let bias = cx.param(1);
+            bias.write.begin(bias.into);
+            kernels::column_sums(bias.into, bias.upstream);
+        }
+        if let Some(input) = cx.operand(0) {
+            let beta = input.write.beta();
+            matmul(size.inputs_mut(input.into), size.outputs(input.upstream), size.weight(w), beta);
+        }
+    }
+}
+
+/// `[N, I]`, `[O, I]`, `[N, O]`: the matrices of this run.
+#[derive(Clone, Copy)]
+struct Size {
+    n: usize,
+    i: usize,
+    o: usize,
+}
+
+impl Size {
+    fn of(rows: usize, shape: &[usize], weights: usize) -> Self {
+        let (&o, outer) = shape.split_last().expect("an output of at least one axis");
+        Self { n: rows * outer.iter().product::<usize>(), i: weights / o, o }
+    }
+
+    fn inputs<T>(self, x: &[T]) -> ArrayView2<'_, T> {
+        view(x, self.n, self.i)
+    }
+
+    fn inputs_mut<T>(self, x: &mut [T]) -> ArrayViewMut2<'_, T> {
+        view_mut(x, self.n, self.i)
+    }
+
+    fn weight<T>(self, w: &[T]) -> ArrayView2<'_, T> {
+        view(w, self.o, self.i)
+    }
+
+    fn weight_mut<T>(self, w: &mut [T]) -> ArrayViewMut2<'_, T> {
+        view_mut(w, self.o, self.i)
+    }
+
+    fn outputs<T>(self, y: &[T]) -> ArrayView2<'_, T> {
+        view(y, self.n, self.o)
+    }
+
+    fn outputs_mut<T>(self, y: &mut [T]) -> ArrayViewMut2<'_, T> {
+        view_mut(y, self.n, self.o)
+    }
+}
+
+fn view<T>(values: &[T], rows: usize, columns: usize) -> ArrayView2<'_, T> {
+    ArrayView2::from_shape((rows, columns), values).expect("the graph has checked the shapes")
+}
+
+fn view_mut<T>(values: &mut [T], rows: usize, columns: usize) -> ArrayViewMut2<'_, T> {
+    ArrayViewMut2::from_shape((rows, columns), values).expect("the graph has checked the shapes")
+}

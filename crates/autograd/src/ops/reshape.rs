@@ -1,0 +1,47 @@
+use tidemill_tensor::Scalar;
+
+use crate::{Backward, Forward, Kernel, Op, Operand};
+
+/// The same numbers in the same order, as another shape per row.
+///
+/// # Shapes
+///
+/// Any, of as many elements.
+#[derive(Clone, Debug)]
+pub struct Reshape {
+    shape: Vec<usize>,
+}
+
+impl Reshape {
+    /// To this shape per row.
+    pub fn new(shape: impl Into<Vec<usize>>) -> Self {
+        Self { shape: shape.into() }
+    }
+}
+
+impl Op for Reshape {
+    fn name(&self) -> &'static str {
+        "reshape"
+    }
+
+    fn output_shape(&self, operands: &[Operand<'_>], params: &[&[usize]]) -> Result<Vec<usize>, String> {
+        super::expect(operands, 1, params, 0)?;
+        let from = operands[0];
+        if from.width() != self.shape.iter().product::<usize>() {
+            return Err(format!("{} is {:?}, which does not become {:?}", from.label, from.shape, self.shape));
+        }
+        Ok(self.shape.clone())
+    }
+}
+
+impl<T: Scalar> Kernel<T> for Reshape {
+    fn forward(&self, cx: &mut Forward<'_, T>) {
+        cx.output.copy_from_slice(cx.operand(0));
+    }
+
+    fn backward(&self, cx: &mut Backward<'_, T>) {
+        if let Some(x) = cx.operand(0) {
+            x.write.all(x.into, x.upstream.iter().copied());
+        }
+    }
+}

@@ -1,0 +1,87 @@
+use tidemill_tensor::{Scalar, kernels};
+
+use crate::{Backward, Forward, Kernel, Op, Operand};
+
+/// `y_k = exp(x_k) / Σ_j exp(x_j)` over the last axis.
+///
+/// # Shapes
+///
+/// `x [.., K]`, `y [.., K]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Softmax;
+
+impl Op for Softmax {
+    fn name(&self) -> &'static str {
+        "softmax"
+    }
+
+    fn output_shape(&self, operands: &[Operand<'_>], params: &[&[usize]]) -> Result<Vec<usize>, String> {
+        classes(operands, params)
+    }
+}
+
+impl<T: Scalar> Kernel<T> for Softmax {
+    fn forward(&self, cx: &mut Forward<'_, T>) {
+        cx.output.copy_from_slice(cx.operand(0));
+        kernels::softmax_rows(cx.output, last(cx.shape));
+    }
+
+    // dx = y (g - Σ_j g_j y_j)
+    fn backward(&self, cx: &mut Backward<'_, T>) {
+        let (y, width) = (cx.output, last(cx.shape));
+        let Some(x) = cx.operand(0) else { return };
+        let rows = x.into.chunks_exact_mut(width).zip(x.upstream.chunks_exact(width)).zip(y.chunks_exact(width));
+        for ((into, g), y) in rows {
+            let dot = g.iter().zip(y).map(|(&g, &y)| g * y).sum::<T>();
+            x.write.all(into, g.iter().zip(y).map(|(&g, &y)| y * (g - dot)));
+        }
+    }
+}
+
+/// `y_k = x_k - log Σ_j exp(x_j)` over the last axis.
+///
+/// # Shapes
+///
+/// `x [.., K]`, `y [.., K]`.
+#[derive(Clone, Copy, Debug)]
+pub struct LogSoftmax;
+
+impl Op for LogSoftmax {
+    fn name(&self) -> &'static str {
+        "log softmax"
+    }
+
+    fn output_shape(&self, operands: &[Operand<'_>], params: &[&[usize]]) -> Result<Vec<usize>, String> {
+        classes(operands, params)
+    }
+}
+
+impl<T: Scalar> Kernel<T> for LogSoftmax {
+    fn forward(&self, cx: &mut Forward<'_, T>) {
+        cx.output.copy_from_slice(cx.operand(0));
+        kernels::log_softmax_rows(cx.output, last(cx.shape));
+    }
+
+    // dx = g - exp(y) Σ_j g_j
+    fn backward(&self, cx: &mut Backward<'_, T>) {
+        let (y, width) = (cx.output, last(cx.shape));
+        let Some(x) = cx.operand(0) else { return };
+        let rows = x.into.chunks_exact_mut(width).zip(x.upstream.chunks_exact(width)).zip(y.chunks_exact(width));
+        for ((into, g), y) in rows {
+            let sum = g.iter().copied().sum::<T>();
+            x.write.all(into, g.iter().zip(y).map(|(&g, &y)| g - y.exp() * sum));
+        }
+    }
+}
+
+fn classes(operands: &[Operand<'_>], params: &[&[usize]]) -> Result<Vec<usize>, String> {
+    super::expect(operands, 1, params, 0)?;
+    match operands[0].shape {
+        [] => Err(format!("{} has no axis of classes", operands[0].label)),
+        shape => Ok(shape.to_vec()),
+    }
+}
+
+fn last(shape: &[usize]) -> usize {
+    *shape.last().expect("the graph has checked that there is an axis")
+}

@@ -1,0 +1,314 @@
+use std::ops::Range;
+use std::sync::Arc;
+
+use tidemill_tensor::{Key, Layout, Scalar};
+
+use crate::op::{Backward, Forward, Kernel, Place, Target, View};
+use crate::{Ending, Error, Graph, Input, Workspace, Write, plan};
+
+/// A compiled model: immutable, shared by threads. Running it cannot fail and allocates nothing.
+pub struct Program<T> {
+    pub(crate) layout: Layout,
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) steps: Vec<Step<T>>,
+    pub(crate) prediction: Place,
+    pub(crate) prediction_shape: Vec<usize>,
+    pub(crate) loss: Option<Place>,
+    pub(crate) upstream: Place,
+    pub(crate) root_step: usize,
+    pub(crate) value_len: usize,
+    pub(crate) gradient_len: usize,
+    pub(crate) input_gradients: Vec<Option<Place>>,
+    pub(crate) unwritten: Vec<Range<usize>>,
+    pub(crate) couples_rows: bool,
+    pub(crate) random: bool,
+}
+
+pub(crate) struct Step<T> {
+    pub(crate) kernel: Arc<dyn Kernel<T>>,
+    pub(crate) node: u64,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) operands: Vec<Operand>,
+    pub(crate) output: Place,
+    pub(crate) saved: Place,
+    pub(crate) ranges: Vec<Range<usize>>,
+    pub(crate) needed: Needed,
+    pub(crate) gradient: Option<Place>,
+    pub(crate) targets: Vec<Option<Target>>,
+    pub(crate) param_writes: Vec<Write>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Operand {
+    Input { input: usize, width: usize },
+    Value(Place),
+}
+
+/// What a step of the program is there for.
+#[derive(Clone, Copy)]
+pub(crate) struct Needed {
+    pub(crate) prediction: bool,
+    pub(crate) loss: bool,
+}
+
+/// With respect to what a program is differentiated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Differentiate {
+    Parameters,
+    ParametersAndInputs,
+}
+
+/// What a forward pass is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The prediction alone; nothing random, no target needed.
+    Predict,
+    /// Prediction and loss; nothing random.
+    Evaluate,
+    /// The loss alone, with random operations (dropout) drawing from the key of this step.
+    Train(Key),
+}
+
+/// The rows of a run, by the number of the program's input.
+pub trait Inputs<T> {
+    /// The numbers of a real input, `[B, ...]`.
+    fn reals(&self, input: usize) -> &[T];
+
+    /// The categories of an index input, `[B, ...]`.
+    fn indices(&self, input: usize) -> &[u32];
+}
+
+/// [`Inputs`] from slices, in the order of the program's inputs.
+#[derive(Clone, Debug)]
+pub struct Slices<'a, T> {
+    slices: Vec<Slice<'a, T>>,
+}
+
+#[derive(Clone, Debug)]
+enum Slice<'a, T> {
+    Reals(&'a [T]),
+    Indices(&'a [u32]),
+}
+
+impl<T> Default for Slices<'_, T> {
+    fn default() -> Self {
+        Self { slices: Vec::new() }
+    }
+}
+
+impl<'a, T> Slices<'a, T> {
+    /// No input yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends a real input.
+    #[must_use]
+    pub fn reals(mut self, values: &'a [T]) -> Self {
+        self.slices.push(Slice::Reals(values));
+        self
+    }
+
+    /// Appends an index input.
+    #[must_use]
+    pub fn indices(mut self, values: &'a [u32]) -> Self {
+        self.slices.push(Slice::Indices(values));
+        self
+    }
+}
+
+impl<T> Inputs<T> for Slices<'_, T> {
+    fn reals(&self, input: usize) -> &[T] {
+        match self.slices[input] {
+            Slice::Reals(values) => values,
+            Slice::Indices(_) => panic!("input {input} is of categories"),
+        }
+    }
+
+    fn indices(&self, input: usize) -> &[u32] {
+        match self.slices[input] {
+            Slice::Indices(values) => values,
+            Slice::Reals(_) => panic!("input {input} is of real numbers"),
+        }
+    }
+}
+
+/// What a program is run on.
+#[derive(Clone, Copy)]
+pub struct Run<'a, T> {
+    /// The parameters, one arena of the program's layout.
+    pub params: &'a [T],
+    /// The rows.
+    pub inputs: &'a dyn Inputs<T>,
+    /// How many rows.
+    pub rows: usize,
+    /// Number of the first of them within the step's whole batch.
+    pub first_row: usize,
+    /// What for.
+    pub mode: Mode,
+}
+
+impl<T: Scalar> Program<T> {
+    /// Records a graph and compiles it: the way a model is made.
+    ///
+    /// # Errors
+    ///
+    /// Those of the recording; and when the graph does not end as it should.
+    pub fn build(record: impl FnOnce(&mut Graph) -> Result<Ending, Error>) -> Result<Self, Error> {
+        let mut graph = Graph::new();
+        let ending = record(&mut graph)?;
+        graph.compile(ending)
+    }
+
+    /// The parameters.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// What a batch must bring.
+    pub fn inputs(&self) -> &[Input] {
+        &self.inputs
+    }
+
+    /// The shape of a prediction, per row.
+    pub fn prediction_shape(&self) -> &[usize] {
+        &self.prediction_shape
+    }
+
+    /// Numbers of a prediction, per row.
+    pub fn prediction_width(&self) -> usize {
+        self.prediction.width
+    }
+
+    /// Whether it ends in a loss, and can so be trained.
+    pub fn has_loss(&self) -> bool {
+        self.loss.is_some()
+    }
+
+    /// Whether some operation looks at several rows at once, so that a batch must not be cut.
+    pub fn couples_rows(&self) -> bool {
+        self.couples_rows
+    }
+
+    /// Whether training draws random numbers, as dropout does.
+    pub fn is_random(&self) -> bool {
+        self.random
+    }
+
+    /// Bytes that a workspace takes for a row.
+    pub fn bytes_per_row(&self) -> usize {
+        (self.value_len + self.gradient_len) * size_of::<T>()
+    }
+
+    /// Computes prediction and loss, as the mode says, into the workspace.
+    ///
+    /// # Panics
+    ///
+    /// When the workspace is of another program or too small, or an input has another number of elements than `rows`
+    /// ask for.
+    pub fn forward(&self, run: &Run<'_, T>, workspace: &mut Workspace<T>) {
+        workspace.begin(self, run.rows);
+        let capacity = workspace.capacity();
+        for step in &self.steps {
+            let wanted = match run.mode {
+                Mode::Predict => step.needed.prediction,
+                Mode::Evaluate => true,
+                Mode::Train(_) => step.needed.loss || self.loss.is_none(),
+            };
+            if !wanted {
+                continue;
+            }
+            let (before, here) = workspace.values.split_at_mut(step.output.offset * capacity);
+            let (output, saved) = here.split_at_mut(step.output.width * capacity);
+            let before = &*before;
+            step.kernel.forward(&mut Forward {
+                rows: run.rows,
+                first_row: run.first_row,
+                shape: &step.shape,
+                key: step.key(run.mode),
+                output: &mut output[..step.output.width * run.rows],
+                saved: &mut saved[..step.saved.width * run.rows],
+                operands: &|i| step.operand(i, run, before, capacity),
+                params: run.params,
+                ranges: &step.ranges,
+            });
+        }
+    }
+
+    /// Given [`Workspace::upstream`], the gradient with respect to the loss of each row (or the prediction, where there
+    /// is no loss), computes the gradient with respect to the parameters, summed over rows.
+    ///
+    /// `gradients` is overwritten or added to, as `write` says.
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Program::forward), which must have run before on the same rows.
+    pub fn backward(&self, run: &Run<'_, T>, workspace: &mut Workspace<T>, gradients: &mut [T], write: Write) {
+        assert_eq!(gradients.len(), self.layout.len(), "elements of the gradient arena");
+        assert_eq!(workspace.rows(), run.rows, "rows of the forward pass");
+        if write == Write::Assign {
+            self.unwritten.iter().for_each(|range| gradients[range.clone()].fill(T::zero()));
+        }
+        let capacity = workspace.capacity();
+        for step in self.steps[..=self.root_step].iter().rev() {
+            let Some(place) = step.gradient else { continue };
+            let values = &workspace.values[..];
+            let (before, here) = workspace.gradients.split_at_mut(place.offset * capacity);
+            step.kernel.backward(&mut Backward {
+                rows: run.rows,
+                first_row: run.first_row,
+                shape: &step.shape,
+                key: step.key(run.mode),
+                upstream: &mut here[..place.width * run.rows],
+                output: &values[step.output.range(capacity, run.rows)],
+                saved: &values[step.saved.range(capacity, run.rows)],
+                operands: &|i| step.operand(i, run, values, capacity),
+                params: run.params,
+                ranges: &step.ranges,
+                gradients: before,
+                targets: &step.targets,
+                capacity,
+                param_gradients: gradients,
+                param_writes: &step.param_writes,
+                accumulate: write,
+            });
+        }
+    }
+}
+
+impl<T: Scalar> Step<T> {
+    fn key(&self, mode: Mode) -> Option<Key> {
+        match mode {
+            Mode::Train(key) => Some(key.fold(self.node)),
+            Mode::Predict | Mode::Evaluate => None,
+        }
+    }
+
+    fn operand<'v>(&self, i: usize, run: &Run<'v, T>, values: &'v [T], capacity: usize) -> View<'v, T> {
+        match self.operands[i] {
+            Operand::Value(place) => View::Value(&values[place.range(capacity, run.rows)]),
+            Operand::Input { input, width } => View::Input { inputs: run.inputs, input, len: run.rows * width },
+        }
+    }
+}
+
+impl Graph {
+    /// Checks, fuses and lays out: a program that is differentiated with respect to its parameters.
+    ///
+    /// # Errors
+    ///
+    /// When the graph does not end as it should.
+    pub fn compile<T: Scalar>(&self, ending: Ending) -> Result<Program<T>, Error> {
+        plan::compile(self, ending, Differentiate::Parameters)
+    }
+
+    /// As [`compile`](Graph::compile), differentiated with respect to its real inputs too
+    /// ([`Workspace::input_gradient`]).
+    ///
+    /// # Errors
+    ///
+    /// When the graph does not end as it should.
+    pub fn compile_with_input_gradients<T: Scalar>(&self, ending: Ending) -> Result<Program<T>, Error> {
+        plan::compile(self, ending, Differentiate::ParametersAndInputs)
+    }
+}

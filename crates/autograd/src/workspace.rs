@@ -1,0 +1,77 @@
+use tidemill_tensor::Scalar;
+
+use crate::Program;
+use crate::op::Place;
+
+/// The memory of a run: values and gradients between operations. Belongs to one thread.
+#[derive(Clone, Debug)]
+pub struct Workspace<T> {
+    capacity: usize,
+    rows: usize,
+    pub(crate) values: Vec<T>,
+    pub(crate) gradients: Vec<T>,
+    prediction: Place,
+    loss: Option<Place>,
+    upstream: Place,
+    input_gradients: Vec<Option<Place>>,
+}
+
+impl<T: Scalar> Workspace<T> {
+    /// A workspace for batches of at most `capacity` rows.
+    pub fn new(program: &Program<T>, capacity: usize) -> Self {
+        Self {
+            capacity,
+            rows: 0,
+            values: vec![T::zero(); program.value_len * capacity],
+            gradients: vec![T::zero(); program.gradient_len * capacity],
+            prediction: program.prediction,
+            loss: program.loss,
+            upstream: program.upstream,
+            input_gradients: program.input_gradients.clone(),
+        }
+    }
+
+    /// The most rows it has room for.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Rows of the last forward pass.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The last prediction, `[B, ...]`.
+    pub fn prediction(&self) -> &[T] {
+        &self.values[self.prediction.range(self.capacity, self.rows)]
+    }
+
+    /// The last losses, `[B]`.
+    ///
+    /// # Panics
+    ///
+    /// When the program has no loss.
+    pub fn losses(&self) -> &[T] {
+        let loss = self.loss.expect("the program ends in a loss");
+        &self.values[loss.range(self.capacity, self.rows)]
+    }
+
+    /// What backward starts from, to be written before: the gradient of what is minimised with respect to each row's
+    /// loss — the row's weight — or to the prediction, where there is no loss.
+    pub fn upstream(&mut self) -> &mut [T] {
+        let range = self.upstream.range(self.capacity, self.rows);
+        &mut self.gradients[range]
+    }
+
+    /// The gradient with respect to an input, `[B, ...]`; `None` when the program was not compiled for it.
+    pub fn input_gradient(&self, input: usize) -> Option<&[T]> {
+        let place = self.input_gradients[input]?;
+        Some(&self.gradients[place.range(self.capacity, self.rows)])
+    }
+
+    pub(crate) fn begin(&mut self, program: &Program<T>, rows: usize) {
+        assert!(rows <= self.capacity, "{rows} rows in a workspace for {}", self.capacity);
+        assert_eq!(self.values.len(), program.value_len * self.capacity, "a workspace of this program");
+        self.rows = rows;
+    }
+}
