@@ -4,7 +4,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tidemill_tensor::Scalar;
 
-use crate::{Batch, Error, Schema};
+use crate::{Batch, Error, MemorySource, Schema};
 
 /// Rows that flow: the one interface of memory, files and adaptors.
 ///
@@ -56,33 +56,49 @@ pub trait Source<T: Scalar>: Send {
         }
         Ok(passed)
     }
-}
 
-impl<T: Scalar, S: Source<T> + ?Sized> Source<T> for Box<S> {
-    fn schema(&self) -> &Arc<Schema> {
-        (**self).schema()
-    }
-
-    fn fill(&mut self, batch: &mut Batch<T>, rows: usize) -> Result<usize, Error> {
-        (**self).fill(batch, rows)
-    }
-
-    fn cursor(&self) -> Cursor {
-        (**self).cursor()
-    }
-
-    fn seek(&mut self, cursor: Cursor) -> Result<(), Error> {
-        (**self).seek(cursor)
-    }
-
-    fn rows(&self) -> Option<u64> {
-        (**self).rows()
-    }
-
-    fn skip(&mut self, rows: u64) -> Result<u64, Error> {
-        (**self).skip(rows)
+    /// The rows of this source, where all of them lie in memory in this order already: a handle that shares them.
+    fn memory(&self) -> Option<MemorySource<T>> {
+        None
     }
 }
+
+macro_rules! forward {
+    ($pointer:ty) => {
+        impl<T: Scalar, S: Source<T> + ?Sized> Source<T> for $pointer {
+            fn schema(&self) -> &Arc<Schema> {
+                (**self).schema()
+            }
+
+            fn fill(&mut self, batch: &mut Batch<T>, rows: usize) -> Result<usize, Error> {
+                (**self).fill(batch, rows)
+            }
+
+            fn cursor(&self) -> Cursor {
+                (**self).cursor()
+            }
+
+            fn seek(&mut self, cursor: Cursor) -> Result<(), Error> {
+                (**self).seek(cursor)
+            }
+
+            fn rows(&self) -> Option<u64> {
+                (**self).rows()
+            }
+
+            fn skip(&mut self, rows: u64) -> Result<u64, Error> {
+                (**self).skip(rows)
+            }
+
+            fn memory(&self) -> Option<MemorySource<T>> {
+                (**self).memory()
+            }
+        }
+    };
+}
+
+forward!(Box<S>);
+forward!(&mut S);
 
 /// A position in a source: the epoch, and a few integers, one or more for the source at the bottom and each adaptor
 /// above it.

@@ -89,6 +89,16 @@ impl<T: Scalar> MemorySource<T> {
         self
     }
 
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.data.rows()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// All rows, as they lie in memory.
     pub fn data(&self) -> &Batch<T> {
         &self.data
@@ -151,5 +161,9 @@ impl<T: Scalar> Source<T> for MemorySource<T> {
         let n = rows.min((self.data.rows() - self.position) as u64);
         self.position += n as usize;
         Ok(n)
+    }
+
+    fn memory(&self) -> Option<MemorySource<T>> {
+        Some(self.clone())
     }
 }
