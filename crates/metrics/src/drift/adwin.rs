@@ -1,0 +1,304 @@
+use super::{Drift, DriftDetector, MOST, require};
+use crate::Error;
+use crate::state::Reader;
+
+/// What [`Adwin`] does after a drift.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterDrift {
+    /// Starts anew with the next number, as River does.
+    StartAnew,
+    /// Goes on with the newer part of the window, as in the paper.
+    KeepNewer,
+}
+
+/// Settings of [`Adwin`]; the defaults are River's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdwinConfig {
+    /// The probability of a false alarm at a cut; 0.002.
+    pub delta: f64,
+    /// Looks for a cut after every so many numbers; 32.
+    pub clock: usize,
+    /// Buckets of one size before the two oldest are merged; 5.
+    pub max_buckets: usize,
+    /// Neither side of a cut is shorter than this; 5.
+    pub min_window_length: usize,
+    /// Looks for no cut until the window is longer than this; 10.
+    pub grace_period: usize,
+    /// What follows a drift; [`AfterDrift::StartAnew`].
+    pub after_drift: AfterDrift,
+}
+
+impl Default for AdwinConfig {
+    fn default() -> Self {
+        Self {
+            delta: 0.002,
+            clock: 32,
+            max_buckets: 5,
+            min_window_length: 5,
+            grace_period: 10,
+            after_drift: AfterDrift::StartAnew,
+        }
+    }
+}
+
+/// ADWIN2: keeps a window as long as no cut of it has two sides of different mean, and else drops its older side.
+///
+/// Sides of `n₀` and `n₁` numbers with means `μ₀` and `μ₁` differ when `|μ₀ - μ₁| > √(2 k σ² d) + ⅔ k d` with
+/// `k = 1/(n₀ - m + 1) + 1/(n₁ - m + 1)`, `d = ln(2 ln(n₀ + n₁) / δ)`, the window's variance `σ²` and the shortest side
+/// allowed `m`. The window is an exponential histogram: buckets of `2^r` numbers, at most `max_buckets` of each size.
+/// Numbers may be of any size, though the bound assumes that they are spread by about one.
+///
+/// # References
+///
+/// A. Bifet, R. Gavaldà, *Learning from time-changing data with adaptive windowing*, 2007. The form of the bound with
+/// `m` follows River.
+#[derive(Clone, Debug)]
+pub struct Adwin {
+    config: AdwinConfig,
+    ticks: u64,
+    width: u64,
+    total: f64,
+    /// Squared deviations from the mean, summed.
+    squares: f64,
+    histogram: Histogram,
+    drifted: bool,
+}
+
+/// Buckets of `2^r` numbers in row `r`, a row's oldest first.
+#[derive(Clone, Debug)]
+struct Histogram {
+    /// Rows of `capacity` each.
+    buckets: Vec<Bucket>,
+    lengths: Vec<usize>,
+    capacity: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Bucket {
+    total: f64,
+    squares: f64,
+}
+
+impl Adwin {
+    /// A detector that has seen nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] when `delta` is not above 0 and at most 1, or `clock`, `max_buckets` or `min_window_length` is
+    /// 0, or `max_buckets` above 1024.
+    pub fn new(config: AdwinConfig) -> Result<Self, Error> {
+        let check = |good, setting, expected, found| require(good, "adwin", setting, expected, found);
+        let AdwinConfig { delta, clock, max_buckets, min_window_length, .. } = config;
+        check(delta > 0.0 && delta <= 1.0, "delta", "above 0 and at most 1", delta)?;
+        check(clock > 0, "clock", "at least 1", clock as f64)?;
+        check((1..=1024).contains(&max_buckets), "max_buckets", "from 1 to 1024", max_buckets as f64)?;
+        check(min_window_length > 0, "min_window_length", "at least 1", min_window_length as f64)?;
+        let histogram = Histogram::new(max_buckets + 1);
+        Ok(Self { config, ticks: 0, width: 0, total: 0.0, squares: 0.0, histogram, drifted: false })
+    }
+
+    /// How many numbers the window holds.
+    pub fn width(&self) -> u64 {
+        self.width
+    }
+
+    /// The mean of the window; 0 while it is empty.
+    pub fn mean(&self) -> f64 {
+        if self.width == 0 { 0.0 } else { self.total / self.width as f64 }
+    }
+
+    /// The population variance of the window; 0 while it is empty.
+    pub fn variance(&self) -> f64 {
+        // Buckets taken away leave rounding errors, which may be below zero.
+        if self.width == 0 { 0.0 } else { self.squares.max(0.0) / self.width as f64 }
+    }
+
+    fn insert(&mut self, x: f64) {
+        self.width += 1;
+        if self.width > 1 {
+            let (width, before) = (self.width as f64, (self.width - 1) as f64);
+            let apart = x - self.total / before;
+            self.squares += before / width * apart * apart;
+        }
+        self.total += x;
+        self.histogram.insert(x);
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some((n, dropped)) = self.histogram.drop_oldest() else { return };
+        self.width -= n;
+        self.total -= dropped.total;
+        let (n, rest) = (n as f64, self.width as f64);
+        let apart = dropped.total / n - self.total / rest;
+        self.squares -= dropped.squares + n * rest / (n + rest) * apart * apart;
+    }
+
+    /// Whether some cut of the window has two different sides.
+    fn has_cut(&self) -> bool {
+        let shortest = self.config.min_window_length as u64;
+        let (mut older, mut older_total) = (0, 0.0);
+        for (n, bucket) in self.histogram.oldest_first() {
+            older += n;
+            older_total += bucket.total;
+            let newer = self.width - older;
+            if newer < shortest {
+                return false;
+            }
+            if older >= shortest {
+                let apart = older_total / older as f64 - (self.total - older_total) / newer as f64;
+                if apart.abs() > self.bound(older - shortest + 1, newer - shortest + 1) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    fn bound(&self, older: u64, newer: u64) -> f64 {
+        let d = (2.0 * (self.width as f64).ln() / self.config.delta).ln();
+        let k = 1.0 / older as f64 + 1.0 / newer as f64;
+        (2.0 * k * self.variance() * d).sqrt() + 2.0 / 3.0 * d * k
+    }
+}
+
+impl DriftDetector for Adwin {
+    fn name(&self) -> &str {
+        "adwin"
+    }
+
+    fn update(&mut self, x: f64) -> Drift {
+        if !x.is_finite() {
+            return Drift::Drift;
+        }
+        if self.drifted && self.config.after_drift == AfterDrift::StartAnew {
+            self.reset();
+        }
+        self.drifted = false;
+        self.insert(x);
+        self.ticks += 1;
+        if self.ticks.is_multiple_of(self.config.clock as u64) && self.width > self.config.grace_period as u64 {
+            while self.has_cut() {
+                self.drifted = true;
+                self.drop_oldest();
+            }
+        }
+        if self.drifted { Drift::Drift } else { Drift::None }
+    }
+
+    fn reset(&mut self) {
+        self.ticks = 0;
+        self.width = 0;
+        self.total = 0.0;
+        self.squares = 0.0;
+        self.histogram.clear();
+        self.drifted = false;
+    }
+
+    fn state(&self) -> Vec<f64> {
+        let mut state = vec![self.ticks as f64, self.total, self.squares, f64::from(u8::from(self.drifted))];
+        for (row, &length) in self.histogram.lengths.iter().enumerate() {
+            state.push(length as f64);
+            state.extend(self.histogram.row(row).iter().flat_map(|bucket| [bucket.total, bucket.squares]));
+        }
+        state
+    }
+
+    fn restore(&mut self, state: &[f64]) -> Result<(), Error> {
+        let mut reader = Reader::new("adwin", state);
+        let ticks = reader.count(MOST)?;
+        let [total, squares] = reader.array()?;
+        let drifted = reader.flag()?;
+        let mut histogram = Histogram::new(self.histogram.capacity);
+        let mut width = 0;
+        while reader.left() > 0 {
+            let row = histogram.lengths.len();
+            let length = reader.count(self.config.max_buckets as u64)?;
+            width += length << row;
+            if width > MOST || row > 52 {
+                return Err(reader.wrong(format!("a window of more than {MOST} numbers")));
+            }
+            let (buckets, _) = reader.take(2 * length as usize)?.as_chunks();
+            histogram.grow();
+            for &[total, squares] in buckets {
+                histogram.push(row, Bucket { total, squares });
+            }
+        }
+        reader.end()?;
+        *self = Self { ticks, width, total, squares, drifted, histogram, ..*self };
+        Ok(())
+    }
+}
+
+impl Histogram {
+    /// Rows for which memory is set aside: a window of billions of numbers.
+    const ROWS: usize = 32;
+
+    fn new(capacity: usize) -> Self {
+        let (buckets, lengths) = (Vec::with_capacity(Self::ROWS * capacity), Vec::with_capacity(Self::ROWS));
+        Self { buckets, lengths, capacity }
+    }
+
+    fn row(&self, row: usize) -> &[Bucket] {
+        let start = row * self.capacity;
+        &self.buckets[start..start + self.lengths[row]]
+    }
+
+    fn grow(&mut self) {
+        self.lengths.push(0);
+        self.buckets.resize(self.buckets.len() + self.capacity, Bucket::default());
+    }
+
+    fn push(&mut self, row: usize, bucket: Bucket) {
+        self.buckets[row * self.capacity + self.lengths[row]] = bucket;
+        self.lengths[row] += 1;
+    }
+
+    fn remove_oldest(&mut self, row: usize, n: usize) {
+        let start = row * self.capacity;
+        self.buckets.copy_within(start + n..start + self.lengths[row], start);
+        self.lengths[row] -= n;
+    }
+
+    fn insert(&mut self, x: f64) {
+        let (mut row, mut bucket) = (0, Bucket { total: x, squares: 0.0 });
+        loop {
+            if row == self.lengths.len() {
+                self.grow();
+            }
+            self.push(row, bucket);
+            if self.lengths[row] < self.capacity {
+                return;
+            }
+            bucket = Bucket::joined(&self.row(row)[..2], (1u64 << row) as f64);
+            self.remove_oldest(row, 2);
+            row += 1;
+        }
+    }
+
+    /// Drops the oldest bucket, says of how many numbers.
+    fn drop_oldest(&mut self) -> Option<(u64, Bucket)> {
+        let row = self.lengths.iter().rposition(|&length| length > 0)?;
+        let oldest = self.row(row)[0];
+        self.remove_oldest(row, 1);
+        Some((1 << row, oldest))
+    }
+
+    /// The buckets and how many numbers each holds.
+    fn oldest_first(&self) -> impl Iterator<Item = (u64, Bucket)> {
+        (0..self.lengths.len()).rev().flat_map(|row| self.row(row).iter().map(move |&bucket| (1 << row, bucket)))
+    }
+
+    fn clear(&mut self) {
+        self.lengths.clear();
+        self.buckets.clear();
+    }
+}
+
+impl Bucket {
+    /// Two buckets of `n` numbers each as one.
+    fn joined(two: &[Self], n: f64) -> Self {
+        let (a, b) = (two[0], two[1]);
+        let apart = a.total / n - b.total / n;
+        Self { total: a.total + b.total, squares: a.squares + b.squares + n / 2.0 * apart * apart }
+    }
+}
