@@ -1,0 +1,18 @@
+//! Batch or online? The same network trained in several ways on the same rows, and what came of it.
+//!
+//! [`results`] is the record of a comparison, kept as `results.json`. Everything else only reads it: [`summary`] takes
+//! medians over seeds, [`verdict`] says in plain words which way was worth it, [`table`] prints, [`report`] writes one
+//! self-contained HTML page, [`curves`] flattens the curves into columns. Nothing here trains or reads data.
+
+pub mod curves;
+mod error;
+mod format;
+mod markup;
+mod plot;
+pub mod report;
+pub mod results;
+pub mod summary;
+pub mod table;
+pub mod verdict;
+
+pub use error::Error;

@@ -1,0 +1,30 @@
+//! The results as tables: for the terminal and in Markdown.
+//!
+//! Values are medians over seeds; the best of a column is marked where at least two strategies can be compared.
+
+mod columns;
+mod text;
+
+pub(crate) use columns::{Block, Cell, Column, Range, footnotes};
+
+use crate::results::Results;
+use crate::summary::{Summary, summarize};
+
+/// Both tables, quality and cost, in ASCII but for the labels, at most 100 columns wide.
+///
+/// The best of a column is marked with `*`.
+pub fn terminal(results: &Results) -> String {
+    let summaries = summarize(results);
+    text::terminal(&blocks(results, &summaries), &footnotes(results, &summaries))
+}
+
+/// Both tables in Markdown; the best of a column is bold.
+pub fn markdown(results: &Results) -> String {
+    let summaries = summarize(results);
+    text::markdown(&blocks(results, &summaries), &footnotes(results, &summaries))
+}
+
+/// Quality and cost.
+pub(crate) fn blocks(results: &Results, summaries: &[Summary]) -> [Block; 2] {
+    [columns::quality(results, summaries), columns::cost(results, summaries)]
+}
