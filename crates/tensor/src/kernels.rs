@@ -1,34 +1,39 @@
 //! Free functions over slices, compiled for several instruction sets and chosen once at run time.
 
-use pulp::Arch;
+#[doc(hidden)]
+pub use pulp::Arch;
 
 use crate::Scalar;
 
-/// Defines a public function that is compiled three times on x86-64 — for AVX-512, for AVX2 with FMA and for the
-/// baseline — and runs the best one that the processor has. Elsewhere the baseline is all there is (NEON is part of
-/// aarch64's).
+/// Defines a function that is compiled three times on x86-64 — for AVX-512, for AVX2 with FMA and for the baseline —
+/// and runs the best one that the processor has. Elsewhere the baseline is all there is (NEON is part of aarch64's).
+#[doc(hidden)]
+#[macro_export]
 macro_rules! vectorized {
-    ($(#[$meta:meta])* pub fn $name:ident<$t:ident: Scalar>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+    (
+        $(#[$meta:meta])*
+        $vis:vis fn $name:ident<$($g:ident: $bound:path),+>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block
+    ) => {
         $(#[$meta])*
-        pub fn $name<$t: Scalar>($($arg: $ty),*) $(-> $ret)? {
+        $vis fn $name<$($g: $bound),+>($($arg: $ty),*) $(-> $ret)? {
             #[inline(always)]
-            fn body<$t: Scalar>($($arg: $ty),*) $(-> $ret)? $body
+            fn body<$($g: $bound),+>($($arg: $ty),*) $(-> $ret)? $body
 
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
-                fn v4<$t: Scalar>($($arg: $ty),*) $(-> $ret)? {
+                fn v4<$($g: $bound),+>($($arg: $ty),*) $(-> $ret)? {
                     body($($arg),*)
                 }
                 #[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
-                fn v3<$t: Scalar>($($arg: $ty),*) $(-> $ret)? {
+                fn v3<$($g: $bound),+>($($arg: $ty),*) $(-> $ret)? {
                     body($($arg),*)
                 }
-                match Arch::new() {
+                match $crate::kernels::Arch::new() {
                     // SAFETY: pulp hands out this token only where it found the features.
-                    Arch::V4(_) => return unsafe { v4($($arg),*) },
+                    $crate::kernels::Arch::V4(_) => return unsafe { v4($($arg),*) },
                     // SAFETY: as above.
-                    Arch::V3(_) => return unsafe { v3($($arg),*) },
+                    $crate::kernels::Arch::V3(_) => return unsafe { v3($($arg),*) },
                     _ => {}
                 }
             }
