@@ -6,7 +6,7 @@ use pulp::Arch;
 /// The best instruction set that the processor has. Detected once: later calls read one atomic.
 #[cfg(not(test))]
 #[inline(always)]
-pub(crate) fn arch() -> Arch {
+pub fn arch() -> Arch {
     Arch::new()
 }
 

@@ -6,6 +6,8 @@
 
 /// Defines a function that is compiled three times on x86-64 — for AVX-512, for AVX2 with FMA and for the baseline —
 /// and runs the best one that the processor has. Elsewhere the baseline is all there is (NEON is part of aarch64's).
+#[doc(hidden)]
+#[macro_export]
 macro_rules! vectorized {
     (
         $(#[$meta:meta])*
@@ -26,11 +28,11 @@ macro_rules! vectorized {
                 fn v3<$($g: $bound),+>($($arg: $ty),*) $(-> $ret)? {
                     body($($arg),*)
                 }
-                match $crate::isa::arch() {
+                match $crate::kernels::arch() {
                     // SAFETY: pulp hands out this token only where it found the features.
-                    pulp::Arch::V4(_) => return unsafe { v4($($arg),*) },
+                    $crate::kernels::Arch::V4(_) => return unsafe { v4($($arg),*) },
                     // SAFETY: as above.
-                    pulp::Arch::V3(_) => return unsafe { v3($($arg),*) },
+                    $crate::kernels::Arch::V3(_) => return unsafe { v3($($arg),*) },
                     _ => {}
                 }
             }
@@ -38,6 +40,11 @@ macro_rules! vectorized {
         }
     };
 }
+
+#[doc(hidden)]
+pub use crate::isa::arch;
+#[doc(hidden)]
+pub use pulp::Arch;
 
 mod activation;
 mod cross_entropy;

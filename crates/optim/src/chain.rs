@@ -1,0 +1,101 @@
+use std::sync::Arc;
+
+use tidemill_tensor::{Layout, Scalar};
+
+use crate::plan;
+use crate::select::Selection;
+use crate::{Error, Optimizer, Transform};
+
+/// Transforms one after another; what an optimizer is before it knows the parameters and their precision.
+///
+/// A chain of chains is a chain.
+///
+/// # Example
+///
+/// ```
+/// use tidemill_optim::{Compose, Schedule, adam, clip_by_global_norm, l2};
+/// use tidemill_tensor::{Initializer, Layout};
+///
+/// let cosine = Schedule::Cosine { init: 1e-3, steps: 10_000, alpha: 0.0 };
+/// let chain = clip_by_global_norm(1.0).then(l2(1e-4).only("*.weight")).then(adam(cosine));
+///
+/// let mut layout = Layout::new();
+/// layout.push("dense1.weight", &[3, 2], Initializer::GlorotUniform)?;
+/// layout.push("dense1.bias", &[3], Initializer::Constant(0.0))?;
+/// let optimizer = chain.build::<f32>(&layout)?;
+/// assert_eq!(optimizer.learning_rate(5_000), 5e-4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Chain {
+    pub(crate) links: Vec<Link>,
+}
+
+/// A transform and the parameters to which it is restricted.
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
+    pub(crate) transform: Arc<dyn Transform>,
+    pub(crate) selections: Vec<Selection>,
+}
+
+impl Chain {
+    /// A chain without transforms.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The optimizer for the parameters of `layout`, in precision `T`.
+    ///
+    /// # Errors
+    ///
+    /// When a hyper-parameter lies outside its domain, a selection's pattern matches no parameter, or the learning rate
+    /// of a parameter is set twice, or of none at all.
+    pub fn build<T: Scalar>(&self, layout: &Layout) -> Result<Optimizer<T>, Error> {
+        plan::optimizer(self, layout)
+    }
+}
+
+impl<X: Transform> From<X> for Chain {
+    fn from(transform: X) -> Self {
+        Self { links: vec![Link { transform: Arc::new(transform), selections: Vec::new() }] }
+    }
+}
+
+/// What can be part of a [`Chain`]: transforms, optimizers such as [`adam`](crate::adam), and chains.
+pub trait Compose: Into<Chain> + Clone {
+    /// This, then `next`.
+    fn then(self, next: impl Into<Chain>) -> Chain {
+        let mut chain = self.into();
+        chain.links.extend(next.into().links);
+        chain
+    }
+
+    /// This, restricted to the parameters whose names match `pattern`: `*` stands for any characters, `?` for one.
+    /// The others pass by unchanged; they stay where they are if nothing else sets a learning rate for them.
+    fn only(self, pattern: &str) -> Chain {
+        restrict(self.into(), &Selection::Only(pattern.to_owned()))
+    }
+
+    /// This, restricted to the parameters whose names do not match `pattern`.
+    fn except(self, pattern: &str) -> Chain {
+        restrict(self.into(), &Selection::Except(pattern.to_owned()))
+    }
+
+    /// The optimizer of this chain: [`Chain::build`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Chain::build`].
+    fn build<T: Scalar>(&self, layout: &Layout) -> Result<Optimizer<T>, Error> {
+        self.clone().into().build(layout)
+    }
+}
+
+impl<C: Into<Chain> + Clone> Compose for C {}
+
+fn restrict(mut chain: Chain, selection: &Selection) -> Chain {
+    for link in &mut chain.links {
+        link.selections.push(selection.clone());
+    }
+    chain
+}

@@ -1,0 +1,128 @@
+use std::ops::Range;
+
+use tidemill_tensor::{Scalar, vectorized};
+
+use crate::transform::{Norm, Norms};
+
+/// Elements that are summed into one [`BlockSum`].
+const BLOCK: usize = 4096;
+
+/// Independent partial sums within a block: as many as fill two vector registers of the widest machines.
+const LANES: usize = 16;
+
+/// What one block contributes to the norms of updates and parameters: a sum of squares or a maximum.
+pub type BlockSum = [f64; 2];
+
+/// A part of the arena that is reduced to one [`BlockSum`]; all blocks of a group make one pair of norms.
+///
+/// Where blocks begin depends on the layout alone, and they are always combined in the same order: the norms have the
+/// same bits whoever computes which blocks.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub(crate) blocks: Vec<Range<usize>>,
+}
+
+impl Group {
+    pub(crate) fn new(ranges: &[Range<usize>]) -> Self {
+        let cut = |r: &Range<usize>| {
+            let end = r.end;
+            r.clone().step_by(BLOCK).map(move |start| start..end.min(start + BLOCK))
+        };
+        Self { blocks: ranges.iter().flat_map(cut).collect() }
+    }
+}
+
+/// The norm of one block before the root is taken.
+pub(crate) fn measure<T: Scalar>(norm: Norm, x: &[T]) -> f64 {
+    match norm {
+        Norm::L2 => sum_of_squares(x),
+        Norm::Max => max_abs(x),
+    }
+}
+
+/// The norms of a group from the sums of its blocks.
+pub(crate) fn combine(norm: Norm, sums: impl Iterator<Item = BlockSum>) -> Norms {
+    let [updates, parameters] = sums.fold([0.0; 2], |[u, p], [du, dp]| match norm {
+        Norm::L2 => [u + du, p + dp],
+        Norm::Max => [larger(u, du), larger(p, dp)],
+    });
+    match norm {
+        Norm::L2 => Norms { updates: updates.sqrt(), parameters: parameters.sqrt() },
+        Norm::Max => Norms { updates, parameters },
+    }
+}
+
+/// The maximum, in which NaN is not forgotten.
+#[inline(always)]
+fn larger(a: f64, b: f64) -> f64 {
+    if a >= b || a.is_nan() { a } else { b }
+}
+
+vectorized! {
+    /// In `f64`: no overflow for large `f32` values, and no loss over many.
+    fn sum_of_squares<T: Scalar>(x: &[T]) -> f64 {
+        let mut lanes = [0.0_f64; LANES];
+        let chunks = x.chunks_exact(LANES);
+        let rest = chunks.remainder();
+        for chunk in chunks {
+            for (lane, x) in lanes.iter_mut().zip(chunk) {
+                *lane += x.widen() * x.widen();
+            }
+        }
+        for (lane, x) in lanes.iter_mut().zip(rest) {
+            *lane += x.widen() * x.widen();
+        }
+        lanes.iter().sum()
+    }
+}
+
+vectorized! {
+    fn max_abs<T: Scalar>(x: &[T]) -> f64 {
+        let mut lanes = [0.0_f64; LANES];
+        let chunks = x.chunks_exact(LANES);
+        let rest = chunks.remainder();
+        for chunk in chunks {
+            for (lane, x) in lanes.iter_mut().zip(chunk) {
+                *lane = larger(*lane, x.widen().abs());
+            }
+        }
+        for (lane, x) in lanes.iter_mut().zip(rest) {
+            *lane = larger(*lane, x.widen().abs());
+        }
+        lanes.iter().fold(0.0, |a, &b| larger(a, b))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_cover_their_ranges_in_order() {
+        let group = Group::new(&[3..10, 20..20 + 2 * BLOCK + 1]);
+        assert_eq!(group.blocks, [3..10, 20..20 + BLOCK, 20 + BLOCK..20 + 2 * BLOCK, 20 + 2 * BLOCK..21 + 2 * BLOCK]);
+    }
+
+    #[test]
+    fn measures_agree_with_plain_loops() {
+        for n in [0, 1, 15, 16, 17, 100] {
+            let x: Vec<f32> = (0..n).map(|i| (i as f32 - 40.0) / 7.0).collect();
+            let squares: f64 = x.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+            assert!((measure(Norm::L2, &x) - squares).abs() <= 1e-12 * squares);
+            assert_eq!(measure(Norm::Max, &x), x.iter().fold(0.0, |a: f64, &x| a.max(f64::from(x.abs()))));
+        }
+    }
+
+    #[test]
+    fn squares_of_large_f32_do_not_overflow() {
+        assert_eq!(measure(Norm::L2, &[1e30_f32]), f64::from(1e30_f32).powi(2));
+    }
+
+    #[test]
+    fn a_maximum_with_nan_is_nan() {
+        let mut x = [1.0; 40];
+        x[7] = f64::NAN;
+        assert!(measure(Norm::Max, &x).is_nan());
+        assert!(combine(Norm::Max, [[f64::NAN, 0.0], [1.0, 0.0]].into_iter()).updates.is_nan());
+    }
+}

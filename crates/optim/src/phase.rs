@@ -1,0 +1,193 @@
+use std::ops::Range;
+use std::sync::Arc;
+
+use tidemill_tensor::{Scalar, kernels, vectorized};
+
+use crate::norm::{self, BlockSum, Group};
+use crate::transform::{Chunk, Coefficients, Norm, Reduction, Rule, Transform};
+use crate::{MAX_SLOTS, Part};
+
+/// Elements that go through all steps before the next ones do: three arrays of state, gradients and parameters of them
+/// fit into a first-level cache of 32 KiB in `f32`.
+const CHUNK: usize = 1024;
+
+/// The most steps of a phase; a longer chain has one more phase.
+pub(crate) const MAX_STEPS: usize = 8;
+
+/// One pass over memory: transforms of which only the first may need a reduction.
+///
+/// [`Optimizer::update`](crate::Optimizer::update) runs all phases; the methods here are its parallel form.
+pub struct Phase<T> {
+    /// The first phase brings gradients to scale.
+    pub(crate) first: bool,
+    pub(crate) reduce: Option<Reduce>,
+    pub(crate) steps: Vec<Step<T>>,
+}
+
+/// What must be measured before a phase's first element can be updated.
+pub(crate) struct Reduce {
+    pub(crate) transform: Arc<dyn Transform>,
+    pub(crate) reduction: Reduction,
+    pub(crate) groups: Vec<Group>,
+    /// Where the factors of the groups lie among all factors.
+    pub(crate) factors: Range<usize>,
+}
+
+/// One transform, or the move of the parameters, on a selection of the arena.
+pub(crate) struct Step<T> {
+    pub(crate) action: Action<T>,
+    pub(crate) at: Option<Arc<dyn Transform>>,
+    pub(crate) ranges: Vec<Range<usize>>,
+    pub(crate) slots: Range<usize>,
+    /// Where its factors lie: none, one for all ranges, or one for each.
+    pub(crate) factors: Range<usize>,
+}
+
+pub(crate) enum Action<T> {
+    Rule(Arc<dyn Rule<T>>),
+    /// `p ← p − a u`, where `a` is the first coefficient, or 1.
+    Move,
+}
+
+impl<T: Scalar> Phase<T> {
+    /// How many block sums it needs first: 0 when it has no reduction.
+    pub fn blocks(&self) -> usize {
+        self.reduce.iter().flat_map(|r| &r.groups).map(|g| g.blocks.len()).sum()
+    }
+
+    /// Measures the blocks numbered `blocks`, one sum each. Reads whole arenas, as the phase before left them.
+    ///
+    /// # Panics
+    ///
+    /// When `sums` and `blocks` differ in length, or there are not so many blocks.
+    pub fn measure(&self, blocks: Range<usize>, parameters: &[T], gradients: &[T], sums: &mut [BlockSum]) {
+        assert_eq!(blocks.len(), sums.len());
+        assert!(blocks.end <= self.blocks(), "blocks {blocks:?} of {}", self.blocks());
+        let Some(reduce) = &self.reduce else { return };
+        let all = reduce.groups.iter().flat_map(|g| &g.blocks);
+        for (sum, block) in sums.iter_mut().zip(all.skip(blocks.start)) {
+            *sum = reduce.sum(block, parameters, gradients);
+        }
+    }
+
+    /// Turns the sums of all blocks into the `factors` with which [`update`](Self::update) works.
+    ///
+    /// # Panics
+    ///
+    /// When there are not [`blocks`](Self::blocks) sums.
+    pub fn settle(&self, scale: T, sums: &[BlockSum], factors: &mut [T]) {
+        assert_eq!(sums.len(), self.blocks());
+        if let Some(reduce) = &self.reduce {
+            reduce.settle(self.scale(scale), sums.iter().copied(), factors);
+        }
+    }
+
+    /// [`measure`](Self::measure) and [`settle`](Self::settle) in one.
+    pub fn prepare(&self, scale: T, parameters: &[T], gradients: &[T], factors: &mut [T]) {
+        if let Some(reduce) = &self.reduce {
+            let blocks = reduce.groups.iter().flat_map(|g| &g.blocks);
+            reduce.settle(self.scale(scale), blocks.map(|b| reduce.sum(b, parameters, gradients)), factors);
+        }
+    }
+
+    /// Updates one part. The bits do not depend on how the arena is cut into parts.
+    ///
+    /// Gradients hold the updates afterwards; after the last phase the parameters have moved.
+    pub fn update(&self, step: u64, scale: T, part: &mut Part<'_, T>, factors: &[T]) {
+        let mut at = [[0.0; 4]; MAX_STEPS];
+        for (at, step_) in at.iter_mut().zip(&self.steps) {
+            *at = step_.coefficients(step);
+        }
+        let Range { mut start, end } = part.range();
+        let first = start;
+        while start < end {
+            let chunk = start..end.min(start + CHUNK);
+            if self.first && scale != T::one() {
+                kernels::scale(&mut part.gradients[chunk.start - first..chunk.end - first], scale);
+            }
+            for (step, at) in self.steps.iter().zip(&at) {
+                step.run(at, &chunk, part, factors);
+            }
+            start = chunk.end;
+        }
+    }
+
+    /// By how much the gradients are still off when this phase's norms are taken.
+    fn scale(&self, scale: T) -> f64 {
+        if self.first { scale.widen().abs() } else { 1.0 }
+    }
+}
+
+impl Reduce {
+    fn norm(&self) -> Norm {
+        match self.reduction {
+            Reduction::Global(norm) => norm,
+            Reduction::PerParameter => Norm::L2,
+        }
+    }
+
+    fn sum<T: Scalar>(&self, block: &Range<usize>, parameters: &[T], gradients: &[T]) -> BlockSum {
+        let updates = norm::measure(self.norm(), &gradients[block.clone()]);
+        match self.reduction {
+            Reduction::Global(_) => [updates, 0.0],
+            Reduction::PerParameter => [updates, norm::measure(self.norm(), &parameters[block.clone()])],
+        }
+    }
+
+    fn settle<T: Scalar>(&self, scale: f64, mut sums: impl Iterator<Item = BlockSum>, factors: &mut [T]) {
+        for (group, factor) in self.groups.iter().zip(&mut factors[self.factors.clone()]) {
+            let mut norms = norm::combine(self.norm(), sums.by_ref().take(group.blocks.len()));
+            norms.updates *= scale;
+            *factor = T::of(self.transform.factor(norms));
+        }
+    }
+}
+
+impl<T: Scalar> Step<T> {
+    fn coefficients(&self, step: u64) -> Coefficients {
+        self.at.as_ref().map_or([1.0; 4], |transform| transform.coefficients(step))
+    }
+
+    fn run(&self, at: &Coefficients, chunk: &Range<usize>, part: &mut Part<'_, T>, factors: &[T]) {
+        let origin = part.range().start;
+        let first = self.ranges.partition_point(|range| range.end <= chunk.start);
+        for (i, range) in self.ranges.iter().enumerate().skip(first) {
+            if range.start >= chunk.end {
+                break;
+            }
+            let piece = range.start.max(chunk.start) - origin..range.end.min(chunk.end) - origin;
+            self.run_piece(at, piece, part, self.factor(i, factors));
+        }
+    }
+
+    fn run_piece(&self, at: &Coefficients, piece: Range<usize>, part: &mut Part<'_, T>, factor: T) {
+        let updates = &mut part.gradients[piece.clone()];
+        let rule = match &self.action {
+            Action::Move => return descend(&mut part.parameters[piece], T::of(at[0]), updates),
+            Action::Rule(rule) => rule,
+        };
+        let mut slots: [&mut [T]; MAX_SLOTS] = Default::default();
+        let rows = part.slots.rows_mut().into_iter().skip(self.slots.start).take(self.slots.len());
+        for (slot, row) in slots.iter_mut().zip(rows) {
+            *slot = &mut row.into_slice().expect("the rows of a part's slots are contiguous")[piece.clone()];
+        }
+        rule.update(at, Chunk { updates, parameters: &part.parameters[piece], factor, slots });
+    }
+
+    fn factor(&self, range: usize, factors: &[T]) -> T {
+        match self.factors.len() {
+            0 => T::one(),
+            1 => factors[self.factors.start],
+            _ => factors[self.factors.start + range],
+        }
+    }
+}
+
+vectorized! {
+    /// `p ← p − a u`.
+    fn descend<T: Scalar>(p: &mut [T], a: T, u: &[T]) {
+        for (p, &u) in p.iter_mut().zip(u) {
+            *p -= a * u;
+        }
+    }
+}

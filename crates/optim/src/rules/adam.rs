@@ -1,0 +1,231 @@
+use tidemill_tensor::{Scalar, vectorized};
+
+use super::decay::weight_decay;
+use super::rate::rate;
+use crate::error::{positive, unit};
+use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
+use crate::{Chain, Compose, Error, Schedule};
+
+/// Adam: gradients divided by the root of their mean square.
+///
+/// ```text
+/// m ← β₁ m + (1 − β₁) g        m̂ = m / (1 − β₁ᵗ)
+/// v ← β₂ v + (1 − β₂) g²       v̂ = v / (1 − β₂ᵗ)        p ← p − η m̂ / (√v̂ + ε)
+/// ```
+///
+/// Defaults are those of the paper and of PyTorch: `β₁` 0.9, `β₂` 0.999, `ε` 1e-8. For PyTorch's coupled `weight_decay`
+/// put [`l2`](crate::l2) before; for decoupled decay see [`adamw`].
+///
+/// # Example
+///
+/// ```
+/// use tidemill_optim::{EpsilonMode, adam};
+///
+/// let like_keras = adam(1e-3).epsilon(1e-7, EpsilonMode::Keras);
+/// ```
+///
+/// # References
+///
+/// D. Kingma, J. Ba, *Adam: a method for stochastic optimization*, 2015. S. Reddi, S. Kale, S. Kumar, *On the
+/// convergence of Adam and beyond*, 2018 (AMSGrad).
+pub fn adam(lr: impl Into<Schedule>) -> Adam {
+    Adam { lr: lr.into(), rule: Rescale::new("adam"), decay: None }
+}
+
+/// AdamW: [`adam`] with decoupled weight decay `λ`, `p ← p − η (m̂ / (√v̂ + ε) + λ p)`.
+///
+/// `λ` is 0.01 by default as in PyTorch; optax has 1e-4, Keras 0.004.
+///
+/// # Example
+///
+/// ```
+/// use tidemill_optim::{Schedule, adamw};
+///
+/// let schedule = Schedule::WarmupCosine { init: 0.0, peak: 1e-3, warmup_steps: 500, decay_steps: 10_000, end: 0.0 };
+/// let chain = adamw(schedule).weight_decay_only(0.05, "*.weight");
+/// ```
+///
+/// # References
+///
+/// I. Loshchilov, F. Hutter, *Decoupled weight decay regularization*, 2019.
+pub fn adamw(lr: impl Into<Schedule>) -> Adam {
+    Adam { lr: lr.into(), rule: Rescale::new("adamw"), decay: None }.weight_decay(0.01)
+}
+
+/// Made by [`adam`] and [`adamw`].
+#[derive(Clone, Debug)]
+pub struct Adam {
+    lr: Schedule,
+    rule: Rescale,
+    decay: Option<Chain>,
+}
+
+/// Where Adam adds its `ε`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EpsilonMode {
+    /// To the root of the bias-corrected `v̂`, as the paper's algorithm, PyTorch and optax.
+    Torch,
+    /// To the root of `v` before the correction, as Keras: the paper's "epsilon hat".
+    Keras,
+}
+
+impl Adam {
+    /// The decay `β₁` of the first moment.
+    pub fn beta1(mut self, beta1: f64) -> Self {
+        self.rule.beta1 = beta1;
+        self
+    }
+
+    /// The decay `β₂` of the second moment.
+    pub fn beta2(mut self, beta2: f64) -> Self {
+        self.rule.beta2 = beta2;
+        self
+    }
+
+    /// `ε`, and where it is added.
+    pub fn epsilon(mut self, epsilon: f64, mode: EpsilonMode) -> Self {
+        self.rule.epsilon = epsilon;
+        self.rule.mode = mode;
+        self
+    }
+
+    /// AMSGrad: divide by the largest `v` so far.
+    pub fn amsgrad(mut self) -> Self {
+        self.rule.maximum = Maximum::On;
+        self
+    }
+
+    /// Decoupled weight decay `λ`, on all parameters.
+    pub fn weight_decay(mut self, decay: f64) -> Self {
+        self.decay = Some(weight_decay(decay));
+        self
+    }
+
+    /// Decoupled weight decay `λ`, on parameters whose names match, such as `*.weight`.
+    pub fn weight_decay_only(mut self, decay: f64, pattern: &str) -> Self {
+        self.decay = Some(weight_decay(decay).only(pattern));
+        self
+    }
+
+    /// The direction alone, without the learning rate: to be continued by other transforms.
+    pub fn direction(self) -> Chain {
+        let chain = Chain::from(self.rule);
+        self.decay.map_or(chain.clone(), |decay| chain.then(decay))
+    }
+}
+
+impl From<Adam> for Chain {
+    fn from(adam: Adam) -> Self {
+        let rate = rate(adam.rule.owner, adam.lr.clone());
+        adam.direction().then(rate)
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Rescale {
+    owner: &'static str,
+    beta1: f64,
+    beta2: f64,
+    epsilon: f64,
+    mode: EpsilonMode,
+    maximum: Maximum,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Maximum {
+    Off,
+    On,
+}
+
+impl Rescale {
+    fn new(owner: &'static str) -> Self {
+        Self { owner, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, mode: EpsilonMode::Torch, maximum: Maximum::Off }
+    }
+}
+
+impl Transform for Rescale {
+    fn name(&self) -> &'static str {
+        self.owner
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        unit(self.owner, "beta1", self.beta1)?;
+        unit(self.owner, "beta2", self.beta2)?;
+        positive(self.owner, "epsilon", self.epsilon)
+    }
+
+    fn slots(&self) -> Vec<Slot> {
+        let mut slots = vec![Slot::zero("first_moment"), Slot::zero("second_moment")];
+        if self.maximum == Maximum::On {
+            slots.push(Slot::zero("second_moment_maximum"));
+        }
+        slots
+    }
+
+    /// `m̂ / (√v̂ + ε)` is `m / (a √v + e)`: both modes are one kernel.
+    fn coefficients(&self, step: u64) -> Coefficients {
+        let (first, second) = (correction(self.beta1, step), correction(self.beta2, step).sqrt());
+        let e = match self.mode {
+            EpsilonMode::Torch => self.epsilon * first,
+            EpsilonMode::Keras => self.epsilon * first / second,
+        };
+        [first / second, e, 0.0, 0.0]
+    }
+}
+
+/// `1 − βᵗ` with `t = step + 1`.
+pub(super) fn correction(beta: f64, step: u64) -> f64 {
+    1.0 - beta.powf((step + 1) as f64)
+}
+
+impl<T: Scalar> Rule<T> for Rescale {
+    fn update(&self, at: &Coefficients, chunk: Chunk<'_, T>) {
+        let betas = [T::of(self.beta1), T::of(self.beta2)];
+        let denominator = [T::of(at[0]), T::of(at[1])];
+        match self.maximum {
+            Maximum::Off => {
+                let (u, _, [m, v]) = chunk.parts();
+                rescale(u, m, v, betas, denominator);
+            }
+            Maximum::On => {
+                let (u, _, [m, v, largest]) = chunk.parts();
+                rescale_by_maximum(u, m, v, largest, betas, denominator);
+            }
+        }
+    }
+}
+
+vectorized! {
+    /// `m ← β₁ m + (1 − β₁) u`, `v ← β₂ v + (1 − β₂) u²`, `u ← m / (a √v + e)`.
+    pub(super) fn rescale<T: Scalar>(u: &mut [T], m: &mut [T], v: &mut [T], betas: [T; 2], denominator: [T; 2]) {
+        let [beta1, beta2] = betas;
+        let [a, e] = denominator;
+        let (rest1, rest2) = (T::one() - beta1, T::one() - beta2);
+        for ((u, m), v) in u.iter_mut().zip(m).zip(v) {
+            *m = beta1 * *m + rest1 * *u;
+            *v = beta2 * *v + rest2 * *u * *u;
+            *u = *m / (a * v.sqrt() + e);
+        }
+    }
+}
+
+vectorized! {
+    fn rescale_by_maximum<T: Scalar>(
+        u: &mut [T],
+        m: &mut [T],
+        v: &mut [T],
+        largest: &mut [T],
+        betas: [T; 2],
+        denominator: [T; 2],
+    ) {
+        let [beta1, beta2] = betas;
+        let [a, e] = denominator;
+        let (rest1, rest2) = (T::one() - beta1, T::one() - beta2);
+        for (((u, m), v), largest) in u.iter_mut().zip(m).zip(v).zip(largest) {
+            *m = beta1 * *m + rest1 * *u;
+            *v = beta2 * *v + rest2 * *u * *u;
+            *largest = if *v > *largest { *v } else { *largest };
+            *u = *m / (a * largest.sqrt() + e);
+        }
+    }
+}
