@@ -11,7 +11,9 @@ pub fn arch() -> Arch {
 }
 
 #[cfg(test)]
-pub(crate) use under_test::{arch, on_every_path};
+pub use under_test::arch;
+#[cfg(test)]
+pub(crate) use under_test::on_every_path;
 
 #[cfg(test)]
 mod under_test {
@@ -24,7 +26,7 @@ mod under_test {
     }
 
     /// As outside tests, unless [`on_every_path`] chose.
-    pub(crate) fn arch() -> Arch {
+    pub fn arch() -> Arch {
         CHOSEN.get().unwrap_or_default()
     }
 

@@ -1,0 +1,79 @@
+use tidemill_data::{MemorySource, Source};
+use tidemill_tensor::Scalar;
+
+use crate::strategy::{Plan, Test, drive};
+use crate::{Error, Observer, State, Strategy, Summary, Trainer};
+
+/// Batch training: load everything into memory, then go over it for many epochs in minibatches, shuffled anew in each.
+///
+/// Data that would not fit the budget is refused before it is read, with the numbers. Data that is in memory already is
+/// used as it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    epochs: u64,
+    batch_size: Option<usize>,
+    shuffle: bool,
+    budget: u64,
+}
+
+impl Batch {
+    /// So many epochs, of shuffled minibatches of 32 rows, within 1 GiB for the data.
+    pub fn new(epochs: u64) -> Self {
+        Self { epochs, batch_size: Some(32), shuffle: true, budget: 1 << 30 }
+    }
+
+    /// Minibatches of so many rows.
+    #[must_use]
+    pub fn batch_size(mut self, rows: usize) -> Self {
+        self.batch_size = Some(rows);
+        self
+    }
+
+    /// One step an epoch, on all rows.
+    #[must_use]
+    pub fn full_batch(mut self) -> Self {
+        self.batch_size = None;
+        self
+    }
+
+    /// Rows in the source's order, in every epoch.
+    #[must_use]
+    pub fn in_order(mut self) -> Self {
+        self.shuffle = false;
+        self
+    }
+
+    /// Bytes that the data may take in memory.
+    #[must_use]
+    pub fn budget(mut self, bytes: u64) -> Self {
+        self.budget = bytes;
+        self
+    }
+}
+
+impl<T: Scalar> Strategy<T> for Batch {
+    fn run(
+        &self,
+        trainer: &Trainer<T>,
+        state: &mut State<T>,
+        source: &mut dyn Source<T>,
+        observer: &mut dyn Observer<T>,
+    ) -> Result<Summary, Error> {
+        let mut memory = match source.memory() {
+            Some(memory) => memory,
+            None => {
+                source.seek(tidemill_data::Cursor::start(0))?;
+                MemorySource::load(source, self.budget)?
+            }
+        };
+        if self.shuffle {
+            memory = memory.shuffled(state.seed);
+        }
+        let rows = memory.len();
+        if rows == 0 {
+            return Err(Error::setting("batch training", "the source has no rows"));
+        }
+        let plan = Plan { epochs: Some(self.epochs), batch_size: self.batch_size.unwrap_or(rows), test: Test::Never };
+        drive(trainer, state, &mut memory, &plan, observer)
+    }
+}

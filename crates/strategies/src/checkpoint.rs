@@ -1,0 +1,120 @@
+use std::path::Path;
+
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+use tidemill_data::Cursor;
+use tidemill_metrics::Metric;
+use tidemill_tensor::Scalar;
+
+use crate::parameters::{self, Written};
+use crate::{Error, State, Sums, Trainer, file};
+
+/// The safetensors metadata under which [`Header`] is stored.
+const KEY: &str = "tidemill.state";
+const FORMAT: u32 = 1;
+const EPOCH: &str = "training.epoch";
+
+/// The whole numbers of a [`State`]. Real numbers are tensors, so that they come back bit for bit.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    format: u32,
+    step: u64,
+    rows_trained: u64,
+    seed: u64,
+    cursor: Cursor,
+    epoch_rows: u64,
+    metrics: Vec<String>,
+}
+
+pub(crate) fn save<T: Scalar>(trainer: &Trainer<T>, state: &State<T>, path: &Path) -> Result<(), Error> {
+    let mut tensors = parameters::write(trainer.program().layout(), &state.params);
+    for block in trainer.optimizer().state_blocks() {
+        let values = &state.optimizer[block.range.clone()];
+        tensors.push(Written::new(format!("optimizer.{}", block.name), &[values.len()], values));
+    }
+    tensors.push(Written::new(EPOCH, &[2], &[state.epoch.loss, state.epoch.weight]));
+    for (i, metric) in state.metrics.iter().enumerate() {
+        let values = metric.state();
+        tensors.push(Written::new(metric_name(i), &[values.len()], &values));
+    }
+    let header = Header {
+        format: FORMAT,
+        step: state.step,
+        rows_trained: state.rows_trained,
+        seed: state.seed,
+        cursor: state.cursor,
+        epoch_rows: state.epoch.rows,
+        metrics: state.metrics.iter().map(|m| m.name().to_owned()).collect(),
+    };
+    let broken = |problem: String| Error::Checkpoint { path: path.to_owned(), problem };
+    let header = serde_json::to_string(&header).map_err(|error| broken(error.to_string()))?;
+    file::write_atomically(path, &parameters::serialize(&tensors, KEY, header).map_err(broken)?)
+}
+
+pub(crate) fn load<T: Scalar>(
+    trainer: &Trainer<T>,
+    path: &Path,
+    metrics: Vec<Box<dyn Metric<T>>>,
+) -> Result<State<T>, Error> {
+    let bytes = file::read(path)?;
+    parse(trainer, &bytes, metrics).map_err(|problem| Error::Checkpoint { path: path.to_owned(), problem })
+}
+
+fn parse<T: Scalar>(
+    trainer: &Trainer<T>,
+    bytes: &[u8],
+    mut metrics: Vec<Box<dyn Metric<T>>>,
+) -> Result<State<T>, String> {
+    let header = header(bytes)?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(|error| format!("it is no safetensors file: {error}"))?;
+    let mut optimizer = Vec::with_capacity(trainer.optimizer().state_len());
+    for block in trainer.optimizer().state_blocks() {
+        let name = format!("optimizer.{}", block.name);
+        let values: Vec<T> = tensor(&tensors, &name)?;
+        if values.len() != block.range.len() {
+            return Err(format!("{name} has {} numbers, this optimizer's has {}", values.len(), block.range.len()));
+        }
+        optimizer.extend(values);
+    }
+    let names: Vec<&str> = metrics.iter().map(|m| m.name()).collect();
+    if names != header.metrics {
+        return Err(format!("its metrics are [{}], this run's are [{}]", header.metrics.join(", "), names.join(", ")));
+    }
+    for (i, metric) in metrics.iter_mut().enumerate() {
+        let values: Vec<f64> = tensor(&tensors, &metric_name(i))?;
+        metric.restore(&values).map_err(|error| error.to_string())?;
+    }
+    let epoch: Vec<f64> = tensor(&tensors, EPOCH)?;
+    let [loss, weight] = epoch[..] else { return Err(format!("{EPOCH} has {} numbers, expected 2", epoch.len())) };
+    Ok(State {
+        params: parameters::read(trainer.program().layout(), &tensors)?,
+        optimizer,
+        step: header.step,
+        rows_trained: header.rows_trained,
+        seed: header.seed,
+        cursor: header.cursor,
+        epoch: Sums { loss, weight, rows: header.epoch_rows },
+        metrics,
+    })
+}
+
+fn header(bytes: &[u8]) -> Result<Header, String> {
+    let (_, metadata) =
+        SafeTensors::read_metadata(bytes).map_err(|error| format!("it is no safetensors file: {error}"))?;
+    let header = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
+    let header = header.ok_or_else(|| format!("it is no checkpoint: it has no metadata {KEY}"))?;
+    let header: Header = serde_json::from_str(header).map_err(|error| format!("its header is broken: {error}"))?;
+    match header.format {
+        FORMAT => Ok(header),
+        other => Err(format!("it is of format {other}, this version reads {FORMAT}")),
+    }
+}
+
+fn tensor<T: Scalar>(tensors: &SafeTensors<'_>, name: &str) -> Result<Vec<T>, String> {
+    let view = tensors.tensor(name).map_err(|_| format!("it has no {name}"))?;
+    file::numbers(&view).map_err(|problem| format!("{name}: {problem}"))
+}
+
+fn metric_name(index: usize) -> String {
+    format!("metrics.{index}")
+}

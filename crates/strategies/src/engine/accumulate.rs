@@ -1,0 +1,90 @@
+use std::sync::Arc;
+
+use tidemill_autograd::{Program, Write};
+use tidemill_optim::Optimizer;
+use tidemill_tensor::Scalar;
+
+use super::{Arenas, Engine, Outputs, Running, Task};
+use crate::{Error, Sums};
+
+/// The batch in pieces of so many rows, one after the other, their gradients added before the one update: large
+/// batches in little memory.
+///
+/// The last piece may be smaller; nothing is dropped, and the update is the whole batch's, up to rounding.
+#[derive(Clone, Debug)]
+pub struct Accumulate<E> {
+    rows: usize,
+    inner: E,
+}
+
+impl<E> Accumulate<E> {
+    /// Pieces of at most `rows` rows, each computed by `inner`.
+    pub fn new(rows: usize, inner: E) -> Self {
+        Self { rows, inner }
+    }
+}
+
+impl<T: Scalar, E: Engine<T>> Engine<T> for Accumulate<E> {
+    fn start(&self, program: &Arc<Program<T>>, rows: usize) -> Result<Box<dyn Running<T>>, Error> {
+        if self.rows == 0 {
+            return Err(Error::setting("accumulate", "pieces of 0 rows; expected 1 or more"));
+        }
+        if program.couples_rows() {
+            return Err(Error::setting(
+                "accumulate",
+                "the model looks at several rows at once; its batch cannot be cut",
+            ));
+        }
+        let inner = self.inner.start(program, self.rows.min(rows))?;
+        Ok(Box::new(Accumulating { rows: self.rows, inner }))
+    }
+
+    fn describe(&self) -> String {
+        format!("pieces of {} rows, {}", self.rows, self.inner.describe())
+    }
+}
+
+struct Accumulating<T> {
+    rows: usize,
+    inner: Box<dyn Running<T>>,
+}
+
+impl<T: Scalar> Accumulating<T> {
+    fn pieces<'a>(&self, task: &Task<'a, T>) -> impl Iterator<Item = Task<'a, T>> + use<'a, T> {
+        let (piece, end, task) = (self.rows, task.rows.end, task.clone());
+        task.rows.clone().step_by(piece).map(move |start| Task { rows: start..end.min(start + piece), ..task.clone() })
+    }
+}
+
+impl<T: Scalar> Running<T> for Accumulating<T> {
+    fn gradient(
+        &mut self,
+        task: &Task<'_, T>,
+        gradients: &mut [T],
+        write: Write,
+        mut outputs: Option<&mut Outputs<T>>,
+    ) -> Sums {
+        let mut sums = Sums::default();
+        let mut write = write;
+        if task.rows.is_empty() {
+            write.begin(gradients);
+        }
+        for piece in self.pieces(task) {
+            sums.add(self.inner.gradient(&piece, gradients, write, outputs.as_deref_mut()));
+            write = Write::Add;
+        }
+        sums
+    }
+
+    fn evaluate(&mut self, task: &Task<'_, T>, outputs: &mut Outputs<T>) -> Sums {
+        let mut sums = Sums::default();
+        for piece in self.pieces(task) {
+            sums.add(self.inner.evaluate(&piece, outputs));
+        }
+        sums
+    }
+
+    fn update(&mut self, optimizer: &Optimizer<T>, step: u64, scale: T, arenas: Arenas<'_, T>) {
+        self.inner.update(optimizer, step, scale, arenas);
+    }
+}

@@ -1,0 +1,188 @@
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use tidemill_autograd::{Program, Write};
+use tidemill_optim::{Optimizer, Part};
+use tidemill_tensor::{Scalar, kernels};
+
+use super::pool::{Parts, Pool};
+use super::serial::{RowOutputs, Shard};
+use super::{Arenas, Engine, Outputs, Running, Task};
+use crate::{Error, Sums};
+
+/// The batch cut into shards of equal size, computed on several threads, each shard with its workspace and gradient
+/// arena; the gradients are then added in the order of the shards, each thread adding, and then updating, its own slice
+/// of the parameters.
+///
+/// The result depends on the number of shards, which changes the rounding of the sums, and not on the number of
+/// threads.
+#[derive(Clone, Copy, Debug)]
+pub struct DataParallel {
+    threads: usize,
+    shards: usize,
+}
+
+impl DataParallel {
+    /// As many shards as threads.
+    pub fn new(threads: usize) -> Self {
+        Self { threads, shards: threads }
+    }
+
+    /// So many shards on as many threads as before.
+    #[must_use]
+    pub fn shards(mut self, shards: usize) -> Self {
+        self.shards = shards;
+        self
+    }
+}
+
+impl<T: Scalar> Engine<T> for DataParallel {
+    fn start(&self, program: &Arc<Program<T>>, rows: usize) -> Result<Box<dyn Running<T>>, Error> {
+        if self.threads == 0 || self.shards == 0 {
+            return Err(Error::setting("data parallel", "expected at least 1 thread and 1 shard"));
+        }
+        if program.couples_rows() && self.shards > 1 {
+            let problem = "the model looks at several rows at once; its batch cannot be cut";
+            return Err(Error::setting("data parallel", problem));
+        }
+        let slot = || Slot {
+            shard: Shard::new(program, rows.div_ceil(self.shards)),
+            gradients: vec![T::zero(); program.layout().len()],
+            sums: Sums::default(),
+        };
+        Ok(Box::new(Parallel {
+            pool: Pool::new(self.threads.min(self.shards)).map_err(|e| Error::setting("data parallel", e))?,
+            slots: (0..self.shards).map(|_| RwLock::new(slot())).collect(),
+            width: program.prediction_width(),
+        }))
+    }
+
+    fn describe(&self) -> String {
+        format!("{} shards on {} threads", self.shards, self.threads.min(self.shards))
+    }
+}
+
+struct Parallel<T> {
+    pool: Pool,
+    slots: Vec<RwLock<Slot<T>>>,
+    width: usize,
+}
+
+struct Slot<T> {
+    shard: Shard<T>,
+    gradients: Vec<T>,
+    sums: Sums,
+}
+
+impl<T: Scalar> Parallel<T> {
+    /// Has each shard computed by some worker, and adds up the sums in the order of the shards.
+    fn each_shard(
+        &mut self,
+        task: &Task<'_, T>,
+        outputs: Option<&mut Outputs<T>>,
+        compute: impl Fn(&mut Slot<T>, &Task<'_, T>, Option<RowOutputs<'_, T>>) + Sync,
+    ) -> Sums {
+        let (slots, width, workers) = (&self.slots, self.width, self.pool.size());
+        let parts = outputs.map(|o| {
+            let with_loss = !o.losses.is_empty();
+            (Parts::new(&mut o.predictions), Parts::new(&mut o.losses), with_loss)
+        });
+        self.pool.run(&|worker| {
+            for shard in (worker..slots.len()).step_by(workers) {
+                let rows = share(task.rows.clone(), shard, slots.len());
+                let outputs = parts.as_ref().map(|(predictions, losses, with_loss)| RowOutputs {
+                    // SAFETY: shards are of different rows, and each is computed by one worker.
+                    predictions: unsafe { predictions.part(rows.start * width..rows.end * width) },
+                    // SAFETY: as above.
+                    losses: with_loss.then(|| unsafe { losses.part(rows.clone()) }),
+                });
+                let mut slot = slots[shard].write().unwrap_or_else(PoisonError::into_inner);
+                compute(&mut slot, &Task { rows, ..task.clone() }, outputs);
+            }
+        });
+        let mut sums = Sums::default();
+        for slot in &mut self.slots {
+            sums.add(slot.get_mut().unwrap_or_else(PoisonError::into_inner).sums);
+        }
+        sums
+    }
+}
+
+impl<T: Scalar> Running<T> for Parallel<T> {
+    fn gradient(
+        &mut self,
+        task: &Task<'_, T>,
+        gradients: &mut [T],
+        write: Write,
+        outputs: Option<&mut Outputs<T>>,
+    ) -> Sums {
+        let sums = self.each_shard(task, outputs, |slot, task, outputs| {
+            let Slot { shard, gradients, sums } = slot;
+            *sums = shard.gradient(task, gradients, Write::Assign, outputs);
+        });
+        let (slots, workers, len) = (&self.slots, self.pool.size(), gradients.len());
+        let parts = Parts::new(gradients);
+        self.pool.run(&|worker| {
+            let range = share(0..len, worker, workers);
+            // SAFETY: the workers' ranges are disjoint.
+            let into = unsafe { parts.part(range.clone()) };
+            write.begin(into);
+            for slot in slots {
+                let slot = slot.read().unwrap_or_else(PoisonError::into_inner);
+                kernels::add_assign(into, &slot.gradients[range.clone()]);
+            }
+        });
+        sums
+    }
+
+    fn evaluate(&mut self, task: &Task<'_, T>, outputs: &mut Outputs<T>) -> Sums {
+        self.each_shard(task, Some(outputs), |slot, task, outputs| {
+            slot.sums = slot.shard.evaluate(task, outputs.expect("outputs were given"));
+        })
+    }
+
+    fn update(&mut self, optimizer: &Optimizer<T>, step: u64, scale: T, arenas: Arenas<'_, T>) {
+        let Arenas { params, gradients, optimizer: memory } = arenas;
+        let workers = self.pool.size().min(MOST_PARTS);
+        for phase in optimizer.phases() {
+            let slots = optimizer.slots() * params.len();
+            phase.prepare(scale, params, gradients, &mut memory[slots..]);
+            let (part, factors) = optimizer.split(params, gradients, memory);
+            let factors = &*factors;
+            let parts = cut(part, workers);
+            self.pool.run(&|worker| {
+                let Some(part) = parts.get(worker) else { return };
+                if let Some(part) = &mut *part.lock().unwrap_or_else(PoisonError::into_inner) {
+                    phase.update(step, scale, part, factors);
+                }
+            });
+        }
+    }
+}
+
+/// More parts than this an update is not cut into.
+const MOST_PARTS: usize = 64;
+
+/// Cuts what an update changes into `count` parts, on the stack.
+fn cut<T>(part: Part<'_, T>, count: usize) -> [Mutex<Option<Part<'_, T>>>; MOST_PARTS] {
+    let range = part.range();
+    let mut rest = Some(part);
+    std::array::from_fn(|i| {
+        let end = share(range.clone(), i.min(count - 1), count).end;
+        let (part, after) = match rest.take() {
+            Some(part) if i + 1 < count => {
+                let (part, after) = part.split_at(end);
+                (Some(part), Some(after))
+            }
+            last => (last, None),
+        };
+        rest = after;
+        Mutex::new(part)
+    })
+}
+
+/// Part `index` of `count` of a range: contiguous, in order, of equal size up to one.
+fn share(range: Range<usize>, index: usize, count: usize) -> Range<usize> {
+    let cut = |i: usize| range.start + range.len() * i / count;
+    cut(index)..cut(index + 1)
+}

@@ -1,0 +1,62 @@
+use std::path::PathBuf;
+
+/// What can go wrong while training, evaluating, saving and loading.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The data.
+    #[error(transparent)]
+    Data(#[from] tidemill_data::Error),
+    /// The model.
+    #[error(transparent)]
+    Graph(#[from] tidemill_autograd::Error),
+    /// The optimizer's settings.
+    #[error(transparent)]
+    Optimizer(#[from] tidemill_optim::Error),
+    /// A metric, or its saved state.
+    #[error(transparent)]
+    Metric(#[from] tidemill_metrics::Error),
+    /// A setting of a strategy, an engine or an observer.
+    #[error("{what}: {problem}")]
+    Setting {
+        /// The setting.
+        what: String,
+        /// What is wrong with it, and what to do.
+        problem: String,
+    },
+    /// The loss is no longer a number. Nothing was updated with it.
+    #[error("step {step}: the loss of row {row} of the batch is {loss}; {cause}")]
+    NonFiniteLoss {
+        /// The step, counted from zero.
+        step: u64,
+        /// The row within the batch.
+        row: usize,
+        /// The loss.
+        loss: f64,
+        /// What is known of why, and what to do.
+        cause: String,
+    },
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A checkpoint that is none, or another model's.
+    #[error("{}: {problem}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl Error {
+    /// An [`Error::Setting`].
+    pub(crate) fn setting(what: impl ToString, problem: impl ToString) -> Self {
+        Self::Setting { what: what.to_string(), problem: problem.to_string() }
+    }
+}

@@ -1,0 +1,34 @@
+//! How a model is trained: a [`Strategy`] says how data reaches it and when parameters move, an [`Engine`] how the
+//! gradient of one batch is obtained, and a [`State`] is everything that changes meanwhile.
+//!
+//! This is the only crate that knows model, data, optimizer and workers all at once. It does not know layers, losses or
+//! file formats of data.
+//!
+//! [`Batch`] and [`Online`] run the same loop, and differ in what they say to it.
+
+mod batch;
+mod binding;
+mod checkpoint;
+mod engine;
+mod error;
+mod evaluate;
+mod file;
+mod observer;
+mod observers;
+mod online;
+mod parameters;
+mod state;
+mod strategy;
+mod trainer;
+
+pub use batch::Batch;
+pub use binding::{Binding, Need};
+pub use engine::{Accumulate, Arenas, DataParallel, Engine, Outputs, Running, Serial, Task};
+pub use error::Error;
+pub use evaluate::{Evaluation, Predictions, evaluate, predict};
+pub use observer::{Event, Flow, Observer};
+pub use observers::{Checkpoints, EarlyStopping, History, HistoryPoint, StopFlag};
+pub use online::Online;
+pub use state::{State, Sums};
+pub use strategy::{Strategy, Summary};
+pub use trainer::Trainer;

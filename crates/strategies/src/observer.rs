@@ -1,0 +1,108 @@
+use tidemill_optim::Optimizer;
+
+use crate::{Error, State, Summary, Sums};
+
+/// What happens in a run. The set is closed: whoever matches on it matches all.
+pub enum Event<'a, T> {
+    /// The run begins.
+    Started {
+        /// Where it begins.
+        state: &'a State<T>,
+        /// Rows of an epoch, where known.
+        rows: Option<u64>,
+        /// Epochs to end at, where there is an end.
+        epochs: Option<u64>,
+    },
+    /// A step was taken.
+    Step {
+        /// After the step.
+        state: &'a State<T>,
+        /// Of the step's batch, before the update.
+        sums: Sums,
+        /// For its learning rate.
+        optimizer: &'a Optimizer<T>,
+    },
+    /// An epoch ended.
+    Epoch {
+        /// After the epoch.
+        state: &'a State<T>,
+        /// Which one, counted from zero.
+        number: u64,
+        /// Of the epoch's batches, each before its update.
+        sums: Sums,
+    },
+    /// The run ended, by itself or because an observer stopped it.
+    Finished {
+        /// Where it ended.
+        state: &'a State<T>,
+        /// What it did.
+        summary: &'a Summary,
+    },
+}
+
+/// Whether a run goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// It does.
+    Continue,
+    /// It ends after this event; the state is complete and can be saved.
+    Stop,
+}
+
+/// Somebody who is told what happens in a run, and may end it: progress, early stopping, checkpoints, logs.
+///
+/// Several observe together as a tuple, a slice or a vector: all are told, and one is enough to stop.
+pub trait Observer<T> {
+    /// Takes note of an event.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the observer cannot do; the run ends with it.
+    fn observe(&mut self, event: &Event<'_, T>) -> Result<Flow, Error>;
+}
+
+impl<T> Observer<T> for () {
+    fn observe(&mut self, _event: &Event<'_, T>) -> Result<Flow, Error> {
+        Ok(Flow::Continue)
+    }
+}
+
+impl<T, O: Observer<T> + ?Sized> Observer<T> for &mut O {
+    fn observe(&mut self, event: &Event<'_, T>) -> Result<Flow, Error> {
+        (**self).observe(event)
+    }
+}
+
+impl<T, O: Observer<T> + ?Sized> Observer<T> for Box<O> {
+    fn observe(&mut self, event: &Event<'_, T>) -> Result<Flow, Error> {
+        (**self).observe(event)
+    }
+}
+
+impl<T, A: Observer<T>, B: Observer<T>> Observer<T> for (A, B) {
+    fn observe(&mut self, event: &Event<'_, T>) -> Result<Flow, Error> {
+        either(self.0.observe(event)?, self.1.observe(event)?)
+    }
+}
+
+impl<T, A: Observer<T>, B: Observer<T>, C: Observer<T>> Observer<T> for (A, B, C) {
+    fn observe(&mut self, event: &Event<'_, T>) -> Result<Flow, Error> {
+        either(either(self.0.observe(event)?, self.1.observe(event)?)?, self.2.observe(event)?)
+    }
+}
+
+impl<T, O: Observer<T>> Observer<T> for [O] {
+    fn observe(&mut self, event: &Event<'_, T>) -> Result<Flow, Error> {
+        self.iter_mut().try_fold(Flow::Continue, |flow, observer| either(flow, observer.observe(event)?))
+    }
+}
+
+impl<T, O: Observer<T>> Observer<T> for Vec<O> {
+    fn observe(&mut self, event: &Event<'_, T>) -> Result<Flow, Error> {
+        self.as_mut_slice().observe(event)
+    }
+}
+
+fn either(a: Flow, b: Flow) -> Result<Flow, Error> {
+    Ok(if a == Flow::Stop { a } else { b })
+}

@@ -1,0 +1,33 @@
+use std::path::PathBuf;
+
+use tidemill_tensor::Scalar;
+
+use crate::{Error, Event, Flow, Observer, Trainer};
+
+/// Saves the state every so many steps, and when the run ends. The file is always a whole checkpoint: the last one, or
+/// the one before.
+pub struct Checkpoints<'t, T> {
+    trainer: &'t Trainer<T>,
+    path: PathBuf,
+    every: u64,
+}
+
+impl<'t, T: Scalar> Checkpoints<'t, T> {
+    /// To this file, after every `every` steps (zero: only when the run ends).
+    pub fn new(trainer: &'t Trainer<T>, path: impl Into<PathBuf>, every: u64) -> Self {
+        Self { trainer, path: path.into(), every }
+    }
+}
+
+impl<T: Scalar> Observer<T> for Checkpoints<'_, T> {
+    fn observe(&mut self, event: &Event<'_, T>) -> Result<Flow, Error> {
+        match event {
+            Event::Step { state, .. } if self.every > 0 && state.step % self.every == 0 => {
+                self.trainer.save(state, &self.path)?;
+            }
+            Event::Finished { state, .. } => self.trainer.save(state, &self.path)?,
+            _ => {}
+        }
+        Ok(Flow::Continue)
+    }
+}

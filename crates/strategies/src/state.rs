@@ -1,0 +1,71 @@
+use serde::{Deserialize, Serialize};
+use tidemill_data::Cursor;
+use tidemill_metrics::Metric;
+use tidemill_tensor::{Key, Scalar};
+
+/// Row-weighted sums: of losses, of weights, and how many rows. Divided once, at the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sums {
+    /// Σ weight · loss.
+    pub loss: f64,
+    /// Σ weight.
+    pub weight: f64,
+    /// Rows.
+    pub rows: u64,
+}
+
+impl Sums {
+    /// Takes in other rows.
+    pub fn add(&mut self, other: Self) {
+        self.loss += other.loss;
+        self.weight += other.weight;
+        self.rows += other.rows;
+    }
+
+    /// The mean loss; NaN of nothing.
+    pub fn mean_loss(&self) -> f64 {
+        self.loss / self.weight
+    }
+}
+
+/// Everything that changes while a model is trained. Saved and loaded again, training goes on as if it had never
+/// stopped.
+pub struct State<T> {
+    /// The parameters, one arena of the program's layout.
+    pub params: Vec<T>,
+    /// The optimizer's memory.
+    pub optimizer: Vec<T>,
+    /// Steps taken.
+    pub step: u64,
+    /// Rows trained on, repetitions counted.
+    pub rows_trained: u64,
+    /// What everything random is a function of.
+    pub seed: u64,
+    /// Where the next row is taken from.
+    pub cursor: Cursor,
+    /// Losses of the current epoch so far.
+    pub epoch: Sums,
+    /// Test-then-train scores, updated by [`Online`](crate::Online).
+    pub metrics: Vec<Box<dyn Metric<T>>>,
+}
+
+impl<T: Scalar> State<T> {
+    /// The key of the next step's random numbers.
+    pub(crate) fn step_key(&self) -> Key {
+        Key::new(self.seed).fold(STEPS).fold(self.step)
+    }
+
+    /// The key of the first parameters.
+    pub(crate) fn parameter_key(seed: u64) -> Key {
+        Key::new(seed).fold(PARAMETERS)
+    }
+
+    /// The value of a metric, by name.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        self.metrics.iter().find(|m| m.name() == name).map(|m| m.value())
+    }
+}
+
+/// Children of a seed's key: one for each thing that is random.
+const PARAMETERS: u64 = 0;
+const STEPS: u64 = 1;

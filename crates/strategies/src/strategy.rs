@@ -1,0 +1,233 @@
+use std::time::{Duration, Instant};
+
+use tidemill_data::{Batch as Rows, Cursor, Source};
+use tidemill_metrics::{Rows as Scored, Target};
+use tidemill_tensor::Scalar;
+
+use crate::binding::{Binding, Need};
+use crate::engine::{Arenas, Outputs, Running, Task};
+use crate::{Error, Event, Flow, Observer, State, Sums, Trainer};
+
+/// How data reaches the model, and when parameters move.
+pub trait Strategy<T: Scalar> {
+    /// Trains from where the state stands; see [`Trainer::run`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Trainer::run`].
+    fn run(
+        &self,
+        trainer: &Trainer<T>,
+        state: &mut State<T>,
+        source: &mut dyn Source<T>,
+        observer: &mut dyn Observer<T>,
+    ) -> Result<Summary, Error>;
+}
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Summary {
+    /// Steps taken.
+    pub steps: u64,
+    /// Rows trained on, repetitions counted.
+    pub rows: u64,
+    /// How long it took.
+    pub time: Duration,
+    /// Of that, waiting for the source.
+    pub waiting: Duration,
+    /// Losses of the last epoch that ended, or of the one that was stopped.
+    pub last_epoch: Sums,
+    /// Whether the observer stopped it.
+    pub stopped: bool,
+}
+
+/// What tells one strategy from another.
+pub(crate) struct Plan {
+    /// Epochs to end at, counted from the first ever; endless when absent.
+    pub(crate) epochs: Option<u64>,
+    /// Rows a step.
+    pub(crate) batch_size: usize,
+    /// Whether each batch is scored before it is trained on.
+    pub(crate) test: Test,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Test {
+    BeforeTraining,
+    Never,
+}
+
+/// The one training loop.
+pub(crate) fn drive<T: Scalar>(
+    trainer: &Trainer<T>,
+    state: &mut State<T>,
+    source: &mut dyn Source<T>,
+    plan: &Plan,
+    observer: &mut dyn Observer<T>,
+) -> Result<Summary, Error> {
+    if plan.batch_size == 0 {
+        return Err(Error::setting("batch size", "0 rows; expected 1 or more"));
+    }
+    let mut stepper = Stepper::new(trainer, source, plan)?;
+    source.seek(state.cursor)?;
+    let (began, first_step, first_row) = (Instant::now(), state.step, state.rows_trained);
+    let mut waiting = Duration::ZERO;
+    let mut last_epoch = state.epoch;
+    let rows_of_epoch = source.rows();
+    let mut flow = observer.observe(&Event::Started { state, rows: rows_of_epoch, epochs: plan.epochs })?;
+    while flow == Flow::Continue && plan.epochs.is_none_or(|epochs| state.cursor.epoch < epochs) {
+        let asked = Instant::now();
+        let rows = stepper.fill(source, plan.batch_size)?;
+        waiting += asked.elapsed();
+        if rows > 0 {
+            let sums = stepper.step(state, plan.test)?;
+            state.cursor = source.cursor();
+            flow = observer.observe(&Event::Step { state, sums, optimizer: trainer.optimizer() })?;
+        } else {
+            last_epoch = std::mem::take(&mut state.epoch);
+            if last_epoch.rows == 0 && plan.epochs.is_none() {
+                return Err(Error::setting("source", "it has no rows, and endless training was asked for"));
+            }
+            state.cursor = Cursor::start(state.cursor.epoch + 1);
+            flow = observer.observe(&Event::Epoch { state, number: state.cursor.epoch - 1, sums: last_epoch })?;
+            if plan.epochs.is_none_or(|epochs| state.cursor.epoch < epochs) {
+                source.seek(state.cursor)?;
+            }
+        }
+    }
+    let summary = Summary {
+        steps: state.step - first_step,
+        rows: state.rows_trained - first_row,
+        time: began.elapsed(),
+        waiting,
+        last_epoch: if state.epoch.rows > 0 { state.epoch } else { last_epoch },
+        stopped: flow == Flow::Stop,
+    };
+    observer.observe(&Event::Finished { state, summary: &summary })?;
+    Ok(summary)
+}
+
+/// The memory of the loop: nothing in it outlives the run.
+struct Stepper<'t, T> {
+    trainer: &'t Trainer<T>,
+    engine: Box<dyn Running<T>>,
+    binding: Binding,
+    batch: Rows<T>,
+    gradients: Vec<T>,
+    outputs: Outputs<T>,
+    target: Option<usize>,
+}
+
+impl<'t, T: Scalar> Stepper<'t, T> {
+    fn new(trainer: &'t Trainer<T>, source: &dyn Source<T>, plan: &Plan) -> Result<Self, Error> {
+        let program = trainer.program();
+        let rows = source.rows().map_or(plan.batch_size, |rows| plan.batch_size.min(rows.max(1) as usize));
+        Ok(Self {
+            trainer,
+            engine: trainer.running_engine().start(program, rows)?,
+            binding: Binding::new(program, source.schema(), Need::Target)?,
+            batch: Rows::new(source.schema().clone()),
+            gradients: vec![T::zero(); program.layout().len()],
+            outputs: Outputs::default(),
+            target: source.schema().role(tidemill_data::Role::Target),
+        })
+    }
+
+    fn fill(&mut self, source: &mut dyn Source<T>, rows: usize) -> Result<usize, Error> {
+        self.batch.clear();
+        Ok(source.fill(&mut self.batch, rows)?)
+    }
+
+    /// Tests if asked to, then trains, on the batch that was filled.
+    fn step(&mut self, state: &mut State<T>, test: Test) -> Result<Sums, Error> {
+        let task = Task {
+            params: &state.params,
+            batch: &self.batch,
+            binding: &self.binding,
+            rows: 0..self.batch.rows(),
+            key: state.step_key(),
+        };
+        let outputs = (test == Test::BeforeTraining && !state.metrics.is_empty()).then_some(&mut self.outputs);
+        let outputs = outputs.map(|outputs| {
+            outputs.resize(self.trainer.program(), task.rows.len(), Need::Target);
+            outputs
+        });
+        let tested = outputs.is_some();
+        let sums = self.engine.gradient(&task, &mut self.gradients, tidemill_autograd::Write::Assign, outputs);
+        if !sums.loss.is_finite() {
+            return Err(self.non_finite(state));
+        }
+        if tested {
+            self.score(state)?;
+        }
+        if sums.weight > 0.0 {
+            let arenas =
+                Arenas { params: &mut state.params, gradients: &mut self.gradients, optimizer: &mut state.optimizer };
+            self.engine.update(self.trainer.optimizer(), state.step, T::of(1.0 / sums.weight), arenas);
+        }
+        state.step += 1;
+        state.rows_trained += sums.rows;
+        state.epoch.add(sums);
+        Ok(sums)
+    }
+
+    fn score(&self, state: &mut State<T>) -> Result<(), Error> {
+        let Some(target) = self.target else { return Ok(()) };
+        let rows = scored(self.trainer.program().prediction_width(), &self.batch, target, &self.outputs)?;
+        for metric in &mut state.metrics {
+            metric.update(&rows)?;
+        }
+        Ok(())
+    }
+
+    /// Looks for what made the loss of a batch no number: an input, or else the parameters.
+    fn non_finite(&mut self, state: &State<T>) -> Error {
+        let task = Task {
+            params: &state.params,
+            batch: &self.batch,
+            binding: &self.binding,
+            rows: 0..self.batch.rows(),
+            key: state.step_key(),
+        };
+        self.outputs.resize(self.trainer.program(), task.rows.len(), Need::Target);
+        self.engine.evaluate(&task, &mut self.outputs);
+        let row = self.outputs.losses.iter().position(|l| !l.is_finite()).unwrap_or(0);
+        let loss = self.outputs.losses.get(row).map_or(f64::NAN, |l| l.widen());
+        let cause = non_finite_column(&self.batch, row).unwrap_or_else(|| {
+            "every number of that row is finite, so training has diverged: lower the learning rate, clip the gradient or \
+             standardise the features"
+                .to_owned()
+        });
+        Error::NonFiniteLoss { step: state.step, row, loss, cause }
+    }
+}
+
+fn non_finite_column<T: Scalar>(batch: &Rows<T>, row: usize) -> Option<String> {
+    for (column, field) in batch.schema().fields.iter().enumerate() {
+        let tidemill_data::Kind::Real { width } = field.kind else { continue };
+        let values = &batch.reals(column)[row * width..(row + 1) * width];
+        if let Some((i, value)) = values.iter().enumerate().find(|(_, v)| !v.is_finite()) {
+            let at = if width > 1 { format!("[{i}]") } else { String::new() };
+            return Some(format!("column {}{at} is {value} there", field.name));
+        }
+    }
+    None
+}
+
+/// A batch's outputs as metrics see them.
+pub(crate) fn scored<'a, T: Scalar>(
+    width: usize,
+    batch: &'a Rows<T>,
+    target: usize,
+    outputs: &'a Outputs<T>,
+) -> Result<Scored<'a, T>, Error> {
+    let target = match batch.schema().fields[target].kind {
+        tidemill_data::Kind::Index { .. } => Target::Index(batch.indices(target)),
+        _ => Target::Real(batch.reals(target)),
+    };
+    let rows = Scored::new(&outputs.predictions, width, target)?.with_losses(&outputs.losses)?;
+    Ok(match batch.weights() {
+        Some(weights) => rows.with_weights(weights)?,
+        None => rows,
+    })
+}

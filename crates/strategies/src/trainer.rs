@@ -1,0 +1,116 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use tidemill_autograd::Program;
+use tidemill_data::{Cursor, Source};
+use tidemill_metrics::Metric;
+use tidemill_optim::{Chain, Optimizer};
+use tidemill_tensor::Scalar;
+
+use crate::engine::{Engine, Serial};
+use crate::{Error, Observer, State, Strategy, Summary, checkpoint};
+
+/// A model, an optimizer and an engine: all that training needs and that training does not change. What changes is the
+/// [`State`].
+pub struct Trainer<T> {
+    program: Arc<Program<T>>,
+    optimizer: Optimizer<T>,
+    engine: Arc<dyn Engine<T>>,
+}
+
+impl<T: Scalar> Trainer<T> {
+    /// Trains `program` with `optimizer`, on one thread until [`engine`](Trainer::engine) says otherwise.
+    ///
+    /// # Errors
+    ///
+    /// When the program ends in no loss, or the optimizer's settings do not fit.
+    pub fn new(program: impl Into<Arc<Program<T>>>, optimizer: impl Into<Chain>) -> Result<Self, Error> {
+        let program = program.into();
+        if !program.has_loss() {
+            return Err(Error::setting(
+                "trainer",
+                "the model ends in no loss; only a model with a loss can be trained",
+            ));
+        }
+        let optimizer = optimizer.into().build(program.layout())?;
+        Ok(Self { program, optimizer, engine: Arc::new(Serial) })
+    }
+
+    /// Obtains gradients by this engine.
+    #[must_use]
+    pub fn engine(mut self, engine: impl Engine<T> + 'static) -> Self {
+        self.engine = Arc::new(engine);
+        self
+    }
+
+    /// The model.
+    pub fn program(&self) -> &Arc<Program<T>> {
+        &self.program
+    }
+
+    /// The optimizer.
+    pub fn optimizer(&self) -> &Optimizer<T> {
+        &self.optimizer
+    }
+
+    pub(crate) fn running_engine(&self) -> &dyn Engine<T> {
+        &*self.engine
+    }
+
+    /// What is reported of the engine, such as `2 shards on 2 threads`.
+    pub fn describe_engine(&self) -> String {
+        self.engine.describe()
+    }
+
+    /// The state before the first step: everything random is a function of `seed`.
+    pub fn start(&self, seed: u64) -> State<T> {
+        self.start_with(seed, Vec::new())
+    }
+
+    /// As [`start`](Trainer::start), with metrics for test-then-train.
+    pub fn start_with(&self, seed: u64, metrics: Vec<Box<dyn Metric<T>>>) -> State<T> {
+        State {
+            params: self.program.layout().initialize(State::<T>::parameter_key(seed)),
+            optimizer: self.optimizer.initial_state(),
+            step: 0,
+            rows_trained: 0,
+            seed,
+            cursor: Cursor::start(0),
+            epoch: crate::Sums::default(),
+            metrics,
+        }
+    }
+
+    /// The state that a checkpoint holds. `metrics` are those that the run had, in any state; theirs is restored.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, is no checkpoint, or is one of another model, optimizer or other metrics.
+    pub fn resume(&self, path: impl AsRef<Path>, metrics: Vec<Box<dyn Metric<T>>>) -> Result<State<T>, Error> {
+        checkpoint::load(self, path.as_ref(), metrics)
+    }
+
+    /// Saves the state, whole or not at all: to a temporary file beside `path`, synced, then renamed.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written; an older one of that name is then as it was.
+    pub fn save(&self, state: &State<T>, path: impl AsRef<Path>) -> Result<(), Error> {
+        checkpoint::save(self, state, path.as_ref())
+    }
+
+    /// Trains from where the state stands until the strategy's end, or until the observer stops it.
+    ///
+    /// # Errors
+    ///
+    /// When data, settings or the loss are not as they should be. The state is then that of the last completed step.
+    pub fn run(
+        &self,
+        strategy: &impl Strategy<T>,
+        state: &mut State<T>,
+        source: &mut dyn Source<T>,
+        observer: &mut dyn Observer<T>,
+    ) -> Result<Summary, Error> {
+        strategy.run(self, state, source, observer)
+    }
+}
