@@ -147,12 +147,11 @@ impl<'t, T: Scalar> Stepper<'t, T> {
             rows: 0..self.batch.rows(),
             key: state.step_key(),
         };
-        let outputs = (test == Test::BeforeTraining && !state.metrics.is_empty()).then_some(&mut self.outputs);
-        let outputs = outputs.map(|outputs| {
-            outputs.resize(self.trainer.program(), task.rows.len(), Need::Target);
-            outputs
-        });
-        let tested = outputs.is_some();
+        let tested = test == Test::BeforeTraining && !state.metrics.is_empty();
+        if tested {
+            self.outputs.resize(self.trainer.program(), task.rows.len(), Need::Target);
+        }
+        let outputs = tested.then_some(&mut self.outputs);
         let sums = self.engine.gradient(&task, &mut self.gradients, tidemill_autograd::Write::Assign, outputs);
         if !sums.loss.is_finite() {
             return Err(self.non_finite(state));
