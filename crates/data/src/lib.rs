@@ -4,6 +4,7 @@
 //! (seed, epoch, position), so a [`Cursor`] is a few integers and resuming is exact. This crate knows nothing of
 //! models, optimizers or file formats.
 
+mod adaptors;
 mod batch;
 mod column;
 mod error;
@@ -12,6 +13,7 @@ mod permutation;
 mod schema;
 mod source;
 
+pub use adaptors::{Prefetch, Select, Shuffle, Side, SourceExt, Take};
 pub use batch::Batch;
 pub use column::{Column, Nulls};
 pub use error::Error;

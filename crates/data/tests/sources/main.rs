@@ -1,4 +1,7 @@
 //! Every source gives the rows it says, in the order it says, from any cursor.
 
+mod adaptors;
 mod check;
 mod memory;
+mod prefetch;
+mod unknown;

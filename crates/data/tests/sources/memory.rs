@@ -1,7 +1,8 @@
-use tidemill_data::{Batch, Column, Cursor, Error, Field, Kind, MemoryBuilder, MemorySource, Nulls, Role, Source};
+use tidemill_data::{Column, Cursor, Error, Field, Kind, MemoryBuilder, MemorySource, Nulls, Role, Source};
 use tidemill_tensor::ndarray::{Array2, s};
 
 use crate::check::{check_source, epoch, read};
+use crate::unknown::Unknown;
 
 /// Rows of every kind of column; the first number is the row's own.
 pub fn mixed(n: usize) -> MemorySource<f64> {
@@ -98,31 +99,6 @@ fn a_cursor_of_elsewhere_is_refused() {
     let error = source.seek(Cursor::start(2).push(4)).unwrap_err();
     assert_eq!(error.to_string(), "cannot go to epoch 2, position [4]: there are 3 rows");
     assert!(matches!(source.seek(Cursor::start(0).push(1).push(1)), Err(Error::Seek { .. })));
-}
-
-/// A source that does not say how many rows it has.
-struct Unknown(MemorySource<f64>);
-
-impl Source<f64> for Unknown {
-    fn schema(&self) -> &std::sync::Arc<tidemill_data::Schema> {
-        self.0.schema()
-    }
-
-    fn fill(&mut self, batch: &mut Batch<f64>, rows: usize) -> Result<usize, Error> {
-        self.0.fill(batch, rows)
-    }
-
-    fn cursor(&self) -> Cursor {
-        self.0.cursor()
-    }
-
-    fn seek(&mut self, cursor: Cursor) -> Result<(), Error> {
-        self.0.seek(cursor)
-    }
-
-    fn rows(&self) -> Option<u64> {
-        None
-    }
 }
 
 #[test]

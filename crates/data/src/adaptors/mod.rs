@@ -1,0 +1,142 @@
+//! Sources made of other sources.
+
+mod prefetch;
+mod select;
+mod shuffle;
+mod split;
+mod take;
+
+use tidemill_tensor::Scalar;
+
+use crate::{Cursor, Error, Source};
+
+pub use prefetch::Prefetch;
+pub use select::Select;
+pub use shuffle::Shuffle;
+pub use split::Side;
+pub use take::Take;
+
+use split::Hashed;
+
+/// What can be made of any source: again a source.
+///
+/// Rows are numbered in the order in which the source gives them, from zero in each epoch; wrap a source that is at the
+/// start of an epoch. Every adaptor is exact under [`seek`](Source::seek), and its cursor is that of the source below
+/// with at most one integer more.
+///
+/// # Example
+///
+/// ```
+/// use tidemill_data::{MemorySource, Side, Source, SourceExt};
+///
+/// let source = MemorySource::builder().reals("x", 1, (0..1000).map(f64::from).collect()).build()?;
+/// let train = source.clone().split_by_hash(0.8, 7, Side::First)?.shuffle(256, 1)?.prefetch(4, 32)?;
+/// let test = source.split_by_hash(0.8, 7, Side::Rest)?;
+/// assert_eq!(train.rows().zip(test.rows()).map(|(a, b)| a + b), Some(1000));
+/// # Ok::<(), tidemill_data::Error>(())
+/// ```
+pub trait SourceExt<T: Scalar>: Source<T> + Sized {
+    /// The first `rows` rows.
+    fn take(self, rows: u64) -> Take<Self> {
+        Take::new(self, 0..rows)
+    }
+
+    /// All but the first `rows` rows.
+    fn skip_rows(self, rows: u64) -> Take<Self> {
+        Take::new(self, rows..u64::MAX)
+    }
+
+    /// The rows of one of `count` workers: row `r` belongs to worker `r % count`.
+    ///
+    /// # Errors
+    ///
+    /// When `index` is not below `count`.
+    fn shard(self, index: u64, count: u64) -> Result<Select<Self, T>, Error> {
+        if index >= count {
+            return Err(Error::invalid("shard", format!("{index} is not below the number of shards, {count}")));
+        }
+        Ok(Select::shard(self, index, count))
+    }
+
+    /// The first rows, or the rest: `fraction` of them are first, rounded to whole rows.
+    ///
+    /// # Errors
+    ///
+    /// When the fraction is not between 0 and 1, or the source does not know how many rows it has.
+    fn split_in_order(self, fraction: f64, side: Side) -> Result<Take<Self>, Error> {
+        split::check(fraction)?;
+        let Some(rows) = self.rows() else {
+            let problem = "the source does not know how many rows it has; split by hash, or take a number of rows";
+            return Err(Error::invalid("split in order", problem));
+        };
+        Ok(Take::new(self, split::range(rows, fraction, side)))
+    }
+
+    /// Rows drawn at random, each for itself, or the rest: a row is first with probability `fraction`.
+    ///
+    /// The side of a row is a function of (seed, row), so two sources that split the same rows with the same seed and
+    /// opposite sides share none and lose none. Split before shuffling: what is split is the order that the source has,
+    /// and an order that changes with the epoch would move rows between the sides.
+    ///
+    /// # Errors
+    ///
+    /// When the fraction is not between 0 and 1.
+    fn split_by_hash(self, fraction: f64, seed: u64, side: Side) -> Result<Select<Self, T>, Error> {
+        split::check(fraction)?;
+        Ok(Select::hashed(self, Hashed::new(fraction, seed, side)))
+    }
+
+    /// Shuffles windows of `window` rows, each by an order that is a function of (seed, epoch, window).
+    ///
+    /// A row moves by less than `window` places, so rows that are sorted at large stay so: take a window of many
+    /// batches, or [`MemorySource::shuffled`](crate::MemorySource::shuffled) where all rows fit in memory. The window
+    /// is held in memory; seeking into one reads it again.
+    ///
+    /// # Errors
+    ///
+    /// When the window is zero.
+    fn shuffle(self, window: usize, seed: u64) -> Result<Shuffle<Self, T>, Error> {
+        if window == 0 {
+            return Err(Error::invalid("shuffle", "the window has no rows"));
+        }
+        Ok(Shuffle::new(self, window, seed))
+    }
+
+    /// Reads up to `batches` batches of `rows` rows ahead, in a thread of its own.
+    ///
+    /// Ask for batches of `rows` rows, cleared before: they are swapped, not copied. The rows and their order do not
+    /// depend on timing.
+    ///
+    /// # Errors
+    ///
+    /// When a number is zero, or the system gives no thread.
+    fn prefetch(self, batches: usize, rows: usize) -> Result<Prefetch<T>, Error>
+    where
+        Self: 'static,
+    {
+        if batches == 0 || rows == 0 {
+            return Err(Error::invalid("prefetch", format!("{batches} batches of {rows} rows hold nothing")));
+        }
+        Prefetch::new(self, batches, rows)
+    }
+
+    /// The source behind a pointer, where its type must not show.
+    fn boxed<'a>(self) -> Box<dyn Source<T> + 'a>
+    where
+        Self: 'a,
+    {
+        Box::new(self)
+    }
+}
+
+impl<T: Scalar, S: Source<T>> SourceExt<T> for S {}
+
+/// The cursor of an adaptor; that of the start of an epoch stays bare.
+pub(crate) fn wrap(inner: Cursor, word: u64) -> Cursor {
+    if word == 0 && inner.is_start() { inner } else { inner.push(word) }
+}
+
+/// The integer of an adaptor, and the cursor of the source below.
+pub(crate) fn unwrap(cursor: Cursor) -> (u64, Cursor) {
+    cursor.pop().unwrap_or((0, cursor))
+}

@@ -1,0 +1,252 @@
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use tidemill_tensor::Scalar;
+
+use super::{unwrap, wrap};
+use crate::{Batch, Cursor, Error, Schema, Source};
+
+/// Another source's rows, read ahead by a thread of its own; made by [`prefetch`](crate::SourceExt::prefetch).
+///
+/// Buffers go round between the thread and whoever fills: a batch that is filled while empty is swapped for one that is
+/// ready. An error of the source comes where the source gave it. Dropping or seeking waits for the one batch that is
+/// being read, no longer.
+#[derive(Debug)]
+pub struct Prefetch<T: Scalar> {
+    schema: Arc<Schema>,
+    epoch_rows: Option<u64>,
+    size: usize,
+    thread: Thread<T>,
+    /// Buffers that neither the thread nor `current` has.
+    spare: Vec<Batch<T>>,
+    /// The batch that is given out, and how many of its rows were.
+    current: Batch<T>,
+    given: usize,
+    /// Where the source was before and after `current`.
+    before: Cursor,
+    after: Cursor,
+    ended: bool,
+}
+
+impl<T: Scalar> Prefetch<T> {
+    pub(super) fn new(source: impl Source<T> + 'static, batches: usize, size: usize) -> Result<Self, Error> {
+        let schema = Arc::clone(source.schema());
+        let epoch_rows = source.rows();
+        let cursor = source.cursor();
+        let mut spare: Vec<_> = (0..=batches).map(|_| Batch::new(Arc::clone(&schema))).collect();
+        spare.iter_mut().for_each(|batch| reserve(batch, size));
+        let current = spare.swap_remove(0);
+        let thread = Thread::start(source, batches, size)?;
+        let (before, after) = (cursor, cursor);
+        let mut prefetch =
+            Self { schema, epoch_rows, size, thread, spare, current, given: 0, before, after, ended: false };
+        prefetch.hand_over()?;
+        Ok(prefetch)
+    }
+
+    /// Gives all spare buffers to the thread.
+    fn hand_over(&mut self) -> Result<(), Error> {
+        while let Some(batch) = self.spare.pop() {
+            self.thread.ask(Request::Fill(batch))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the next batch from the thread; `false` at the end of the epoch.
+    fn advance(&mut self) -> Result<bool, Error> {
+        if self.ended {
+            return Ok(false);
+        }
+        match self.thread.answer()? {
+            Answer::Filled { batch, before, after, result } => {
+                self.spare.push(std::mem::replace(&mut self.current, batch));
+                (self.before, self.after, self.given) = (before, after, 0);
+                self.ended = result? < self.size;
+                if !self.ended {
+                    self.hand_over()?;
+                }
+                Ok(self.current.rows() > 0)
+            }
+            Answer::Sought(_) => unreachable!("every seek waits for its answer"),
+        }
+    }
+}
+
+impl<T: Scalar> Source<T> for Prefetch<T> {
+    fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    fn fill(&mut self, batch: &mut Batch<T>, rows: usize) -> Result<usize, Error> {
+        let mut taken = 0;
+        while taken < rows {
+            if self.given == self.current.rows() && !self.advance().inspect_err(|_| batch.clear())? {
+                break;
+            }
+            let next = self.given..self.current.rows().min(self.given + rows - taken);
+            taken += next.len();
+            let whole = next.len() == self.current.rows();
+            if whole && batch.rows() == 0 && Arc::ptr_eq(batch.schema(), &self.schema) {
+                std::mem::swap(batch, &mut self.current);
+                reserve(&mut self.current, self.size);
+                self.given = 0;
+            } else {
+                self.given = next.end;
+                batch.push_rows(&self.current, next);
+            }
+        }
+        Ok(taken)
+    }
+
+    fn cursor(&self) -> Cursor {
+        let inside = self.given < self.current.rows();
+        wrap(if inside { self.before } else { self.after }, if inside { self.given as u64 } else { 0 })
+    }
+
+    fn seek(&mut self, cursor: Cursor) -> Result<(), Error> {
+        let (given, below) = unwrap(cursor);
+        self.current.clear();
+        self.given = 0;
+        self.ended = true;
+        self.after = self.thread.seek(below, &mut self.spare)?;
+        self.ended = false;
+        self.hand_over()?;
+        if given > 0 {
+            self.advance()?;
+            if given > self.current.rows() as u64 {
+                return Err(Error::seek(cursor, format!("the batch there has {} rows", self.current.rows())));
+            }
+            self.given = given as usize;
+        }
+        Ok(())
+    }
+
+    fn rows(&self) -> Option<u64> {
+        self.epoch_rows
+    }
+}
+
+fn reserve<T: Scalar>(batch: &mut Batch<T>, rows: usize) {
+    (0..batch.columns().len()).for_each(|column| batch.reserve_exact(column, rows, 0));
+}
+
+enum Request<T> {
+    Fill(Batch<T>),
+    Seek(Cursor),
+}
+
+enum Answer<T> {
+    Filled { batch: Batch<T>, before: Cursor, after: Cursor, result: Result<usize, Error> },
+    Sought(Result<Cursor, Error>),
+}
+
+/// The thread that reads: requests are answered in order, except that after a seek or a drop those before it are
+/// answered unfilled.
+#[derive(Debug)]
+struct Thread<T: Scalar> {
+    requests: Option<Sender<Request<T>>>,
+    answers: Receiver<Answer<T>>,
+    /// How many seeks were asked for and not begun; above zero, nothing needs to be filled.
+    interrupts: Arc<AtomicU64>,
+    handle: Option<JoinHandle<()>>,
+    /// What it said when it panicked.
+    panic: String,
+}
+
+impl<T: Scalar> Thread<T> {
+    fn start(source: impl Source<T> + 'static, batches: usize, size: usize) -> Result<Self, Error> {
+        // One place more than there are buffers, for a seek: so neither side ever waits to send.
+        let (requests, asked) = bounded(batches + 1);
+        let (reply, answers) = bounded(batches + 1);
+        let interrupts = Arc::new(AtomicU64::new(0));
+        let interrupted = Arc::clone(&interrupts);
+        let handle = thread::Builder::new()
+            .name("prefetch".into())
+            .spawn(move || work(source, size, &asked, &reply, &interrupted))
+            .map_err(|error| Error::invalid("prefetch", format!("there is no thread for it: {error}")))?;
+        Ok(Self { requests: Some(requests), answers, interrupts, handle: Some(handle), panic: String::new() })
+    }
+
+    fn ask(&mut self, request: Request<T>) -> Result<(), Error> {
+        match self.requests.as_ref().map(|requests| requests.send(request)) {
+            Some(Ok(())) => Ok(()),
+            _ => Err(self.lost()),
+        }
+    }
+
+    fn answer(&mut self) -> Result<Answer<T>, Error> {
+        self.answers.recv().map_err(|_| self.lost())
+    }
+
+    /// Where the source is after the seek; the buffers that the thread had are then spare.
+    fn seek(&mut self, cursor: Cursor, spare: &mut Vec<Batch<T>>) -> Result<Cursor, Error> {
+        self.interrupts.fetch_add(1, Ordering::SeqCst);
+        self.ask(Request::Seek(cursor))?;
+        loop {
+            match self.answer()? {
+                Answer::Filled { batch, .. } => spare.push(batch),
+                Answer::Sought(result) => return result,
+            }
+        }
+    }
+
+    /// The thread has ended before it was told to, which it does by a panic alone.
+    fn lost(&mut self) -> Error {
+        if let Some(Err(payload)) = self.handle.take().map(JoinHandle::join) {
+            self.panic = message(&*payload);
+        }
+        Error::invalid("prefetch", format!("the thread that reads ahead panicked: {}", self.panic))
+    }
+}
+
+impl<T: Scalar> Drop for Thread<T> {
+    fn drop(&mut self) {
+        self.interrupts.fetch_add(1, Ordering::SeqCst);
+        self.requests = None;
+        if let Some(handle) = self.handle.take() {
+            // A panic was either reported or is of no interest any more.
+            let _ = handle.join();
+        }
+    }
+}
+
+fn work<T: Scalar>(
+    mut source: impl Source<T>,
+    size: usize,
+    requests: &Receiver<Request<T>>,
+    answers: &Sender<Answer<T>>,
+    interrupts: &AtomicU64,
+) {
+    let mut ended = false;
+    for request in requests {
+        let answer = match request {
+            Request::Seek(cursor) => {
+                interrupts.fetch_sub(1, Ordering::SeqCst);
+                ended = false;
+                Answer::Sought(source.seek(cursor).map(|()| source.cursor()))
+            }
+            Request::Fill(mut batch) => {
+                batch.clear();
+                let before = source.cursor();
+                let idle = ended || interrupts.load(Ordering::SeqCst) > 0;
+                let result = if idle { Ok(0) } else { source.fill(&mut batch, size) };
+                ended = !matches!(result, Ok(rows) if rows == size);
+                Answer::Filled { batch, before, after: source.cursor(), result }
+            }
+        };
+        if answers.send(answer).is_err() {
+            return;
+        }
+    }
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).into(),
+        (_, Some(text)) => text.clone(),
+        _ => "without a message".into(),
+    }
+}
