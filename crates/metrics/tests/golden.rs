@@ -41,7 +41,7 @@ fn check(case: &Case<'_>, rows: &Rows<'_, f64>, metric: impl Fn(&str) -> Option<
         let Some(want) = want.as_f64() else { continue };
         let Some(mut metric) = metric(name) else {
             assert!(WITHOUT_METRIC.contains(&name.as_str()), "{}: {name} is not covered", case.name);
-            println!("golden metrics: {} {name} not covered: not mergeable as sums", case.name);
+            println!("golden metrics: {} {name} not covered: there is no such metric", case.name);
             continue;
         };
         for from in (0..rows.len()).step_by(BATCH) {
