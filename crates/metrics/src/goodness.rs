@@ -93,10 +93,10 @@ impl<K: Residual> Goodness<K> {
 
     fn read<'a>(&self, state: &'a [f64]) -> Result<impl Iterator<Item = Output> + use<'a, K>, Error> {
         let mut reader = Reader::new(K::NAME, state);
-        let numbers = reader.take(self.outputs.len() * 6)?;
+        let numbers = reader.take(self.outputs.len() * 8)?;
         reader.end()?;
-        let moments = |n: &[f64]| RunningMoments::of_parts([n[0], n[1], n[2]]);
-        Ok(numbers.chunks_exact(6).map(move |n| Output { target: moments(&n[..3]), residual: moments(&n[3..]) }))
+        let moments = |n: &[f64]| RunningMoments::of_parts([n[0], n[1], n[2], n[3]]);
+        Ok(numbers.chunks_exact(8).map(move |n| Output { target: moments(&n[..4]), residual: moments(&n[4..]) }))
     }
 }
 

@@ -42,20 +42,26 @@ mod windowed;
 
 pub mod drift;
 
-pub use class_quantities::{Accuracy, Brier, Correct, LogLoss, LogarithmicScore, QuadraticScore};
+pub use class_quantities::{Accuracy, Brier, LogLoss};
 pub use confusion::{Average, ClassScore, ConfusionMatrix};
 pub use drift::{Drift, DriftDetector};
 pub use error::Error;
 pub use fading::Fading;
 pub use from_logits::FromLogits;
-pub use goodness::{ExplainedVariance, Goodness, R2, Residual, Spread, Total};
+pub use goodness::{ExplainedVariance, Goodness, R2};
 pub use metric::{Metric, Summary};
 pub use moments::RunningMoments;
 pub use one_vs_rest::OneVsRest;
-pub use quantities::{
-    AbsoluteError, Loss, Mae, Mape, MeanLoss, Mse, PercentageError, Rmse, RootSquaredError, SquaredError,
-};
+pub use quantities::{Mae, Mape, MeanLoss, Mse, Rmse};
 pub use ranking::{AveragePrecision, Ranking, RocAuc};
 pub use row_mean::{Measure, Quantity, RowMean};
 pub use rows::{Rows, Target};
 pub use windowed::Windowed;
+
+/// What tells the members of a family apart; needed only to write a new member, or a type in full.
+pub mod member {
+    pub use crate::class_quantities::{Correct, LogarithmicScore, QuadraticScore};
+    pub use crate::goodness::{Residual, Spread, Total};
+    pub use crate::quantities::{AbsoluteError, Loss, PercentageError, RootSquaredError, SquaredError};
+    pub use crate::ranking::{Curve, PrecisionRecall, Roc};
+}

@@ -4,8 +4,8 @@ use crate::state::exactly;
 /// The running mean and variance of a stream of numbers, mergeable.
 ///
 /// `mean = Σ w x / Σ w`, `variance = Σ w (x - mean)² / Σ w`: the population variance (divisor `n`, not `n - 1`), as in
-/// scikit-learn's and River's `StandardScaler`. The squares are taken of deviations, never of the numbers themselves,
-/// so that a large mean costs no digits.
+/// scikit-learn's and River's `StandardScaler`. All is counted from the first number, and squares are taken of
+/// deviations, so that a large mean costs no digits.
 ///
 /// # Example
 ///
@@ -28,7 +28,11 @@ use crate::state::exactly;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RunningMoments {
     weight: f64,
-    mean: f64,
+    /// The first number.
+    origin: f64,
+    /// The mean, from the origin.
+    shift: f64,
+    /// Squared deviations from the mean, summed.
     squares: f64,
 }
 
@@ -42,22 +46,31 @@ impl RunningMoments {
     /// Takes in a number that counts `weight` times, above zero.
     #[inline]
     pub fn update_weighted(&mut self, x: f64, weight: f64) {
+        if self.weight == 0.0 {
+            *self = Self { weight, origin: x, shift: 0.0, squares: 0.0 };
+            return;
+        }
+        let x = x - self.origin;
         self.weight += weight;
-        let before = x - self.mean;
-        self.mean += before * (weight / self.weight);
-        self.squares += weight * before * (x - self.mean);
+        let before = x - self.shift;
+        self.shift += before * (weight / self.weight);
+        self.squares += weight * before * (x - self.shift);
     }
 
     /// Takes in the numbers that another has seen.
     pub fn merge(&mut self, other: &Self) {
-        let weight = self.weight + other.weight;
         if other.weight == 0.0 {
             return;
         }
-        let apart = other.mean - self.mean;
+        if self.weight == 0.0 {
+            *self = *other;
+            return;
+        }
+        let weight = self.weight + other.weight;
+        let apart = (other.origin - self.origin) + (other.shift - self.shift);
         let share = other.weight / weight;
         self.squares += other.squares + apart * apart * self.weight * share;
-        self.mean += apart * share;
+        self.shift += apart * share;
         self.weight = weight;
     }
 
@@ -74,7 +87,7 @@ impl RunningMoments {
 
     /// The mean; NaN before the first number.
     pub fn mean(&self) -> f64 {
-        if self.weight > 0.0 { self.mean } else { f64::NAN }
+        if self.weight == 0.0 { f64::NAN } else { self.origin + self.shift }
     }
 
     /// The population variance; NaN before the first number.
@@ -87,7 +100,7 @@ impl RunningMoments {
         self.squares
     }
 
-    /// All that has been learned: weight, mean and squared deviations.
+    /// All that has been learned: weight, first number, mean from there, squared deviations.
     pub fn state(&self) -> Vec<f64> {
         self.parts().to_vec()
     }
@@ -96,17 +109,17 @@ impl RunningMoments {
     ///
     /// # Errors
     ///
-    /// [`Error::State`] when it is not three numbers.
+    /// [`Error::State`] when it is not four numbers.
     pub fn restore(&mut self, state: &[f64]) -> Result<(), Error> {
         *self = Self::of_parts(exactly("running moments", state)?);
         Ok(())
     }
 
-    pub(crate) fn parts(&self) -> [f64; 3] {
-        [self.weight, self.mean, self.squares]
+    pub(crate) fn parts(&self) -> [f64; 4] {
+        [self.weight, self.origin, self.shift, self.squares]
     }
 
-    pub(crate) fn of_parts([weight, mean, squares]: [f64; 3]) -> Self {
-        Self { weight, mean, squares }
+    pub(crate) fn of_parts([weight, origin, shift, squares]: [f64; 4]) -> Self {
+        Self { weight, origin, shift, squares }
     }
 }

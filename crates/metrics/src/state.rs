@@ -1,5 +1,8 @@
 use crate::Error;
 
+/// The largest count that an `f64` holds exactly, and with it every smaller one.
+pub(crate) const MOST: u64 = 1 << 53;
+
 /// Reads a saved state from front to back.
 pub(crate) struct Reader<'n, 'a> {
     of: &'n str,
@@ -31,7 +34,6 @@ impl<'n, 'a> Reader<'n, 'a> {
     /// The next number, a whole number from 0 to `most`.
     pub(crate) fn count(&mut self, most: u64) -> Result<u64, Error> {
         let [found] = self.array()?;
-        // Every whole number that was saved is below 2^53, hence exact.
         if found >= 0.0 && found.fract() == 0.0 && found <= most as f64 {
             Ok(found as u64)
         } else {

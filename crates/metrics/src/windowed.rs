@@ -1,6 +1,6 @@
 use tidemill_tensor::Scalar;
 
-use crate::state::Reader;
+use crate::state::{MOST, Reader};
 use crate::{Error, Metric, Rows, Summary};
 
 /// A metric over the most recent rows.
@@ -56,7 +56,7 @@ impl<M: Summary + Clone> Windowed<M> {
 
     /// How many rows the value speaks of.
     pub fn rows(&self) -> u64 {
-        self.filled.iter().sum()
+        self.filled.iter().fold(0, |sum, rows| sum.saturating_add(*rows))
     }
 
     /// The metric of the rows in the window.
@@ -79,7 +79,7 @@ impl<M: Summary + Clone> Windowed<M> {
         let mut reader = Reader::new(&self.name, state);
         let mut saved = Vec::with_capacity(self.blocks.len());
         for _ in &self.blocks {
-            let rows = reader.count(u64::MAX)?;
+            let rows = reader.count(MOST)?;
             let len = reader.count(reader.left() as u64)?;
             saved.push((rows, reader.take(len as usize)?));
         }
@@ -130,7 +130,7 @@ impl<M: Summary + Clone> Summary for Windowed<M> {
     fn merge(&mut self, state: &[f64]) -> Result<(), Error> {
         for (block, (rows, numbers)) in self.oldest_first().zip(self.read(state)?) {
             self.blocks[block].merge(numbers)?;
-            self.filled[block] += rows;
+            self.filled[block] = self.filled[block].saturating_add(rows);
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
-use super::{Drift, DriftDetector, MOST, require};
+use super::histogram::{Bucket, Histogram};
+use super::{Drift, DriftDetector, require};
 use crate::Error;
-use crate::state::Reader;
+use crate::state::{MOST, Reader};
 
 /// What [`Adwin`] does after a drift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,21 +65,6 @@ pub struct Adwin {
     drifted: bool,
 }
 
-/// Buckets of `2^r` numbers in row `r`, a row's oldest first.
-#[derive(Clone, Debug)]
-struct Histogram {
-    /// Rows of `capacity` each.
-    buckets: Vec<Bucket>,
-    lengths: Vec<usize>,
-    capacity: usize,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Bucket {
-    total: f64,
-    squares: f64,
-}
-
 impl Adwin {
     /// A detector that has seen nothing.
     ///
@@ -93,7 +79,7 @@ impl Adwin {
         check(clock > 0, "clock", "at least 1", clock as f64)?;
         check((1..=1024).contains(&max_buckets), "max_buckets", "from 1 to 1024", max_buckets as f64)?;
         check(min_window_length > 0, "min_window_length", "at least 1", min_window_length as f64)?;
-        let histogram = Histogram::new(max_buckets + 1);
+        let histogram = Histogram::new(max_buckets);
         Ok(Self { config, ticks: 0, width: 0, total: 0.0, squares: 0.0, histogram, drifted: false })
     }
 
@@ -196,9 +182,10 @@ impl DriftDetector for Adwin {
 
     fn state(&self) -> Vec<f64> {
         let mut state = vec![self.ticks as f64, self.total, self.squares, f64::from(u8::from(self.drifted))];
-        for (row, &length) in self.histogram.lengths.iter().enumerate() {
-            state.push(length as f64);
-            state.extend(self.histogram.row(row).iter().flat_map(|bucket| [bucket.total, bucket.squares]));
+        for row in 0..self.histogram.rows() {
+            let buckets = self.histogram.row(row);
+            state.push(buckets.len() as f64);
+            state.extend(buckets.iter().flat_map(|bucket| [bucket.total, bucket.squares]));
         }
         state
     }
@@ -208,10 +195,10 @@ impl DriftDetector for Adwin {
         let ticks = reader.count(MOST)?;
         let [total, squares] = reader.array()?;
         let drifted = reader.flag()?;
-        let mut histogram = Histogram::new(self.histogram.capacity);
+        let mut histogram = Histogram::new(self.config.max_buckets);
         let mut width = 0;
         while reader.left() > 0 {
-            let row = histogram.lengths.len();
+            let row = histogram.rows();
             let length = reader.count(self.config.max_buckets as u64)?;
             width += length << row;
             if width > MOST || row > 52 {
@@ -226,79 +213,5 @@ impl DriftDetector for Adwin {
         reader.end()?;
         *self = Self { ticks, width, total, squares, drifted, histogram, ..*self };
         Ok(())
-    }
-}
-
-impl Histogram {
-    /// Rows for which memory is set aside: a window of billions of numbers.
-    const ROWS: usize = 32;
-
-    fn new(capacity: usize) -> Self {
-        let (buckets, lengths) = (Vec::with_capacity(Self::ROWS * capacity), Vec::with_capacity(Self::ROWS));
-        Self { buckets, lengths, capacity }
-    }
-
-    fn row(&self, row: usize) -> &[Bucket] {
-        let start = row * self.capacity;
-        &self.buckets[start..start + self.lengths[row]]
-    }
-
-    fn grow(&mut self) {
-        self.lengths.push(0);
-        self.buckets.resize(self.buckets.len() + self.capacity, Bucket::default());
-    }
-
-    fn push(&mut self, row: usize, bucket: Bucket) {
-        self.buckets[row * self.capacity + self.lengths[row]] = bucket;
-        self.lengths[row] += 1;
-    }
-
-    fn remove_oldest(&mut self, row: usize, n: usize) {
-        let start = row * self.capacity;
-        self.buckets.copy_within(start + n..start + self.lengths[row], start);
-        self.lengths[row] -= n;
-    }
-
-    fn insert(&mut self, x: f64) {
-        let (mut row, mut bucket) = (0, Bucket { total: x, squares: 0.0 });
-        loop {
-            if row == self.lengths.len() {
-                self.grow();
-            }
-            self.push(row, bucket);
-            if self.lengths[row] < self.capacity {
-                return;
-            }
-            bucket = Bucket::joined(&self.row(row)[..2], (1u64 << row) as f64);
-            self.remove_oldest(row, 2);
-            row += 1;
-        }
-    }
-
-    /// Drops the oldest bucket, says of how many numbers.
-    fn drop_oldest(&mut self) -> Option<(u64, Bucket)> {
-        let row = self.lengths.iter().rposition(|&length| length > 0)?;
-        let oldest = self.row(row)[0];
-        self.remove_oldest(row, 1);
-        Some((1 << row, oldest))
-    }
-
-    /// The buckets and how many numbers each holds.
-    fn oldest_first(&self) -> impl Iterator<Item = (u64, Bucket)> {
-        (0..self.lengths.len()).rev().flat_map(|row| self.row(row).iter().map(move |&bucket| (1 << row, bucket)))
-    }
-
-    fn clear(&mut self) {
-        self.lengths.clear();
-        self.buckets.clear();
-    }
-}
-
-impl Bucket {
-    /// Two buckets of `n` numbers each as one.
-    fn joined(two: &[Self], n: f64) -> Self {
-        let (a, b) = (two[0], two[1]);
-        let apart = a.total / n - b.total / n;
-        Self { total: a.total + b.total, squares: a.squares + b.squares + n / 2.0 * apart * apart }
     }
 }

@@ -1,6 +1,6 @@
-use super::{Drift, DriftDetector, MOST, require};
+use super::{Drift, DriftDetector, require};
 use crate::Error;
-use crate::state::Reader;
+use crate::state::{MOST, Reader};
 
 /// Settings of [`Ddm`]; the defaults are River's and the paper's.
 #[derive(Clone, Copy, Debug, PartialEq)]

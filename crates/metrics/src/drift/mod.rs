@@ -9,6 +9,7 @@
 
 mod adwin;
 mod ddm;
+mod histogram;
 mod kswin;
 mod page_hinkley;
 
@@ -68,9 +69,6 @@ pub trait DriftDetector: Send {
     /// [`Error::State`] when it is not the state of such a detector with the same settings; nothing is changed then.
     fn restore(&mut self, state: &[f64]) -> Result<(), Error>;
 }
-
-/// The largest count that an `f64` holds exactly, and with it every smaller one.
-const MOST: u64 = 1 << 53;
 
 /// A setting must be within a range.
 fn require(

@@ -1,6 +1,6 @@
-use super::{Drift, DriftDetector, MOST, require};
+use super::{Drift, DriftDetector, require};
 use crate::Error;
-use crate::state::Reader;
+use crate::state::{MOST, Reader};
 
 /// Which changes of the mean [`PageHinkley`] looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
