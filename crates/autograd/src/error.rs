@@ -14,6 +14,18 @@ pub enum Error {
         /// What was expected, and what was found.
         problem: String,
     },
+    /// A layer that was told how many inputs it has, and is given another number.
+    #[error("layer {layer} expects {expected} inputs, {operand} gives {given}")]
+    Inputs {
+        /// The layer's name.
+        layer: String,
+        /// What it was told.
+        expected: usize,
+        /// What comes before it.
+        operand: String,
+        /// What that gives.
+        given: usize,
+    },
     /// A parameter's declaration.
     #[error(transparent)]
     Layout(#[from] LayoutError),

@@ -144,8 +144,22 @@ impl Graph {
     ///
     /// # Errors
     ///
-    /// When the name is taken.
+    /// When the name is taken, the shape has no element or the initializer's number is none to draw with.
     pub fn parameter(&mut self, name: &str, shape: &[usize], initializer: Initializer) -> Result<Param, Error> {
+        let invalid = |problem: String| Err(Error::invalid(format_args!("parameter {name}"), problem));
+        if shape.contains(&0) {
+            return invalid(format!("shape {shape:?} has no element"));
+        }
+        let sound = match initializer {
+            Initializer::Constant(value) => value.is_finite(),
+            Initializer::Uniform { bound: spread } | Initializer::Normal { std: spread } => {
+                spread.is_finite() && spread >= 0.0
+            }
+            _ => true,
+        };
+        if !sound {
+            return invalid(format!("cannot be drawn from {initializer:?}"));
+        }
         Ok(Param(self.layout.push(name, shape, initializer)?))
     }
 
@@ -155,6 +169,13 @@ impl Graph {
     ///
     /// When they do not fit the operation.
     pub fn add(&mut self, op: impl Op, operands: &[Var], params: &[Param]) -> Result<Var, Error> {
+        let foreign = |problem| Err(Error::invalid(Op::name(&op), problem));
+        if operands.iter().any(|v| v.0 >= self.nodes.len()) {
+            return foreign("is applied to a value of another graph");
+        }
+        if params.iter().any(|p| p.0 >= self.layout.parameters().len()) {
+            return foreign("is given a parameter of another graph");
+        }
         let described: Vec<Operand<'_>> = operands
             .iter()
             .map(|&v| Operand { shape: self.shape(v), domain: self.domain(v), label: self.label(v) })
@@ -194,8 +215,14 @@ impl Graph {
     /// A name that no one had before: `dense1`, `dense2`, …
     pub fn unique(&mut self, prefix: &str) -> String {
         let count = self.counters.entry(prefix.to_owned()).or_default();
-        *count += 1;
-        format!("{prefix}{count}")
+        loop {
+            *count += 1;
+            let name = format!("{prefix}{count}");
+            let taken = |other: &str| other.strip_prefix(&name).is_some_and(|rest| rest.starts_with('.'));
+            if !self.layout.parameters().iter().any(|p| taken(p.name())) {
+                return name;
+            }
+        }
     }
 
     /// Gives a value a name, for errors.

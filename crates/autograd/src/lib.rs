@@ -8,8 +8,7 @@
 //! # Example
 //!
 //! ```
-//! use tidemill_autograd::{Ending, Graph, Slices, Mode, Program, Run, Workspace, Write, ops};
-//! use tidemill_tensor::Initializer;
+//! use tidemill_autograd::{Ending, Initializer, Mode, Program, Run, Slices, Workspace, Write, ops};
 //!
 //! // y = x W^T for one number a row, differentiated with respect to W.
 //! let program: Program<f64> = Program::build(|graph| {
@@ -46,3 +45,7 @@ pub use graph::{Domain, Ending, Graph, Input, Param, Role, Var};
 pub use op::{Backward, Forward, Gradient, Kernel, Op, Operand, Write};
 pub use program::{Inputs, Mode, Program, Run, Slices};
 pub use workspace::Workspace;
+
+pub use tidemill_tensor as tensor;
+pub use tidemill_tensor::kernels::Activation;
+pub use tidemill_tensor::{Initializer, Key, Scalar};

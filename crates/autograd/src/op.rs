@@ -3,7 +3,7 @@ use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
 
-use tidemill_tensor::kernels::Activation;
+use tidemill_tensor::kernels::{self, Activation};
 use tidemill_tensor::{DType, Key, Scalar};
 
 use crate::{Domain, Inputs};
@@ -98,6 +98,18 @@ impl Write {
         match self {
             Self::Assign => into.iter_mut().zip(values).for_each(|(to, v)| *to = v),
             Self::Add => into.iter_mut().zip(values).for_each(|(to, v)| *to += v),
+        }
+    }
+
+    /// Writes `values` to `into`, where they lie ready.
+    ///
+    /// # Panics
+    ///
+    /// When the lengths differ.
+    pub fn slice<T: Scalar>(self, into: &mut [T], values: &[T]) {
+        match self {
+            Self::Assign => into.copy_from_slice(values),
+            Self::Add => kernels::add_assign(into, values),
         }
     }
 

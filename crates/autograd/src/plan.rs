@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tidemill_tensor::Scalar;
 
-use crate::graph::{Domain, Graph, Source};
+use crate::graph::{Domain, Graph, Role, Source};
 use crate::op::{self, Op, Place, Target, Write};
 use crate::program::{Differentiate, Needed, Operand, Program, Step};
 use crate::{Ending, Error, Var};
@@ -171,13 +171,19 @@ fn wants_gradient(
     for index in 0..graph.nodes.len() {
         wanted[index] = on_path[index]
             && match &nodes[index] {
-                None => {
-                    differentiate == Differentiate::ParametersAndInputs && graph.nodes[index].domain == Domain::Real
-                }
+                None => differentiate == Differentiate::ParametersAndInputs && is_real_feature(graph, Var(index)),
                 Some(node) => !node.params.is_empty() || node.operands.iter().any(|v| wanted[v.0]),
             };
     }
     wanted
+}
+
+/// Targets get no gradient: losses do not give one.
+fn is_real_feature(graph: &Graph, var: Var) -> bool {
+    match graph.nodes[var.0].source {
+        Source::Input(input) => graph.domain(var) == Domain::Real && graph.inputs[input].role == Role::Feature,
+        Source::Op { .. } => false,
+    }
 }
 
 /// Decides who writes first. Backward goes through the steps from the last to the first, and through the operands and

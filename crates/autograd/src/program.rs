@@ -302,7 +302,7 @@ impl Graph {
         plan::compile(self, ending, Differentiate::Parameters)
     }
 
-    /// As [`compile`](Graph::compile), differentiated with respect to its real inputs too
+    /// As [`compile`](Graph::compile), differentiated with respect to its real features too
     /// ([`Workspace::input_gradient`]).
     ///
     /// # Errors

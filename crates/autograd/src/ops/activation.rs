@@ -29,15 +29,14 @@ impl Op for Activate {
 
 impl<T: Scalar> Kernel<T> for Activate {
     fn forward(&self, cx: &mut Forward<'_, T>) {
-        cx.output.copy_from_slice(cx.operand(0));
-        self.0.forward(cx.output);
+        self.0.forward_into(cx.operand(0), cx.output);
     }
 
     fn backward(&self, cx: &mut Backward<'_, T>) {
         let saved = if self.0.saves_input() { cx.operand_values(0) } else { cx.output };
         if let Some(x) = cx.operand(0) {
             self.0.backward(saved, x.upstream);
-            x.write.all(x.into, x.upstream.iter().copied());
+            x.write.slice(x.into, x.upstream);
         }
     }
 }

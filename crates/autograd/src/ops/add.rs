@@ -1,4 +1,4 @@
-use tidemill_tensor::Scalar;
+use tidemill_tensor::{Scalar, kernels};
 
 use crate::{Backward, Forward, Kernel, Op, Operand};
 
@@ -23,16 +23,13 @@ impl Op for Add {
 
 impl<T: Scalar> Kernel<T> for Add {
     fn forward(&self, cx: &mut Forward<'_, T>) {
-        let (a, b) = (cx.operand(0), cx.operand(1));
-        for ((y, &a), &b) in cx.output.iter_mut().zip(a).zip(b) {
-            *y = a + b;
-        }
+        kernels::add(cx.output, cx.operand(0), cx.operand(1));
     }
 
     fn backward(&self, cx: &mut Backward<'_, T>) {
         for i in 0..2 {
             if let Some(x) = cx.operand(i) {
-                x.write.all(x.into, x.upstream.iter().copied());
+                x.write.slice(x.into, x.upstream);
             }
         }
     }

@@ -66,7 +66,7 @@ impl<T: Scalar> Kernel<T> for Concat {
             if let Some(x) = cx.operand(i) {
                 let rows = x.upstream.chunks_exact(self.total());
                 for (to, from) in x.into.chunks_exact_mut(width).zip(rows) {
-                    x.write.all(to, from[start..start + width].iter().copied());
+                    x.write.slice(to, &from[start..start + width]);
                 }
             }
             start += width;

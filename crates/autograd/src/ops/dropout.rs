@@ -80,6 +80,6 @@ impl<T: Scalar> Kernel<T> for Dropout {
             let width = x.upstream.len() / rows.max(1);
             self.each(key, first_row, rows, width, |i, factor: T| x.upstream[i] *= factor);
         }
-        x.write.all(x.into, x.upstream.iter().copied());
+        x.write.slice(x.into, x.upstream);
     }
 }

@@ -45,6 +45,9 @@ impl Op for Embedding {
         if cardinality as usize > rows {
             return Err(format!("{} has {cardinality} categories, the table {rows} rows", x.label));
         }
+        if let Some(padding) = self.padding.filter(|&p| p as usize >= rows) {
+            return Err(format!("padding is {padding}, the table has {rows} rows"));
+        }
         Ok([x.shape, &[width]].concat())
     }
 }

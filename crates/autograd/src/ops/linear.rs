@@ -66,17 +66,14 @@ impl<T: Scalar> Kernel<T> for Linear {
         let (x, w) = (cx.operand(0), cx.param(0));
         let bias = (cx.param_count() == 2).then(|| cx.param(1));
         let size = Size::of(cx.rows, cx.shape, w.len());
-        matmul(size.outputs_mut(cx.output), size.inputs(x), size.weight(w).reversed_axes(), T::zero());
-        match (self.activation.saves_input(), bias) {
+        let saves_input = self.activation.saves_input();
+        let product = if saves_input { &mut *cx.saved } else { &mut *cx.output };
+        matmul(size.outputs_mut(product), size.inputs(x), size.weight(w).reversed_axes(), T::zero());
+        match (saves_input, bias) {
             (false, Some(bias)) => kernels::bias_activation(cx.output, bias, self.activation),
             (false, None) => self.activation.forward(cx.output),
-            (true, bias) => {
-                if let Some(bias) = bias {
-                    kernels::add_bias(cx.output, bias);
-                }
-                cx.saved.copy_from_slice(cx.output);
-                self.activation.forward(cx.output);
-            }
+            (true, Some(bias)) => kernels::bias_activation_into(cx.saved, bias, self.activation, cx.output),
+            (true, None) => self.activation.forward_into(cx.saved, cx.output),
         }
     }
 
@@ -92,7 +89,7 @@ impl<T: Scalar> Kernel<T> for Linear {
         if cx.param_count() == 2 {
             let bias = cx.param(1);
             bias.write.begin(bias.into);
-            kernels::column_sums(bias.into, bias.upstream);
+            kernels::add_column_sums(bias.into, bias.upstream);
         }
         if let Some(input) = cx.operand(0) {
             let beta = input.write.beta();

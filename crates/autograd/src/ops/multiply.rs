@@ -1,6 +1,6 @@
-use tidemill_tensor::Scalar;
+use tidemill_tensor::{Scalar, kernels};
 
-use crate::{Backward, Forward, Kernel, Op, Operand};
+use crate::{Backward, Forward, Kernel, Op, Operand, Write};
 
 /// `y = a b`, element by element.
 ///
@@ -23,17 +23,17 @@ impl Op for Multiply {
 
 impl<T: Scalar> Kernel<T> for Multiply {
     fn forward(&self, cx: &mut Forward<'_, T>) {
-        let (a, b) = (cx.operand(0), cx.operand(1));
-        for ((y, &a), &b) in cx.output.iter_mut().zip(a).zip(b) {
-            *y = a * b;
-        }
+        kernels::multiply(cx.output, cx.operand(0), cx.operand(1));
     }
 
     fn backward(&self, cx: &mut Backward<'_, T>) {
         for i in 0..2 {
             let other = cx.operand_values(1 - i);
             if let Some(x) = cx.operand(i) {
-                x.write.all(x.into, x.upstream.iter().zip(other).map(|(&g, &o)| g * o));
+                match x.write {
+                    Write::Assign => kernels::multiply(x.into, x.upstream, other),
+                    Write::Add => kernels::multiply_add(x.into, x.upstream, other),
+                }
             }
         }
     }

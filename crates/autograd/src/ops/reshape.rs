@@ -41,7 +41,7 @@ impl<T: Scalar> Kernel<T> for Reshape {
 
     fn backward(&self, cx: &mut Backward<'_, T>) {
         if let Some(x) = cx.operand(0) {
-            x.write.all(x.into, x.upstream.iter().copied());
+            x.write.slice(x.into, x.upstream);
         }
     }
 }

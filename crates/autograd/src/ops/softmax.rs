@@ -30,11 +30,8 @@ impl<T: Scalar> Kernel<T> for Softmax {
     fn backward(&self, cx: &mut Backward<'_, T>) {
         let (y, width) = (cx.output, last(cx.shape));
         let Some(x) = cx.operand(0) else { return };
-        let rows = x.into.chunks_exact_mut(width).zip(x.upstream.chunks_exact(width)).zip(y.chunks_exact(width));
-        for ((into, g), y) in rows {
-            let dot = g.iter().zip(y).map(|(&g, &y)| g * y).sum::<T>();
-            x.write.all(into, g.iter().zip(y).map(|(&g, &y)| y * (g - dot)));
-        }
+        kernels::softmax_backward(y, x.upstream, width);
+        x.write.slice(x.into, x.upstream);
     }
 }
 
@@ -66,11 +63,8 @@ impl<T: Scalar> Kernel<T> for LogSoftmax {
     fn backward(&self, cx: &mut Backward<'_, T>) {
         let (y, width) = (cx.output, last(cx.shape));
         let Some(x) = cx.operand(0) else { return };
-        let rows = x.into.chunks_exact_mut(width).zip(x.upstream.chunks_exact(width)).zip(y.chunks_exact(width));
-        for ((into, g), y) in rows {
-            let sum = g.iter().copied().sum::<T>();
-            x.write.all(into, g.iter().zip(y).map(|(&g, &y)| g - y.exp() * sum));
-        }
+        kernels::log_softmax_backward(y, x.upstream, width);
+        x.write.slice(x.into, x.upstream);
     }
 }
 

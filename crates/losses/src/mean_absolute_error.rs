@@ -1,0 +1,33 @@
+use tidemill_autograd::{Ending, Error, Graph, Scalar, Var};
+
+use crate::Loss;
+use crate::row_mean::{self, Elementwise};
+
+/// `loss = 1/W Σⱼ |pⱼ - tⱼ|`: the mean over a row's elements. Where both are equal, the slope is zero.
+///
+/// # Shapes
+///
+/// Prediction and target alike, of `W` elements a row.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MeanAbsoluteError;
+
+impl Loss for MeanAbsoluteError {
+    fn apply(&self, graph: &mut Graph, prediction: Var) -> Result<Ending, Error> {
+        row_mean::end(graph, prediction, *self)
+    }
+}
+
+impl Elementwise for MeanAbsoluteError {
+    const NAME: &'static str = "mean absolute error";
+
+    #[inline(always)]
+    fn value<T: Scalar>(&self, _: usize, p: T, t: T) -> T {
+        (p - t).abs()
+    }
+
+    #[inline(always)]
+    fn slope<T: Scalar>(&self, _: usize, p: T, t: T) -> T {
+        let d = p - t;
+        if d == T::zero() { T::zero() } else { d.signum() }
+    }
+}

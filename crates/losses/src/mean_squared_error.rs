@@ -1,0 +1,32 @@
+use tidemill_autograd::{Ending, Error, Graph, Scalar, Var};
+
+use crate::Loss;
+use crate::row_mean::{self, Elementwise};
+
+/// `loss = 1/W Σⱼ (pⱼ - tⱼ)²`: the mean over a row's elements, without a factor ½, as in PyTorch and Keras.
+///
+/// # Shapes
+///
+/// Prediction and target alike, of `W` elements a row.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MeanSquaredError;
+
+impl Loss for MeanSquaredError {
+    fn apply(&self, graph: &mut Graph, prediction: Var) -> Result<Ending, Error> {
+        row_mean::end(graph, prediction, *self)
+    }
+}
+
+impl Elementwise for MeanSquaredError {
+    const NAME: &'static str = "mean squared error";
+
+    #[inline(always)]
+    fn value<T: Scalar>(&self, _: usize, p: T, t: T) -> T {
+        (p - t) * (p - t)
+    }
+
+    #[inline(always)]
+    fn slope<T: Scalar>(&self, _: usize, p: T, t: T) -> T {
+        T::of(2.0) * (p - t)
+    }
+}
