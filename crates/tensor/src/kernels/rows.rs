@@ -4,6 +4,7 @@ use crate::Scalar;
 use crate::kernels::Activation;
 use crate::kernels::activation::with_pointwise;
 use crate::kernels::pointwise::Pointwise;
+use crate::kernels::sum;
 
 /// Below this width a row is shorter than the loops that vector code needs, and a second pass over all elements at once
 /// is faster than a pass over each row.
@@ -100,6 +101,10 @@ vectorized! {
     /// When `x` is not made of whole rows.
     pub fn add_column_sums<T: Scalar>(sums: &mut [T], x: &[T]) {
         check_rows(x.len(), sums.len());
+        if let [total] = sums {
+            *total += T::of(sum(x));
+            return;
+        }
         let width = sums.len().max(1);
         let mut blocks = x.chunks_exact(4 * width);
         // Four rows at a time: the sums are loaded and stored once for them.

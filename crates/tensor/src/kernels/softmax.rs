@@ -89,21 +89,21 @@ vectorized! {
     }
 }
 
-/// The largest element; minus infinity of none, NaN where there is one.
+/// The largest element that is not NaN. A NaN shows in the sum of the exponentials.
 #[inline(always)]
 pub(super) fn maximum<T: Scalar>(row: &[T]) -> T {
-    let larger = |a: T, b: T| if a > b || a.is_nan() { a } else { b };
+    let larger = |a: T, b: T| if a > b { a } else { b };
     let mut lanes = [T::neg_infinity(); LANES];
     let (blocks, rest) = row.as_chunks::<LANES>();
     for block in blocks {
         for (lane, &x) in lanes.iter_mut().zip(block) {
-            *lane = larger(*lane, x);
+            *lane = larger(x, *lane);
         }
     }
-    for (lane, &x) in lanes.iter_mut().zip(rest) {
-        *lane = larger(*lane, x);
+    for (lane, x) in lanes.iter_mut().zip(padded(rest)) {
+        *lane = larger(x, *lane);
     }
-    lanes.into_iter().fold(T::neg_infinity(), larger)
+    fold(lanes, larger)
 }
 
 /// `xₖ ← e^(xₖ - max)`; gives their sum.
@@ -125,7 +125,7 @@ pub(super) fn exponentials<T: Scalar>(row: &mut [T], max: T) -> T {
         }
         rest.copy_from_slice(&block[..rest.len()]);
     }
-    fold(lanes)
+    fold(lanes, |a, b| a + b)
 }
 
 /// `Σₖ e^(xₖ - max)`.
@@ -143,7 +143,7 @@ fn sum_of_exponentials<T: Scalar>(row: &[T], max: T) -> T {
             *lane += (x - max).fast_exp();
         }
     }
-    fold(lanes)
+    fold(lanes, |a, b| a + b)
 }
 
 /// A block whose missing elements have the exponential zero.
@@ -154,13 +154,13 @@ fn padded<T: Scalar>(rest: &[T]) -> [T; LANES] {
     block
 }
 
-/// Adds the lanes in pairs.
+/// Combines the lanes in pairs.
 #[inline(always)]
-fn fold<T: Scalar>(mut lanes: [T; LANES]) -> T {
+fn fold<T: Scalar>(mut lanes: [T; LANES], combine: impl Fn(T, T) -> T) -> T {
     let mut width = LANES / 2;
     while width > 0 {
         for i in 0..width {
-            lanes[i] += lanes[i + width];
+            lanes[i] = combine(lanes[i], lanes[i + width]);
         }
         width /= 2;
     }
