@@ -21,3 +21,5 @@ pub use memory::{MemoryBuilder, MemorySource};
 pub use permutation::Permutation;
 pub use schema::{Field, Kind, Role, Schema};
 pub use source::{Cursor, Source};
+
+pub use tidemill_tensor as tensor;

@@ -1,8 +1,8 @@
 use std::ops::Range;
 
+use tidemill_autograd::tensor::Scalar;
 use tidemill_autograd::{Domain, Input, Inputs, Program, Role};
 use tidemill_data::{Batch, Kind, Role as ColumnRole, Schema};
-use tidemill_tensor::Scalar;
 
 use crate::Error;
 

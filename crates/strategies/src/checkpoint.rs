@@ -2,9 +2,9 @@ use std::path::Path;
 
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
+use tidemill_autograd::tensor::Scalar;
 use tidemill_data::Cursor;
 use tidemill_metrics::Metric;
-use tidemill_tensor::Scalar;
 
 use crate::parameters::{self, Written};
 use crate::{Error, State, Sums, Trainer, file};

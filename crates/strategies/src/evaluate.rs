@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use tidemill_autograd::Program;
+use tidemill_autograd::tensor::{Key, Scalar};
 use tidemill_data::{Batch, Role, Source};
 use tidemill_metrics::Metric;
-use tidemill_tensor::{Key, Scalar};
 
 use crate::binding::{Binding, Need};
 use crate::engine::{Engine, Outputs, Serial, Task};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
-use tidemill_tensor::{DType, Scalar};
+use tidemill_autograd::tensor::{DType, Scalar};
 
 use crate::Error;
 

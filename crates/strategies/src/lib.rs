@@ -26,7 +26,7 @@ pub use binding::{Binding, Need};
 pub use engine::{Accumulate, Arenas, DataParallel, Engine, Outputs, Running, Serial, Task};
 pub use error::Error;
 pub use evaluate::{Evaluation, Predictions, evaluate, predict};
-pub use observer::{Event, Flow, Observer};
+pub use observer::{Event, Flow, Observer, OnEvent, on_event};
 pub use observers::{Checkpoints, EarlyStopping, History, HistoryPoint, StopFlag};
 pub use online::Online;
 pub use state::{State, Sums};

@@ -106,3 +106,18 @@ impl<T, O: Observer<T>> Observer<T> for Vec<O> {
 fn either(a: Flow, b: Flow) -> Result<Flow, Error> {
     Ok(if a == Flow::Stop { a } else { b })
 }
+
+/// An observer that is a function; made by [`on_event`].
+#[derive(Clone, Copy, Debug)]
+pub struct OnEvent<F>(F);
+
+/// Calls `function` with every event.
+pub fn on_event<T, F: FnMut(&Event<'_, T>) -> Result<Flow, Error>>(function: F) -> OnEvent<F> {
+    OnEvent(function)
+}
+
+impl<T, F: FnMut(&Event<'_, T>) -> Result<Flow, Error>> Observer<T> for OnEvent<F> {
+    fn observe(&mut self, event: &Event<'_, T>) -> Result<Flow, Error> {
+        (self.0)(event)
+    }
+}

@@ -1,5 +1,5 @@
+use tidemill_autograd::tensor::Scalar;
 use tidemill_data::Source;
-use tidemill_tensor::Scalar;
 
 use crate::strategy::{Plan, Test, drive};
 use crate::{Error, Observer, State, Strategy, Summary, Trainer};

@@ -1,7 +1,7 @@
 //! Parameters by their names, as in any safetensors file.
 
 use safetensors::SafeTensors;
-use tidemill_tensor::{Layout, Scalar};
+use tidemill_autograd::tensor::{Layout, Scalar};
 
 use crate::file;
 

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
+use tidemill_autograd::tensor::{Key, Scalar};
 use tidemill_data::Cursor;
 use tidemill_metrics::Metric;
-use tidemill_tensor::{Key, Scalar};
 
 /// Row-weighted sums: of losses, of weights, and how many rows. Divided once, at the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

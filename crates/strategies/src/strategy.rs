@@ -1,8 +1,8 @@
 use std::time::{Duration, Instant};
 
+use tidemill_autograd::tensor::Scalar;
 use tidemill_data::{Batch as Rows, Cursor, Source};
 use tidemill_metrics::{Rows as Scored, Target};
-use tidemill_tensor::Scalar;
 
 use crate::binding::{Binding, Need};
 use crate::engine::{Arenas, Outputs, Running, Task};

@@ -2,10 +2,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tidemill_autograd::Program;
+use tidemill_autograd::tensor::Scalar;
 use tidemill_data::{Cursor, Source};
 use tidemill_metrics::Metric;
 use tidemill_optim::{Chain, Optimizer};
-use tidemill_tensor::Scalar;
 
 use crate::engine::{Engine, Serial};
 use crate::{Error, Observer, State, Strategy, Summary, checkpoint};

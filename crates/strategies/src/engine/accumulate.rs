@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
+use tidemill_autograd::tensor::Scalar;
 use tidemill_autograd::{Program, Write};
 use tidemill_optim::Optimizer;
-use tidemill_tensor::Scalar;
 
 use super::{Arenas, Engine, Outputs, Running, Task};
 use crate::{Error, Sums};

@@ -1,9 +1,9 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use tidemill_autograd::tensor::{Scalar, kernels};
 use tidemill_autograd::{Program, Write};
 use tidemill_optim::{Optimizer, Part};
-use tidemill_tensor::{Scalar, kernels};
 
 use super::pool::{Parts, Pool};
 use super::serial::{RowOutputs, Shard};

@@ -12,10 +12,10 @@ pub use accumulate::Accumulate;
 pub use data_parallel::DataParallel;
 pub use serial::Serial;
 
+use tidemill_autograd::tensor::{Key, Scalar};
 use tidemill_autograd::{Program, Write};
 use tidemill_data::Batch;
 use tidemill_optim::Optimizer;
-use tidemill_tensor::{Key, Scalar};
 
 use crate::{Binding, Error, Need, Sums};
 

@@ -1,8 +1,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use tidemill_autograd::tensor::Scalar;
 use tidemill_autograd::{Mode, Program, Run, Workspace, Write};
-use tidemill_tensor::Scalar;
 
 use super::{Engine, Outputs, Running, Task};
 use crate::binding::BoundRows;

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use tidemill_tensor::Scalar;
+use tidemill_autograd::tensor::Scalar;
 
 use crate::{Error, Event, Flow, Observer, Trainer};
 

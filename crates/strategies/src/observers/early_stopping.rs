@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use tidemill_autograd::Program;
+use tidemill_autograd::tensor::Scalar;
 use tidemill_data::{Cursor, Source};
-use tidemill_tensor::Scalar;
 
 use crate::{Error, Event, Flow, Observer, State, evaluate};
 

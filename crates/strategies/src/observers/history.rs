@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use tidemill_tensor::Scalar;
+use tidemill_autograd::tensor::Scalar;
 
 use crate::{Error, Event, Flow, Observer};
 

@@ -1,0 +1,76 @@
+//! Promise 5: nothing allocated from the second step on, for every engine and both strategies. One test, because it
+//! counts what the whole process allocates.
+
+#[path = "promises/model.rs"]
+#[allow(dead_code, reason = "shared with the tests of the other promises")]
+mod model;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use model::{metrics, rows, trainer};
+use tidemill_data::{Source, SourceExt};
+use tidemill_strategies::{Accumulate, Batch, DataParallel, Engine, Event, Flow, Online, Serial, Strategy, on_event};
+
+struct Counting;
+
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: all calls go to the system's allocator as they come; counting allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        COUNT.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations between the end of the second step and the last one.
+fn check(engine: impl Engine<f32> + 'static, strategy: impl Strategy<f32>, mut source: impl Source<f32>) {
+    let what = engine.describe();
+    let trainer = trainer::<f32>(0.3).engine(engine);
+    let mut state = trainer.start_with(7, metrics());
+    let (mut before, mut after) = (0, 0);
+    let mut observer = on_event(|event: &Event<'_, f32>| {
+        if let Event::Step { state, .. } = event {
+            let count = COUNT.load(Ordering::Relaxed);
+            if state.step == 2 { before = count } else { after = count }
+        }
+        Ok(Flow::Continue)
+    });
+    trainer.run(&strategy, &mut state, &mut source, &mut observer).unwrap();
+    assert!(state.step > 10, "a run worth counting");
+    assert_eq!(after - before, 0, "allocations with {what}");
+}
+
+#[test]
+fn nothing_is_allocated_from_the_second_step_on() {
+    let before = COUNT.load(Ordering::Relaxed);
+    drop(std::hint::black_box(vec![0_u8; 10]));
+    assert!(COUNT.load(Ordering::Relaxed) > before, "the counter counts");
+
+    let (batch, online) = (Batch::new(3).batch_size(20), Online::new().passes(2).batch_size(20));
+    check(Serial, batch, rows(155));
+    check(Serial, online, rows(155));
+    check(Accumulate::new(7, Serial), batch, rows(155));
+    check(Accumulate::new(7, Serial), online, rows(155));
+    check(DataParallel::new(2), batch, rows(155));
+    check(DataParallel::new(2).shards(3), online, rows(155));
+    check(Accumulate::new(9, DataParallel::new(2)), online, rows(155));
+    check(Serial, Online::new().passes(2).batch_size(20), rows(155).shuffle(50, 1).unwrap());
+    check(DataParallel::new(2), online, rows(155).prefetch(3, 20).unwrap());
+}

@@ -1,0 +1,10 @@
+//! The promises that training makes, each by a test that fails when it is broken. The one about allocation is in
+//! `tests/allocation.rs`, since it counts for the whole process.
+
+mod crash;
+mod deterministic;
+mod early;
+mod model;
+mod resume;
+mod same_steps;
+mod sums;

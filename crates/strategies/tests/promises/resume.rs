@@ -1,0 +1,86 @@
+//! Promise 4: resume is exact.
+
+use tidemill_data::{Source, SourceExt};
+use tidemill_strategies::{Batch, Checkpoints, Event, Flow, Observer, Online, State, Strategy, Trainer, on_event};
+
+use crate::model::{bits, metrics, rows, train, trainer};
+
+/// Stops after the step of that number.
+fn stop_after(step: u64) -> impl Observer<f32> {
+    on_event(move |event: &Event<'_, f32>| match event {
+        Event::Step { state, .. } if state.step == step => Ok(Flow::Stop),
+        _ => Ok(Flow::Continue),
+    })
+}
+
+/// Stops after every step, each time saving, dropping everything and loading again; also in two goes.
+fn check<S: Source<f32> + 'static>(
+    trainer: impl Fn() -> Trainer<f32>,
+    strategy: impl Strategy<f32>,
+    source: impl Fn() -> S,
+) {
+    let want = bits(&train(&trainer(), &strategy, &mut source()));
+    let steps = train(&trainer(), &strategy, &mut source()).step;
+    assert!(steps > 3, "a run worth stopping");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.safetensors");
+    let go_on = |mut state: State<f32>, until: u64| {
+        trainer().run(&strategy, &mut state, &mut source(), &mut stop_after(until)).unwrap();
+        trainer().save(&state, &path).unwrap();
+        trainer().resume(&path, metrics()).unwrap()
+    };
+    for stop in 1..steps {
+        let state = go_on(trainer().start_with(7, metrics()), stop);
+        assert_eq!(state.step, stop);
+        let state = go_on(state, stop + 2);
+        let state = go_on(state, u64::MAX);
+        assert_eq!(bits(&state), want, "stopped after step {stop}");
+    }
+}
+
+#[test]
+fn batch_training_resumes_within_an_epoch() {
+    check(|| trainer(0.3), Batch::new(3).batch_size(10), || rows(37));
+}
+
+#[test]
+fn online_training_resumes_with_its_metrics() {
+    check(|| trainer(0.3), Online::new().passes(2).batch_size(10), || rows(37));
+}
+
+#[test]
+fn adaptors_resume_where_they_stood() {
+    check(|| trainer(0.0), Online::new().passes(2).batch_size(10), || rows(37).shuffle(16, 3).unwrap());
+    check(|| trainer(0.0), Online::new().passes(2).batch_size(10), || rows(61).shard(1, 2).unwrap());
+    check(|| trainer(0.0), Online::new().batch_size(10), || rows(61).take(45).prefetch(2, 10).unwrap());
+}
+
+#[test]
+fn a_checkpoint_is_the_state_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.safetensors");
+    let trainer = trainer::<f32>(0.0);
+    let mut state = trainer.start_with(7, metrics());
+    let mut observer = Checkpoints::new(&trainer, &path, 2);
+    trainer.run(&Online::new(), &mut state, &mut rows(100), &mut observer).unwrap();
+    assert_eq!(bits(&trainer.resume(&path, metrics()).unwrap()), bits(&state));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays");
+}
+
+#[test]
+fn another_models_checkpoint_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.safetensors");
+    let first = trainer::<f32>(0.0);
+    first.save(&first.start(1), &path).unwrap();
+    let error = first.resume(&path, metrics()).err().unwrap().to_string();
+    assert!(error.ends_with("its metrics are [], this run's are [accuracy, log_loss, roc_auc]"), "{error}");
+
+    let other = Trainer::new(crate::model::program::<f32>(0.0), tidemill_optim::sgd(0.1).momentum(0.9)).unwrap();
+    let error = other.resume(&path, vec![]).err().unwrap().to_string();
+    assert!(error.contains("it has no optimizer."), "{error}");
+
+    std::fs::write(&path, b"no tensors").unwrap();
+    let error = first.resume(&path, vec![]).err().unwrap().to_string();
+    assert!(error.contains("it is no safetensors file"), "{error}");
+}
