@@ -1,0 +1,86 @@
+use tidemill_data::{Error, Role};
+
+use crate::layout::{Layout, Wanted, WantedKind};
+use crate::{ParquetSource, Paths};
+
+/// Says which columns of which files make the rows; from [`ParquetSource::open`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing is read before build()"]
+pub struct ParquetSourceBuilder {
+    paths: Paths,
+    wanted: Vec<Wanted>,
+    budget: u64,
+}
+
+impl ParquetSourceBuilder {
+    /// Bytes that reading may take unless told otherwise: 64 MiB.
+    pub const BUDGET: u64 = 64 << 20;
+
+    pub(crate) fn new(paths: Paths) -> Self {
+        Self { paths, wanted: Vec::new(), budget: Self::BUDGET }
+    }
+
+    /// Adds columns as features, each under its own name.
+    pub fn columns<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        for name in names {
+            self = self.feature(name);
+        }
+        self
+    }
+
+    /// Adds a column as a feature.
+    pub fn feature(self, name: impl Into<String>) -> Self {
+        self.want(name, WantedKind::Column, Role::Feature)
+    }
+
+    /// Adds columns of one number each, side by side, as one real feature of that width. Rows in which one of them is
+    /// null count as null; the other numbers stay.
+    pub fn real_block<N: Into<String>>(self, name: impl Into<String>, columns: impl IntoIterator<Item = N>) -> Self {
+        let columns = columns.into_iter().map(Into::into).collect();
+        self.want(name, WantedKind::Block(columns), Role::Feature)
+    }
+
+    /// Adds a column of integers from zero to `cardinality` (exclusive) as a categorical feature.
+    pub fn feature_index(self, name: impl Into<String>, cardinality: u32) -> Self {
+        self.want(name, WantedKind::Index(cardinality), Role::Feature)
+    }
+
+    /// Adds a column as a target.
+    pub fn target(self, name: impl Into<String>) -> Self {
+        self.want(name, WantedKind::Column, Role::Target)
+    }
+
+    /// Adds a column of integers from zero to `classes` (exclusive) as a target.
+    pub fn target_index(self, name: impl Into<String>, classes: u32) -> Self {
+        self.want(name, WantedKind::Index(classes), Role::Target)
+    }
+
+    /// Takes a column of one number as the rows' weights.
+    pub fn weight(self, name: impl Into<String>) -> Self {
+        self.want(name, WantedKind::Column, Role::Weight)
+    }
+
+    /// Sets how many bytes reading may take: pages, dictionaries, decoded rows and the footer of the file being read,
+    /// not the batches that are filled.
+    pub fn budget(mut self, bytes: u64) -> Self {
+        self.budget = bytes;
+        self
+    }
+
+    /// Looks at the footers of all files, and at the sizes of their pages where those could exceed the budget.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be opened or is no Parquet file ([`FileError`](crate::FileError)), a column is missing or of
+    /// a type that cannot serve, files disagree on a type, or the budget is too small, with the smallest that works.
+    pub fn build(self) -> Result<ParquetSource, Error> {
+        let files = self.paths.files()?;
+        let layout = Layout::new(&files, self.wanted)?;
+        ParquetSource::new(files, layout, self.budget)
+    }
+
+    fn want(mut self, name: impl Into<String>, kind: WantedKind, role: Role) -> Self {
+        self.wanted.push(Wanted { name: name.into(), kind, role });
+        self
+    }
+}

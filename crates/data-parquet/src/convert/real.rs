@@ -1,0 +1,225 @@
+use std::ops::Range;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
+    Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Time32MillisecondType,
+    Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, TimestampMicrosecondArray};
+use arrow_buffer::NullBuffer;
+use arrow_schema::{DataType, TimeUnit};
+use tidemill_data::Nulls;
+use tidemill_tensor::{DType, Scalar};
+
+use super::{Decoded, first_null};
+
+mod decimal;
+
+/// Bytes of a batch that are filled column by column before going on, so that they stay in the nearest cache.
+const TILE: usize = 16 << 10;
+
+/// Appends columns of one number each, side by side.
+pub(super) fn append_block<T: Scalar>(
+    reads: &[usize],
+    decoded: &[Decoded],
+    rows: Range<usize>,
+    values: &mut Vec<T>,
+    nulls: &mut Nulls,
+) {
+    let (width, before) = (reads.len(), values.len());
+    values.resize(before + rows.len() * width, T::zero());
+    let tile = (TILE / (width * size_of::<T>())).max(1);
+    for (tile_rows, to) in tiles(rows.clone(), tile).zip(values[before..].chunks_mut(tile * width)) {
+        for (lane, &read) in reads.iter().enumerate() {
+            let Decoded { array, nanoseconds } = &decoded[read];
+            let lane = Lane { to: &mut *to, width, lane };
+            match nanoseconds {
+                None => lane.write(array.as_ref(), tile_rows.clone()),
+                Some(fine) => lane.write_fine(array.as_primitive(), fine.as_ref(), tile_rows.clone()),
+            }
+        }
+    }
+    if !reads.iter().any(|&read| first_null(decoded[read].array.as_ref(), rows.clone()).is_some()) {
+        nulls.extend_valid(before / width, rows.len());
+        return;
+    }
+    let absent: Vec<_> = reads.iter().map(|&read| decoded[read].array.logical_nulls()).collect();
+    for (lane, absent) in absent.iter().enumerate() {
+        Lane { to: &mut values[before..], width, lane }.clear(absent.as_ref(), rows.clone());
+    }
+    let absent = |row| absent.iter().flatten().any(|nulls: &NullBuffer| nulls.is_null(row));
+    nulls.extend(before / width, rows.map(absent));
+}
+
+/// Appends lists of numbers, or gives the row of a list with a null inside.
+pub(super) fn append_list<T: Scalar>(
+    decoded: &Decoded,
+    rows: Range<usize>,
+    width: usize,
+    values: &mut Vec<T>,
+    nulls: &mut Nulls,
+) -> Result<(), usize> {
+    let (lists, before) = (decoded.array.as_fixed_size_list(), values.len());
+    let (items, absent) = (lists.values(), lists.nulls().filter(|n| n.null_count() > 0));
+    let start = lists.value_offset_at(rows.start);
+    let inside = start..start + rows.len() * width;
+    values.resize(before + inside.len(), T::zero());
+    Lane { to: &mut values[before..], width: 1, lane: 0 }.write(items.as_ref(), inside.clone());
+    let is_null = |row| absent.is_some_and(|nulls| nulls.is_null(row));
+    if items.null_count() > 0 {
+        let hole =
+            |&row: &usize| !is_null(row) && (0..width).any(|i| items.is_null(start + (row - rows.start) * width + i));
+        if let Some(row) = rows.clone().find(hole) {
+            return Err(row);
+        }
+    }
+    if !rows.clone().any(is_null) {
+        nulls.extend_valid(before / width, rows.len());
+        return Ok(());
+    }
+    for (list, row) in values[before..].chunks_exact_mut(width).zip(rows.clone()) {
+        if is_null(row) {
+            list.fill(T::zero());
+        }
+    }
+    nulls.extend(before / width, rows.map(is_null));
+    Ok(())
+}
+
+fn tiles(rows: Range<usize>, tile: usize) -> impl Iterator<Item = Range<usize>> {
+    rows.clone().step_by(tile).map(move |start| start..rows.end.min(start + tile))
+}
+
+/// One number of each row of a row-major block.
+struct Lane<'a, T> {
+    to: &'a mut [T],
+    width: usize,
+    lane: usize,
+}
+
+impl<T: Scalar> Lane<'_, T> {
+    /// Writes some rows of an array of numbers.
+    fn write(self, array: &dyn Array, rows: Range<usize>) {
+        match array.data_type() {
+            DataType::Int8 => self.numbers::<Int8Type>(array, rows, |v| T::of(v.into())),
+            DataType::Int16 => self.numbers::<Int16Type>(array, rows, |v| T::of(v.into())),
+            DataType::Int32 => self.numbers::<Int32Type>(array, rows, |v| T::of(v.into())),
+            DataType::UInt8 => self.numbers::<UInt8Type>(array, rows, |v| T::of(v.into())),
+            DataType::UInt16 => self.numbers::<UInt16Type>(array, rows, |v| T::of(v.into())),
+            DataType::UInt32 => self.numbers::<UInt32Type>(array, rows, |v| T::of(v.into())),
+            DataType::Float16 => self.numbers::<Float16Type>(array, rows, |v| T::of(v.to_f64())),
+            DataType::Float32 => self.numbers::<Float32Type>(array, rows, |v| T::of(v.into())),
+            DataType::Float64 => self.numbers::<Float64Type>(array, rows, T::of),
+            // By way of f64, numbers of 64 bits would be rounded twice.
+            DataType::Int64 => self.numbers::<Int64Type>(array, rows, |v| match T::DTYPE {
+                DType::F32 => T::of((v as f32).into()),
+                DType::F64 => T::of(v as f64),
+            }),
+            DataType::UInt64 => self.numbers::<UInt64Type>(array, rows, |v| match T::DTYPE {
+                DType::F32 => T::of((v as f32).into()),
+                DType::F64 => T::of(v as f64),
+            }),
+            DataType::Decimal32(p, s) => self.decimals::<Decimal32Type>(array, rows, *p, *s, f64::from),
+            DataType::Decimal64(p, s) => self.decimals::<Decimal64Type>(array, rows, *p, *s, |v| v as f64),
+            DataType::Decimal128(p, s) => self.decimals::<Decimal128Type>(array, rows, *p, *s, |v| v as f64),
+            DataType::Decimal256(p, s) => {
+                self.decimals::<Decimal256Type>(array, rows, *p, *s, |v| v.as_i128() as f64);
+            }
+            DataType::Boolean => {
+                let bits = array.as_boolean().values();
+                self.each(rows, |row| if bits.value(row) { T::one() } else { T::zero() });
+            }
+            DataType::Date32 => self.numbers::<Date32Type>(array, rows, |days| T::of(days.into())),
+            DataType::Date64 => self.numbers::<Date64Type>(array, rows, |ms| T::of(ms as f64 / 86_400_000.0)),
+            DataType::Time32(TimeUnit::Second) => self.numbers::<Time32SecondType>(array, rows, |s| T::of(s.into())),
+            DataType::Time32(_) => {
+                self.numbers::<Time32MillisecondType>(array, rows, |ms| T::of(seconds(ms.into(), 1_000)));
+            }
+            DataType::Time64(TimeUnit::Microsecond) => {
+                self.numbers::<Time64MicrosecondType>(array, rows, |us| T::of(seconds(us, 1_000_000)));
+            }
+            DataType::Time64(_) => {
+                self.numbers::<Time64NanosecondType>(array, rows, |ns| T::of(seconds(ns, 1_000_000_000)));
+            }
+            DataType::Timestamp(TimeUnit::Second, _) => {
+                self.numbers::<TimestampSecondType>(array, rows, |s| T::of(s as f64));
+            }
+            DataType::Timestamp(TimeUnit::Millisecond, _) => {
+                self.numbers::<TimestampMillisecondType>(array, rows, |ms| T::of(seconds(ms, 1_000)));
+            }
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                self.numbers::<TimestampMicrosecondType>(array, rows, |us| T::of(seconds(us, 1_000_000)));
+            }
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+                self.numbers::<TimestampNanosecondType>(array, rows, |ns| T::of(seconds(ns, 1_000_000_000)));
+            }
+            DataType::Null => self.each(rows, |_| T::zero()),
+            other => unreachable!("a real column of type {other}"),
+        }
+    }
+
+    /// Writes timestamps that are known to the microsecond over a long range and to the nanosecond modulo 2⁶⁴, which
+    /// together give both.
+    fn write_fine(self, micros: &TimestampMicrosecondArray, nanos: &dyn Array, rows: Range<usize>) {
+        let nanos = nanos.as_primitive::<TimestampNanosecondType>().values();
+        let micros = micros.values();
+        self.each(rows, |row| {
+            let fine = nanos[row].wrapping_sub(micros[row].wrapping_mul(1_000));
+            let (whole, part) = (micros[row] / 1_000_000, micros[row] % 1_000_000);
+            T::of(whole as f64 + (part * 1_000).wrapping_add(fine) as f64 / 1e9)
+        });
+    }
+
+    fn numbers<P: ArrowPrimitiveType>(self, array: &dyn Array, rows: Range<usize>, convert: impl Fn(P::Native) -> T) {
+        let from = &array.as_primitive::<P>().values()[rows];
+        if self.width == 1 {
+            for (to, &value) in self.to.iter_mut().zip(from) {
+                *to = convert(value);
+            }
+        } else {
+            for (to, &value) in self.to.chunks_exact_mut(self.width).zip(from) {
+                to[self.lane] = convert(value);
+            }
+        }
+    }
+
+    fn decimals<P>(
+        self,
+        array: &dyn Array,
+        rows: Range<usize>,
+        precision: u8,
+        scale: i8,
+        widen: impl Fn(P::Native) -> f64,
+    ) where
+        P: ArrowPrimitiveType,
+        P::Native: std::fmt::Display,
+    {
+        match decimal::divisor(precision, scale) {
+            Some(divisor) => self.numbers::<P>(array, rows, |v| T::of(widen(v) / divisor)),
+            None => self.numbers::<P>(array, rows, |v| T::of(decimal::nearest(v, scale))),
+        }
+    }
+
+    fn each(self, rows: Range<usize>, value: impl Fn(usize) -> T) {
+        for (to, row) in self.to.chunks_exact_mut(self.width).zip(rows) {
+            to[self.lane] = value(row);
+        }
+    }
+
+    /// Writes zero where there is no value.
+    fn clear(self, nulls: Option<&NullBuffer>, rows: Range<usize>) {
+        let Some(nulls) = nulls else { return };
+        for (to, row) in self.to.chunks_exact_mut(self.width).zip(rows) {
+            if nulls.is_null(row) {
+                to[self.lane] = T::zero();
+            }
+        }
+    }
+}
+
+/// A count of parts of a second as seconds. Whole seconds are split off first: the count may have more than 53 bits.
+fn seconds(parts: i64, per_second: i64) -> f64 {
+    (parts / per_second) as f64 + (parts % per_second) as f64 / per_second as f64
+}

@@ -1,0 +1,115 @@
+use std::fmt;
+
+use tidemill_data::Error;
+
+use crate::footer::{Footer, Statistics};
+use crate::types::{Usable, type_name};
+use crate::{FileError, Paths, layout};
+
+/// What is in Parquet files; from [`describe`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// Rows in all files.
+    pub rows: u64,
+    /// Row groups in all files.
+    pub row_groups: usize,
+    /// The first file's columns, in its order.
+    pub columns: Vec<ColumnDescription>,
+}
+
+/// One column of a [`Description`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnDescription {
+    /// The name.
+    pub name: String,
+    /// The type, such as `decimal(9,2)`.
+    pub data_type: String,
+    /// What it can serve as.
+    pub usable: Usable,
+    /// How many rows have no value, where the files' statistics tell; of lists, how many values inside as well.
+    pub nulls: Option<u64>,
+}
+
+/// Says what columns files have, from their footers alone.
+///
+/// # Example
+///
+/// ```
+/// use tidemill_data_parquet::{ParquetWriter, Usable, ValueType, Values, describe};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("births.parquet");
+/// let mut writer = ParquetWriter::create(&path, [("name", ValueType::Text), ("grams", ValueType::I64)])?;
+/// writer.write(&[Values::Text(&["Ada"]), Values::I64(&[3400])])?;
+/// writer.finish()?;
+///
+/// let description = describe(&path)?;
+/// assert_eq!(description.rows, 1);
+/// assert_eq!(description.columns[1].data_type, "int64");
+/// assert_eq!(description.columns[1].usable, Usable::Real { width: 1 });
+/// println!("{description}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// When a file cannot be opened, is no Parquet file, or lacks a column of the first one.
+pub fn describe(paths: impl Into<Paths>) -> Result<Description, Error> {
+    let mut all: Option<Description> = None;
+    for path in paths.into().files()? {
+        let footer = Footer::open(&path, Statistics::Keep)?;
+        let all = all.get_or_insert_with(|| Description::empty(&footer));
+        all.rows += footer.group_rows().sum::<u64>();
+        all.row_groups += footer.metadata.num_row_groups();
+        let leaves = footer.leaves();
+        for column in &mut all.columns {
+            let found = footer.schema.fields().iter().position(|f| *f.name() == column.name);
+            let leaf = leaves[found.ok_or_else(|| layout::missing(&column.name, &path, &footer.schema))?];
+            for group in footer.metadata.row_groups() {
+                let nulls = group.column(leaf).statistics().and_then(|s| s.null_count_opt());
+                column.nulls = column.nulls.zip(nulls).map(|(sum, nulls)| sum.saturating_add(nulls));
+            }
+        }
+    }
+    Ok(all.ok_or_else(|| FileError::Empty { path: "an empty list".into() })?)
+}
+
+impl Description {
+    fn empty(footer: &Footer) -> Self {
+        let columns = footer.schema.fields().iter().map(|field| {
+            let usable = Usable::of(field.data_type());
+            let data_type = type_name(field.data_type());
+            // Statistics of structs and maps are of what is inside, and do not add up to rows.
+            let nulls = (usable != Usable::No || !field.data_type().is_nested()).then_some(0);
+            ColumnDescription { name: field.name().clone(), data_type, usable, nulls }
+        });
+        Self { rows: 0, row_groups: 0, columns: columns.collect() }
+    }
+}
+
+impl fmt::Display for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} rows in {} row groups", self.rows, self.row_groups)?;
+        let width = |text: fn(&ColumnDescription) -> &str| {
+            self.columns.iter().map(|c| text(c).chars().count()).max().unwrap_or(0)
+        };
+        let (names, types) = (width(|c| &c.name), width(|c| &c.data_type));
+        for column in &self.columns {
+            let nulls = column.nulls.map_or("nulls unknown".into(), |nulls| format!("{nulls} nulls"));
+            let ColumnDescription { name, data_type, usable, .. } = column;
+            writeln!(f, "{name:names$}  {data_type:types$}  {usable}, {nulls}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Usable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Real { width: 1 } => write!(f, "real"),
+            Self::Real { width } => write!(f, "real [{width}]"),
+            Self::Text => write!(f, "text"),
+            Self::No => write!(f, "not usable"),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use tidemill_data::Error;
+
+/// What can be wrong with a file. It comes as [`Error::Other`]; missing columns, wrong types, values out of range and
+/// budgets come as [`Error`]'s own variants.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The operating system refuses.
+    #[error("{}: {problem}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system says.
+        #[source]
+        problem: io::Error,
+    },
+    /// A folder, or a list, without files.
+    #[error("{}: there is no *.parquet file", path.display())]
+    Empty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The bytes are not those of a whole Parquet file.
+    #[error("{}: not a Parquet file, or not all of it: {problem}", path.display())]
+    NotParquet {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        problem: String,
+    },
+    /// A Parquet file whose contents contradict themselves or cannot be decoded.
+    #[error("{place}: {problem}")]
+    Damaged {
+        /// Where.
+        place: Place,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The file is another than when it was opened first.
+    #[error("{}: changed since it was opened: {problem}", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// What differs.
+        problem: String,
+    },
+    /// A file could not be written.
+    #[error("{}: cannot be written: {problem}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
+}
+
+impl FileError {
+    pub(crate) fn io(path: &Path, problem: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), problem }
+    }
+
+    pub(crate) fn not_parquet(path: &Path, problem: impl Into<String>) -> Self {
+        Self::NotParquet { path: path.to_owned(), problem: problem.into() }
+    }
+
+    pub(crate) fn write(path: &Path, problem: impl fmt::Display) -> Self {
+        Self::Write { path: path.to_owned(), problem: problem.to_string() }
+    }
+}
+
+impl From<FileError> for Error {
+    fn from(error: FileError) -> Self {
+        Self::Other(Box::new(error))
+    }
+}
+
+/// A place in a file, as narrow as is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub path: PathBuf,
+    /// The row group, counted from zero.
+    pub row_group: Option<usize>,
+    /// The column.
+    pub column: Option<String>,
+}
+
+impl Place {
+    pub(crate) fn file(path: &Path) -> Self {
+        Self { path: path.to_owned(), row_group: None, column: None }
+    }
+
+    pub(crate) fn group(path: &Path, row_group: usize) -> Self {
+        Self { row_group: Some(row_group), ..Self::file(path) }
+    }
+
+    pub(crate) fn column(path: &Path, row_group: usize, column: &str) -> Self {
+        Self { column: Some(column.to_owned()), ..Self::group(path, row_group) }
+    }
+
+    pub(crate) fn damaged(self, problem: impl Into<String>) -> FileError {
+        FileError::Damaged { place: self, problem: problem.into() }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        if let Some(group) = self.row_group {
+            write!(f, ", row group {group}")?;
+        }
+        self.column.as_ref().map_or(Ok(()), |column| write!(f, ", column {column}"))
+    }
+}
+
+/// Runs the library's code on bytes that may be broken: what it panics with becomes an error as well.
+pub(crate) fn guarded<R, E: fmt::Display>(decode: impl FnOnce() -> Result<R, E>) -> Result<R, String> {
+    // Whatever the closure has borrowed is dropped by the caller when this gives an error.
+    match catch_unwind(AssertUnwindSafe(decode)) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(panic) => {
+            let text = panic.downcast_ref::<&str>().copied();
+            let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+            Err(format!("the decoder gave up: {}", text.unwrap_or("for no stated reason")))
+        }
+    }
+}

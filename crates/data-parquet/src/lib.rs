@@ -1,0 +1,30 @@
+//! Parquet files as a source of training rows, and tables of results written as Parquet.
+//!
+//! A [`ParquetSource`] reads chosen columns of one or many files in order, within a byte budget that does not depend
+//! on their size, and fills [`Batch`](tidemill_data::Batch)es in place. This crate alone knows arrow and parquet; it
+//! knows nothing of models, shuffling or encoders.
+
+mod builder;
+mod convert;
+mod describe;
+mod error;
+mod footer;
+mod layout;
+mod pages;
+mod paths;
+mod plan;
+mod reader;
+mod sort;
+mod source;
+mod thrift;
+mod types;
+mod writer;
+
+pub use builder::ParquetSourceBuilder;
+pub use describe::{ColumnDescription, Description, describe};
+pub use error::{FileError, Place};
+pub use paths::Paths;
+pub use sort::sort_by;
+pub use source::ParquetSource;
+pub use types::Usable;
+pub use writer::{ParquetWriter, ValueType, Values};

@@ -1,0 +1,198 @@
+//! Access to the bytes of column chunks, with an eye on how large a page says it is before room is made for it.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use parquet::errors::{ParquetError, Result};
+use parquet::file::reader::{ChunkReader, Length};
+
+use crate::thrift::{Compact, kind};
+
+/// A file whose pages may be no larger than a limit. Clones share the file and its position, which every read sets.
+#[derive(Clone)]
+pub(crate) struct PageFile(Arc<Shared>);
+
+struct Shared {
+    file: File,
+    length: u64,
+    largest_page: u64,
+    refused: AtomicU64,
+}
+
+impl PageFile {
+    pub(crate) fn new(file: File, largest_page: u64) -> io::Result<Self> {
+        let length = file.metadata()?.len();
+        Ok(Self(Arc::new(Shared { file, length, largest_page, refused: AtomicU64::new(0) })))
+    }
+
+    /// The size of a page that was refused since this was last asked.
+    pub(crate) fn take_refused(&self) -> Option<u64> {
+        Some(self.0.refused.swap(0, Ordering::Relaxed)).filter(|&bytes| bytes > 0)
+    }
+
+    fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut file = &self.0.file;
+        file.seek(SeekFrom::Start(at))?;
+        file.read(buffer)
+    }
+
+    /// Pages of the chunk that begins at `start` and has `length` bytes; `None` where a header makes no sense.
+    pub(crate) fn pages(&self, start: u64, length: u64) -> io::Result<Option<Vec<Page>>> {
+        let end = start.saturating_add(length).min(self.0.length);
+        let (mut at, mut pages, mut buffer) = (start, Vec::new(), vec![0; HEADER_BYTES]);
+        while at < end {
+            let n = self.read_at(at, &mut buffer)?;
+            let whole = n as u64 >= end - at;
+            match Page::parse(&buffer[..n]) {
+                Some((page, header)) => {
+                    at = at.saturating_add(header as u64).saturating_add(page.compressed);
+                    pages.push(page);
+                }
+                // Statistics inside the header can make it long.
+                None if !whole && n == buffer.len() && n < LONGEST_HEADER => buffer.resize(n * 4, 0),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(pages))
+    }
+}
+
+impl Length for PageFile {
+    fn len(&self) -> u64 {
+        self.0.length
+    }
+}
+
+impl ChunkReader for PageFile {
+    type T = HeaderReader;
+
+    fn get_read(&self, start: u64) -> Result<HeaderReader> {
+        Ok(HeaderReader {
+            file: self.clone(),
+            at: start,
+            buffer: [0; HEADER_BYTES],
+            filled: 0,
+            taken: 0,
+            checked: false,
+        })
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
+        if start.checked_add(length as u64).is_none_or(|end| end > self.0.length) {
+            return Err(ParquetError::EOF(format!("{length} bytes at {start} of a file of {} bytes", self.0.length)));
+        }
+        let mut bytes = Vec::with_capacity(length);
+        let mut file = &self.0.file;
+        file.seek(SeekFrom::Start(start))?;
+        file.take(length as u64).read_to_end(&mut bytes)?;
+        if bytes.len() < length {
+            return Err(ParquetError::EOF(format!("{} of {length} bytes at {start}", bytes.len())));
+        }
+        Ok(bytes.into())
+    }
+}
+
+const HEADER_BYTES: usize = 256;
+const LONGEST_HEADER: usize = 1 << 20;
+
+/// Reads a page's header, and refuses a page that is too large before anybody makes room for it.
+pub(crate) struct HeaderReader {
+    file: PageFile,
+    at: u64,
+    buffer: [u8; HEADER_BYTES],
+    filled: usize,
+    taken: usize,
+    checked: bool,
+}
+
+impl HeaderReader {
+    fn refill(&mut self) -> io::Result<()> {
+        self.filled = self.file.read_at(self.at, &mut self.buffer)?;
+        self.at += self.filled as u64;
+        self.taken = 0;
+        if std::mem::replace(&mut self.checked, true) || self.filled == 0 {
+            return Ok(());
+        }
+        let Some(size) = uncompressed_size(&self.buffer[..self.filled]) else {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a page's header is malformed"));
+        };
+        if size > self.file.0.largest_page {
+            self.file.0.refused.store(size, Ordering::Relaxed);
+            return Err(io::Error::new(io::ErrorKind::OutOfMemory, format!("a page of {size} bytes")));
+        }
+        Ok(())
+    }
+}
+
+impl Read for HeaderReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.taken == self.filled {
+            self.refill()?;
+        }
+        let n = buffer.len().min(self.filled - self.taken);
+        buffer[..n].copy_from_slice(&self.buffer[self.taken..self.taken + n]);
+        self.taken += n;
+        Ok(n)
+    }
+}
+
+/// The second field of a page's header; writers put fields in order, so that it is among the first bytes.
+fn uncompressed_size(header: &[u8]) -> Option<u64> {
+    let mut size = None;
+    // Ends without result at the stop byte, or where the header is cut off behind the field.
+    let _ = Compact::new(header).fields(|header, id, wire| {
+        if id == 2 && wire == kind::I32 {
+            size = u64::try_from(header.integer()?).ok();
+            return None;
+        }
+        header.skip(wire)
+    });
+    size
+}
+
+/// What the header of a page says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Page {
+    pub(crate) dictionary: bool,
+    /// Values, nulls included.
+    pub(crate) values: u64,
+    pub(crate) compressed: u64,
+    pub(crate) uncompressed: u64,
+}
+
+impl Page {
+    const DICTIONARY: i64 = 2;
+
+    /// The page, and the bytes of its header.
+    fn parse(bytes: &[u8]) -> Option<(Self, usize)> {
+        let (mut page_type, mut uncompressed, mut compressed, mut values) = (None, None, None, 0);
+        let mut reader = Compact::new(bytes);
+        reader.fields(|header, id, wire| {
+            match (id, wire) {
+                (1, kind::I32) => page_type = Some(header.integer()?),
+                (2, kind::I32) => uncompressed = Some(header.integer()?),
+                (3, kind::I32) => compressed = Some(header.integer()?),
+                // The particular headers all begin with the number of values.
+                (5 | 7 | 8, kind::STRUCT) => header.fields(|particular, id, wire| {
+                    if (id, wire) == (1, kind::I32) {
+                        values = particular.integer()?;
+                        return Some(());
+                    }
+                    particular.skip(wire)
+                })?,
+                _ => header.skip(wire)?,
+            }
+            Some(())
+        })?;
+        let page = Self {
+            dictionary: page_type? == Self::DICTIONARY,
+            values: u64::try_from(values).ok()?,
+            compressed: u64::try_from(compressed?).ok()?,
+            uncompressed: u64::try_from(uncompressed?).ok()?,
+        };
+        Some((page, reader.position()))
+    }
+}

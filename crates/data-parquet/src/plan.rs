@@ -1,0 +1,265 @@
+//! How many rows of each row group may be decoded at a time, so that the whole stays within the budget.
+
+use std::path::{Path, PathBuf};
+
+use parquet::basic::Compression;
+use parquet::file::metadata::RowGroupMetaData;
+use tidemill_data::Error;
+
+use crate::FileError;
+use crate::error::Place;
+use crate::footer::{Footer, Statistics};
+use crate::layout::{Layout, Root};
+use crate::pages::{Page, PageFile};
+use crate::types::decoding_bytes;
+
+/// Rows that are decoded at a time where memory is plentiful: columns of them stay in the caches.
+const ROWS: u64 = 8192;
+
+/// A row group that has rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Group {
+    /// Among the files.
+    pub(crate) file: usize,
+    /// Among the file's row groups.
+    pub(crate) index: usize,
+    /// Rows in front of it, in all files.
+    pub(crate) first: u64,
+    pub(crate) rows: u64,
+    /// Rows to decode at a time.
+    pub(crate) batch: usize,
+}
+
+/// All that is to be read, in order.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) paths: Vec<PathBuf>,
+    pub(crate) layout: Layout,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) rows: u64,
+    pub(crate) budget: u64,
+}
+
+impl Plan {
+    /// Opens every file once.
+    pub(crate) fn new(paths: Vec<PathBuf>, layout: Layout, budget: u64) -> Result<Self, Error> {
+        let mut plan = Self { paths, layout, groups: Vec::new(), rows: 0, budget };
+        let mut short = None;
+        for file in 0..plan.paths.len() {
+            plan.add(file, &mut short)?;
+        }
+        match short {
+            None => Ok(plan),
+            Some(Need { bytes, place }) => Err(over_budget(&place, bytes, budget)),
+        }
+    }
+
+    /// The row group that a row is in, which must exist.
+    pub(crate) fn group_of(&self, row: u64) -> Group {
+        self.groups[self.groups.partition_point(|group| group.first <= row) - 1]
+    }
+
+    /// The rows of the file's row groups that have any.
+    pub(crate) fn group_rows(&self, file: usize) -> impl Iterator<Item = u64> {
+        self.groups.iter().filter(move |group| group.file == file).map(|group| group.rows)
+    }
+
+    fn add(&mut self, file: usize, short: &mut Option<Need>) -> Result<(), Error> {
+        let path = &self.paths[file];
+        let footer = Footer::open(path, Statistics::Keep)?;
+        let roots = self.layout.locate(path, &footer)?;
+        let length = footer.file.metadata().map_err(|e| FileError::io(path, e))?.len();
+        for (read, root) in self.layout.reads.iter_mut().zip(&roots) {
+            read.nullable |= root.check(&footer, path, &read.name, length)?;
+        }
+        let columns: Vec<Cost> = self.layout.reads.iter().zip(&roots).map(|(r, root)| Cost::new(r, *root)).collect();
+        let fixed = footer.metadata.memory_size() as u64;
+        let pages = footer.file.try_clone().and_then(|file| PageFile::new(file, self.budget));
+        let pages = pages.map_err(|error| FileError::io(path, error))?;
+        for (index, rows) in footer.group_rows().enumerate().filter(|&(_, rows)| rows > 0) {
+            let chunks = Chunks { path, index, group: footer.metadata.row_group(index), columns: &columns };
+            let batch = match chunks.rows_at_a_time(&pages, fixed, self.budget)? {
+                Ok(batch) => batch as usize,
+                Err(bytes) => {
+                    if short.as_ref().is_none_or(|need| need.bytes < bytes) {
+                        *short = Some(Need { bytes, place: Place::group(path, index) });
+                    }
+                    1
+                }
+            };
+            self.groups.push(Group { file, index, first: self.rows, rows, batch });
+            self.rows += rows;
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn over_budget(place: &Place, needed: u64, budget: u64) -> Error {
+    Error::Budget {
+        what: format!("reading {place}"),
+        needed,
+        budget,
+        advice: format!("allow it {needed} bytes, choose fewer columns, or write the file with smaller pages"),
+    }
+}
+
+struct Need {
+    bytes: u64,
+    place: Place,
+}
+
+/// What a column takes beside its pages.
+struct Cost {
+    name: String,
+    leaf: usize,
+    per_row: u64,
+    /// Decoded rows hold on to the pages that they come from.
+    keeps_pages: bool,
+}
+
+impl Cost {
+    fn new(read: &crate::layout::Read, root: Root) -> Self {
+        let keeps_pages = read.data_type == arrow_schema::DataType::Utf8View;
+        let times = if root.int96 { 2 } else { 1 };
+        Self { name: read.name.clone(), leaf: root.leaf, per_row: times * decoding_bytes(&read.data_type), keeps_pages }
+    }
+}
+
+/// The chosen columns of one row group.
+struct Chunks<'a> {
+    path: &'a Path,
+    index: usize,
+    group: &'a RowGroupMetaData,
+    columns: &'a [Cost],
+}
+
+impl Chunks<'_> {
+    /// The most rows that fit, or else the bytes that one row at a time takes.
+    fn rows_at_a_time(&self, pages: &PageFile, fixed: u64, budget: u64) -> Result<Result<u64, u64>, Error> {
+        let fixed =
+            self.columns.iter().map(|column| decoder_bytes(self.group.column(column.leaf).compression())).sum::<u64>()
+                + fixed;
+        let per_row: u64 = self.columns.iter().map(|column| column.per_row).sum();
+        let most = self.group.num_rows().unsigned_abs().min(ROWS);
+        // What the footer says of whole chunks mostly does, and costs no reading.
+        if self.bound().saturating_add(fixed).saturating_add(most * per_row) <= budget {
+            return Ok(Ok(most));
+        }
+        let columns = self.columns.iter().map(|column| self.column_pages(column, pages));
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        let need = |rows: u64| {
+            let pages = columns.iter().map(|column| column.bytes(rows)).fold(0, u64::saturating_add);
+            let turning = 2 * columns.iter().map(|column| column.largest).max().unwrap_or(0);
+            fixed.saturating_add(pages).saturating_add(turning).saturating_add(rows * per_row)
+        };
+        let mut rows = most;
+        while rows > 1 && need(rows) > budget {
+            rows /= 2;
+        }
+        Ok(if need(rows) <= budget { Ok(rows) } else { Err(need(rows)) })
+    }
+
+    /// More than all pages of the row group can take, by what the footer says of them.
+    fn bound(&self) -> u64 {
+        let bytes = |column: &Cost| {
+            let chunk = self.group.column(column.leaf);
+            chunk.uncompressed_size().max(chunk.compressed_size()).unsigned_abs()
+        };
+        let sum = self.columns.iter().map(bytes).fold(0, u64::saturating_add);
+        let largest = self.columns.iter().map(bytes).max().unwrap_or(0);
+        sum.saturating_add(largest).saturating_mul(2)
+    }
+
+    fn column_pages(&self, column: &Cost, pages: &PageFile) -> Result<ColumnPages, Error> {
+        let (start, bytes) = self.group.column(column.leaf).byte_range();
+        let place = || Place::column(self.path, self.index, &column.name);
+        let found = pages.pages(start, bytes).map_err(|error| FileError::io(self.path, error))?;
+        let found = found.ok_or_else(|| place().damaged("the header of a page is malformed"))?;
+        Ok(ColumnPages::new(found, column.keeps_pages))
+    }
+}
+
+/// A decompressor's own memory.
+fn decoder_bytes(compression: Compression) -> u64 {
+    match compression {
+        Compression::ZSTD(_) => 160 << 10,
+        Compression::BROTLI(_) | Compression::GZIP(_) => 64 << 10,
+        _ => 8 << 10,
+    }
+}
+
+/// The sizes of a column's pages in one row group.
+struct ColumnPages {
+    dictionary: u64,
+    largest: u64,
+    /// Rows and bytes of each data page, where decoded rows keep them.
+    kept: Vec<(u64, u64)>,
+}
+
+impl ColumnPages {
+    fn new(pages: Vec<Page>, keeps_pages: bool) -> Self {
+        let bytes = |page: &Page| page.uncompressed.max(page.compressed);
+        let data = || pages.iter().filter(|page| !page.dictionary);
+        Self {
+            dictionary: pages.iter().filter(|page| page.dictionary).map(bytes).sum(),
+            largest: pages.iter().map(bytes).max().unwrap_or(0),
+            kept: if keeps_pages { data().map(|page| (page.values, bytes(page))).collect() } else { Vec::new() },
+        }
+    }
+
+    /// What the pages take while this many rows are decoded at a time: the dictionary, as it is and decoded, and the
+    /// page in use or those in use together.
+    fn bytes(&self, rows: u64) -> u64 {
+        self.dictionary.saturating_mul(2).saturating_add(self.largest.max(self.most_kept(rows)))
+    }
+
+    /// The most bytes of pages that any consecutive rows come from.
+    fn most_kept(&self, rows: u64) -> u64 {
+        let (mut most, mut bytes, mut inside, mut first) = (0, 0, 0, 0);
+        for (last, &(page_rows, page_bytes)) in self.kept.iter().enumerate() {
+            // Rows of the first and of the last page have all those of the pages between them in between.
+            while first < last && inside - self.kept[first].0 + 2 > rows {
+                inside -= self.kept[first].0;
+                bytes -= self.kept[first].1;
+                first += 1;
+            }
+            inside += page_rows;
+            bytes += page_bytes;
+            most = most.max(bytes);
+        }
+        most
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_kept_by_consecutive_rows() {
+        let page = |values, uncompressed| Page { dictionary: false, values, compressed: 0, uncompressed };
+        let pages = ColumnPages::new(vec![page(4, 10), page(1, 50), page(4, 20), page(9, 30), page(9, 5)], true);
+        assert_eq!(pages.most_kept(1), 50);
+        assert_eq!(pages.most_kept(2), 70);
+        assert_eq!(pages.most_kept(3), 80);
+        assert_eq!(pages.most_kept(6), 100);
+        assert_eq!(pages.most_kept(7), 110);
+        assert_eq!(pages.most_kept(1000), 115);
+    }
+
+    /// The same by trying every first row.
+    #[test]
+    fn pages_kept_match_a_slow_count() {
+        for seed in 0..50u64 {
+            let of = |i: u64, n| (seed * 7919 + i * i * 104_729 + i * 31) % n;
+            let kept: Vec<(u64, u64)> = (0..8).map(|i| (of(i, 5) + 1, of(i + 9, 100))).collect();
+            let owner: Vec<usize> =
+                kept.iter().enumerate().flat_map(|(i, &(rows, _))| vec![i; rows as usize]).collect();
+            let pages = ColumnPages { dictionary: 0, largest: 0, kept: kept.clone() };
+            for rows in 1..=owner.len() {
+                let windows = owner.windows(rows).map(|w| kept[w[0]..=w[rows - 1]].iter().map(|k| k.1).sum::<u64>());
+                assert_eq!(pages.most_kept(rows as u64), windows.max().unwrap(), "{kept:?} {rows}");
+            }
+        }
+    }
+}

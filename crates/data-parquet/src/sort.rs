@@ -1,0 +1,185 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::{Array, RecordBatch};
+use arrow_ord::ord::make_comparator;
+use arrow_schema::{ArrowError, SortOptions};
+use arrow_select::concat::concat;
+use arrow_select::interleave::interleave_record_batch;
+use parquet::arrow::ARROW_SCHEMA_META_KEY;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::file::properties::WriterPropertiesBuilder;
+use tidemill_data::Error;
+
+use crate::error::{Place, guarded};
+use crate::footer::{Footer, Statistics};
+use crate::pages::PageFile;
+use crate::writer::Output;
+use crate::{FileError, layout};
+
+/// Rows that are read at a time.
+const ROWS: usize = 8192;
+
+/// Writes a file's rows again in the order of one column: ascending, nulls last, equal values in the order in which
+/// they were. Floating point numbers are in IEEE 754's total order, which has NaN behind infinity. All columns keep
+/// their names and types, and row groups their sizes. Input and output may be the same file.
+///
+/// All rows are held in memory, which must not take more than `budget` bytes.
+///
+/// # Example
+///
+/// ```
+/// use tidemill_data::{Batch, Source};
+/// use tidemill_data_parquet::{ParquetSource, ParquetWriter, ValueType, Values, sort_by};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let (path, sorted) = (folder.path().join("flights.parquet"), folder.path().join("sorted.parquet"));
+/// let mut writer = ParquetWriter::create(&path, [("time", ValueType::I64)])?;
+/// writer.write(&[Values::I64(&[30, 10, 20])])?;
+/// writer.finish()?;
+///
+/// sort_by(&path, "time", &sorted, 1 << 30)?;
+/// let mut source = ParquetSource::open(&sorted).feature("time").build()?;
+/// let mut batch = Batch::<f64>::new(source.schema().clone());
+/// source.fill(&mut batch, 3)?;
+/// assert_eq!(batch.reals(0), [10.0, 20.0, 30.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Budget`] when the rows do not fit; otherwise as [`build`](crate::ParquetSourceBuilder::build), or when the
+/// column has no order or the output cannot be written.
+pub fn sort_by(input: impl AsRef<Path>, column: &str, output: impl AsRef<Path>, budget: u64) -> Result<(), Error> {
+    let (input, output) = (input.as_ref(), output.as_ref());
+    let footer = Footer::open(input, Statistics::Skip)?;
+    let Ok(key) = footer.schema.index_of(column) else {
+        return Err(layout::missing(column, input, &footer.schema));
+    };
+    let need = Need::new(&footer, key);
+    let mut table = Output::create(output, Arc::clone(&footer.schema), properties(&footer))?;
+    let sizes: Vec<u64> = footer.group_rows().filter(|&rows| rows > 0).collect();
+    let batches = read_all(footer, input, need, budget)?;
+    let order = order_of(&batches, key).map_err(|error| Error::WrongType {
+        source_name: input.display().to_string(),
+        column: column.into(),
+        expected: "a type whose values have an order".into(),
+        found: error.to_string(),
+    })?;
+    let mut rest = order.as_slice();
+    for rows in sizes {
+        let (group, behind) = rest.split_at(rows as usize);
+        for rows in group.chunks(ROWS) {
+            let rows = guarded(|| gather(&batches, rows)).map_err(|problem| FileError::write(output, problem))?;
+            table.write_batch(&rows)?;
+        }
+        table.flush()?;
+        rest = behind;
+    }
+    Ok(table.finish()?)
+}
+
+/// Row groups are ended by hand. What other programs noted in the file stays.
+fn properties(footer: &Footer) -> WriterPropertiesBuilder {
+    let notes = footer.metadata.file_metadata().key_value_metadata().cloned();
+    // The writer adds the arrow schema itself.
+    let notes = notes.map(|notes| notes.into_iter().filter(|note| note.key != ARROW_SCHEMA_META_KEY).collect());
+    Output::properties().set_max_row_group_row_count(None).set_key_value_metadata(notes)
+}
+
+/// What sorting takes, by what has been read so far.
+struct Need {
+    rows: u64,
+    largest_group: u64,
+    key: usize,
+    read: u64,
+    bytes: u64,
+    key_bytes: u64,
+}
+
+impl Need {
+    /// Bytes of a row's place in the order, while sorting and after.
+    const PLACE: u64 = 16;
+
+    fn new(footer: &Footer, key: usize) -> Self {
+        let largest_group = footer.group_rows().max().unwrap_or(0);
+        Self { rows: footer.group_rows().sum(), largest_group, key, read: 0, bytes: 0, key_bytes: 0 }
+    }
+
+    fn add(&mut self, batch: &RecordBatch) {
+        self.read += batch.num_rows() as u64;
+        self.bytes += batch.get_array_memory_size() as u64;
+        self.key_bytes += batch.column(self.key).get_array_memory_size() as u64;
+    }
+
+    /// The rows read so far, a second copy of the key, and the row group that is being written.
+    fn so_far(&self) -> u64 {
+        let group = self.bytes as f64 * self.largest_group.min(self.read) as f64 / self.read as f64;
+        self.bytes + group as u64 + self.key_bytes + self.rows * Self::PLACE
+    }
+
+    /// The same for all rows, supposing that the others are like these, and a little more.
+    fn in_all(&self) -> u64 {
+        let times = 1.1 * self.rows as f64 / self.read as f64;
+        let group = self.bytes as f64 / self.read as f64 * self.largest_group as f64;
+        ((self.bytes + self.key_bytes) as f64 * times + group * 1.1) as u64 + self.rows * Self::PLACE
+    }
+}
+
+fn read_all(footer: Footer, path: &Path, mut need: Need, budget: u64) -> Result<Vec<RecordBatch>, Error> {
+    let damaged = |problem| Place::file(path).damaged(problem);
+    let reader = guarded(|| {
+        let metadata = ArrowReaderMetadata::try_new(footer.metadata, ArrowReaderOptions::new())?;
+        let pages = PageFile::new(footer.file, budget)?;
+        ParquetRecordBatchReaderBuilder::new_with_metadata(pages, metadata).with_batch_size(ROWS).build()
+    });
+    let mut reader = reader.map_err(damaged)?;
+    let mut batches = Vec::new();
+    while let Some(batch) = guarded(|| reader.next().transpose()).map_err(damaged)? {
+        need.add(&batch);
+        if need.so_far() > budget {
+            let (what, needed) = (format!("sorting {}", path.display()), need.in_all());
+            let advice = format!("allow it about {needed} bytes, or sort files of fewer rows");
+            return Err(Error::Budget { what, needed, budget, advice });
+        }
+        batches.push(batch);
+    }
+    if need.read == need.rows {
+        return Ok(batches);
+    }
+    Err(damaged(format!("it holds {} rows where {} are by the footer", need.read, need.rows)).into())
+}
+
+/// The rows in the column's order: the batch and the place in it.
+fn order_of(batches: &[RecordBatch], key: usize) -> Result<Vec<(u32, u32)>, ArrowError> {
+    let keys: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(key).as_ref()).collect();
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys = concat(&keys)?;
+    let options = SortOptions { descending: false, nulls_first: false };
+    let compare = make_comparator(keys.as_ref(), keys.as_ref(), options)?;
+    let mut order: Vec<u32> = (0..keys.len() as u32).collect();
+    order.sort_by(|&a, &b| compare(a as usize, b as usize));
+    let ends: Vec<u32> = batches
+        .iter()
+        .scan(0, |end, batch| {
+            *end += batch.num_rows() as u32;
+            Some(*end)
+        })
+        .collect();
+    Ok(order
+        .into_iter()
+        .map(|row| {
+            let batch = ends.partition_point(|&end| end <= row);
+            let before = if batch == 0 { 0 } else { ends[batch - 1] };
+            (batch as u32, row - before)
+        })
+        .collect())
+}
+
+fn gather(batches: &[RecordBatch], rows: &[(u32, u32)]) -> Result<RecordBatch, ArrowError> {
+    let batches: Vec<&RecordBatch> = batches.iter().collect();
+    let rows: Vec<(usize, usize)> = rows.iter().map(|&(batch, row)| (batch as usize, row as usize)).collect();
+    interleave_record_batch(&batches, &rows)
+}

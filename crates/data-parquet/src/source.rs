@@ -1,0 +1,213 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tidemill_data::{Batch, Cursor, Error, Schema, Source};
+use tidemill_tensor::Scalar;
+
+use crate::convert::{Problem, Refused, append};
+use crate::error::Place;
+use crate::layout::Layout;
+use crate::plan::Plan;
+use crate::reader::{OpenFile, OpenGroup};
+use crate::{ParquetSourceBuilder, Paths};
+
+/// The rows of Parquet files, in the order of the files and of their row groups.
+///
+/// Numbers, decimals, booleans (0 and 1), dates (days since 1970-01-01), times (seconds since midnight) and timestamps
+/// (seconds since 1970-01-01 UTC) become real columns; fixed-size lists of those become real columns of that width;
+/// texts become text columns. `f32` tells timestamps of today only 128 seconds apart: fill batches of `f64` from them.
+///
+/// A column may hold nulls unless the file's schema or its statistics say that there are none. Nulls are flagged in
+/// the batch, and zero or empty.
+///
+/// # Memory
+///
+/// Only the chosen columns are read, a page of each at a time, and decoded a few thousand rows at a time. This takes
+/// no more than the [budget](ParquetSourceBuilder::budget), whatever the size of the files and their row groups: what
+/// would take more is refused when the source is built. [`fill`](Source::fill) appends decoded values straight to the
+/// batch, and allocates nothing itself; the decoder underneath allocates a few buffers for each page and each few
+/// thousand rows, and frees them again.
+///
+/// # Example
+///
+/// ```
+/// use tidemill_data::{Batch, Source};
+/// use tidemill_data_parquet::{ParquetSource, ParquetWriter, ValueType, Values};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("fuel.parquet");
+/// let columns = [("speed", ValueType::F64), ("load", ValueType::F64), ("fuel", ValueType::F64)];
+/// let mut writer = ParquetWriter::create(&path, columns)?;
+/// writer.write(&[Values::F64(&[1.0, 2.0]), Values::F64(&[3.0, 4.0]), Values::F64(&[5.0, 6.0])])?;
+/// writer.finish()?;
+///
+/// let mut source = ParquetSource::open(&path).real_block("x", ["speed", "load"]).target("fuel").build()?;
+/// let mut batch = Batch::<f32>::new(source.schema().clone());
+/// assert_eq!(source.fill(&mut batch, 32)?, 2);
+/// assert_eq!(batch.reals(0), [1.0, 3.0, 2.0, 4.0]);
+/// assert_eq!(batch.reals(1), [5.0, 6.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ParquetSource {
+    plan: Arc<Plan>,
+    schema: Arc<Schema>,
+    epoch: u64,
+    row: u64,
+    file: Option<OpenFile>,
+    group: Option<OpenGroup>,
+}
+
+impl ParquetSource {
+    /// Begins to describe a source over files, or folders of them.
+    pub fn open(paths: impl Into<Paths>) -> ParquetSourceBuilder {
+        ParquetSourceBuilder::new(paths.into())
+    }
+
+    pub(crate) fn new(files: Vec<PathBuf>, layout: Layout, budget: u64) -> Result<Self, Error> {
+        let plan = Plan::new(files, layout, budget)?;
+        let schema = Arc::new(plan.layout.schema());
+        Ok(Self { plan: Arc::new(plan), schema, epoch: 0, row: 0, file: None, group: None })
+    }
+
+    /// The columns that it fills.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// Rows of an epoch.
+    pub fn rows(&self) -> u64 {
+        self.plan.rows
+    }
+
+    /// The files, in order.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.plan.paths
+    }
+
+    /// Makes the next row a decoded one, and says how many rows are decoded from there on; none at the end.
+    fn decode(&mut self) -> Result<u64, Error> {
+        if self.row >= self.plan.rows {
+            return Ok(0);
+        }
+        let decoded = |group: &OpenGroup, row| (group.first()..group.end()).contains(&row);
+        if !self.group.as_ref().is_some_and(|group| decoded(group, self.row)) {
+            // What is dropped in case of an error is opened again after a seek.
+            let group = self.open_group()?;
+            let group = self.advanced(group)?;
+            self.group = Some(group);
+        }
+        Ok(self.group.as_ref().map_or(0, |group| group.end() - self.row))
+    }
+
+    /// The row group of the next row, about to decode it.
+    fn open_group(&mut self) -> Result<OpenGroup, Error> {
+        if let Some(group) = self.group.take() {
+            let near = group.end()..group.end().saturating_add(group.group().batch as u64);
+            if near.contains(&self.row) && self.plan.group_of(self.row) == group.group() {
+                return Ok(group);
+            }
+        }
+        let group = self.plan.group_of(self.row);
+        let file = match self.file.take() {
+            Some(file) if file.file == group.file => file,
+            _ => OpenFile::open(&self.plan, group.file)?,
+        };
+        let opened = OpenGroup::open(&self.plan, &file, group, self.row - group.first);
+        self.file = Some(file);
+        opened
+    }
+
+    fn advanced(&self, mut group: OpenGroup) -> Result<OpenGroup, Error> {
+        let file = self.file.as_ref().expect("a row group is open while its file is");
+        group.advance(&self.plan, file)?;
+        Ok(group)
+    }
+
+    fn take<T: Scalar>(&mut self, batch: &mut Batch<T>, rows: u64) -> Result<(), Error> {
+        let group = self.group.as_ref().expect("rows are decoded");
+        let start = (self.row - group.first()) as usize;
+        let range = start..start + rows as usize;
+        let layout = &self.plan.layout;
+        batch
+            .append(rows as usize, |columns| append(layout, group.decoded(), range, columns))
+            .map_err(|refused| self.explain(group, refused))?;
+        self.row += rows;
+        Ok(())
+    }
+
+    fn explain(&self, group: &OpenGroup, refused: Refused) -> Error {
+        let row = group.first() + refused.row as u64;
+        let column = self.plan.layout.reads[refused.read].name.clone();
+        let group = group.group();
+        let place = Place::column(&self.plan.paths[group.file], group.index, &column);
+        let within = row - group.first;
+        match refused.problem {
+            Problem::Null => Error::Null { column, row },
+            Problem::NullInside => {
+                Error::invalid(place, format!("row {within} holds a list with a null inside, expected numbers alone"))
+            }
+            Problem::NotDeclaredNull => {
+                place.damaged(format!("row {within} is null, the file says that the column has no nulls")).into()
+            }
+            Problem::OutOfRange(problem) => Error::invalid(place, format!("row {within} is {problem}")),
+        }
+    }
+
+    fn fill_rows<T: Scalar>(&mut self, batch: &mut Batch<T>, rows: usize) -> Result<usize, Error> {
+        let mut left = rows as u64;
+        while left > 0 {
+            let n = self.decode()?.min(left);
+            if n == 0 {
+                break;
+            }
+            self.take(batch, n)?;
+            left -= n;
+        }
+        Ok(rows - left as usize)
+    }
+}
+
+impl<T: Scalar> Source<T> for ParquetSource {
+    fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    fn fill(&mut self, batch: &mut Batch<T>, rows: usize) -> Result<usize, Error> {
+        self.fill_rows(batch, rows).inspect_err(|_| batch.clear())
+    }
+
+    fn cursor(&self) -> Cursor {
+        Cursor::start(self.epoch).push(self.row)
+    }
+
+    fn seek(&mut self, cursor: Cursor) -> Result<(), Error> {
+        let refuse = |problem: String| Err(Error::Seek { cursor: cursor.to_string(), problem });
+        let row = match cursor.pop() {
+            None => 0,
+            Some((row, below)) if below.is_start() => row,
+            Some(_) => return refuse("a position in Parquet files is one integer, the row".into()),
+        };
+        if row > self.plan.rows {
+            return refuse(format!("the files have {} rows", self.plan.rows));
+        }
+        (self.epoch, self.row) = (cursor.epoch, row);
+        Ok(())
+    }
+
+    fn rows(&self) -> Option<u64> {
+        Some(self.plan.rows)
+    }
+
+    fn skip(&mut self, rows: u64) -> Result<u64, Error> {
+        let passed = rows.min(self.plan.rows - self.row);
+        self.row += passed;
+        Ok(passed)
+    }
+}
+
+/// A second reader of the same files, at the same position.
+impl Clone for ParquetSource {
+    fn clone(&self) -> Self {
+        Self { plan: Arc::clone(&self.plan), schema: Arc::clone(&self.schema), file: None, group: None, ..*self }
+    }
+}

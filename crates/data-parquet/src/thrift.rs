@@ -1,0 +1,163 @@
+//! As much of Thrift's compact protocol as is needed to look at a footer or a page header before a decoder trusts it.
+
+/// How deep structures may nest inside each other before they count as malformed.
+const DEPTH: usize = 32;
+
+/// A field's wire types, as far as they are told apart here.
+pub(crate) mod kind {
+    pub(crate) const TRUE: u8 = 1;
+    pub(crate) const FALSE: u8 = 2;
+    pub(crate) const BYTE: u8 = 3;
+    pub(crate) const I16: u8 = 4;
+    pub(crate) const I32: u8 = 5;
+    pub(crate) const I64: u8 = 6;
+    pub(crate) const DOUBLE: u8 = 7;
+    pub(crate) const BINARY: u8 = 8;
+    pub(crate) const LIST: u8 = 9;
+    pub(crate) const SET: u8 = 10;
+    pub(crate) const MAP: u8 = 11;
+    pub(crate) const STRUCT: u8 = 12;
+}
+
+/// A position in compactly written bytes. Every method gives `None` where the bytes end or make no sense.
+#[derive(Clone)]
+pub(crate) struct Compact<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Compact<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// Bytes passed so far.
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Calls `read` with the number and wire type of each field of a struct; `read` passes over the field's value.
+    pub(crate) fn fields(&mut self, mut read: impl FnMut(&mut Self, i64, u8) -> Option<()>) -> Option<()> {
+        let mut id = 0;
+        loop {
+            let head = self.byte()?;
+            if head & 0x0f == 0 {
+                return Some(());
+            }
+            id = if head >> 4 == 0 { self.integer()? } else { id + i64::from(head >> 4) };
+            read(self, id, head & 0x0f)?;
+        }
+    }
+
+    /// How many elements a list has, and their wire type.
+    pub(crate) fn list(&mut self) -> Option<(u64, u8)> {
+        let head = self.byte()?;
+        let length = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
+        Some((length, head & 0x0f))
+    }
+
+    /// An integer of 16, 32 or 64 bits.
+    pub(crate) fn integer(&mut self) -> Option<i64> {
+        let zigzag = self.varint()?;
+        Some((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64))
+    }
+
+    /// Passes over a field's value.
+    pub(crate) fn skip(&mut self, wire: u8) -> Option<()> {
+        self.skip_nested(wire, DEPTH)
+    }
+
+    fn skip_nested(&mut self, wire: u8, depth: usize) -> Option<()> {
+        let depth = depth.checked_sub(1)?;
+        match wire {
+            kind::TRUE | kind::FALSE => Some(()),
+            kind::BYTE => self.advance(1),
+            kind::I16 | kind::I32 | kind::I64 => self.varint().map(|_| ()),
+            kind::DOUBLE => self.advance(8),
+            kind::BINARY => {
+                let length = self.varint()?;
+                self.advance(length)
+            }
+            kind::LIST | kind::SET => {
+                let (length, element) = self.list()?;
+                (0..length).try_for_each(|_| self.skip_element(element, depth))
+            }
+            kind::MAP => {
+                let length = self.varint()?;
+                if length == 0 {
+                    return Some(());
+                }
+                let kinds = self.byte()?;
+                (0..length).try_for_each(|_| {
+                    self.skip_element(kinds >> 4, depth)?;
+                    self.skip_element(kinds & 0x0f, depth)
+                })
+            }
+            kind::STRUCT => self.fields(|inner, _, wire| inner.skip_nested(wire, depth)),
+            _ => None,
+        }
+    }
+
+    /// A truth value is in its field's header, but takes a byte of its own in a list.
+    fn skip_element(&mut self, wire: u8, depth: usize) -> Option<()> {
+        match wire {
+            kind::TRUE | kind::FALSE => self.advance(1),
+            _ => self.skip_nested(wire, depth),
+        }
+    }
+
+    fn advance(&mut self, bytes: u64) -> Option<()> {
+        let at = self.at.checked_add(usize::try_from(bytes).ok()?)?;
+        (at <= self.bytes.len()).then(|| self.at = at)
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        let byte = *self.bytes.get(self.at)?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    fn varint(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_fields_and_passes_over_others() {
+        // 1: i32 = 3; 2: binary "ab"; 3: list of two structs, each with 1: true; long form 5: i64 = -2; stop.
+        let bytes = [0x15, 6, 0x18, 2, b'a', b'b', 0x19, 0x2c, 0x11, 0, 0x11, 0, 0x06, 10, 3, 0, 99];
+        let mut found = Vec::new();
+        let mut reader = Compact::new(&bytes);
+        reader
+            .fields(|inner, id, wire| match wire {
+                kind::I32 | kind::I64 => {
+                    found.push((id, inner.integer()?));
+                    Some(())
+                }
+                _ => inner.skip(wire),
+            })
+            .unwrap();
+        assert_eq!(found, [(1, 3), (5, -2)]);
+        assert_eq!(reader.position(), bytes.len() - 1);
+    }
+
+    #[test]
+    fn malformed_bytes_give_none() {
+        assert_eq!(Compact::new(&[0xff; 20]).integer(), None);
+        assert_eq!(Compact::new(&[0x18, 200, 1]).fields(|inner, _, wire| inner.skip(wire)), None);
+        assert_eq!(Compact::new(&[0x1c; 100]).fields(|inner, _, wire| inner.skip(wire)), None);
+        assert_eq!(Compact::new(&[0x19, 0xf1, 0xff, 0xff, 0xff, 0x7f]).fields(|i, _, wire| i.skip(wire)), None);
+    }
+}

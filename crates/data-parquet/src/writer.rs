@@ -1,0 +1,262 @@
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow_array::{
+    ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array,
+};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
+use tidemill_data::Error;
+
+use crate::FileError;
+use crate::error::guarded;
+
+/// What a column of a written table holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueType {
+    /// 64-bit floating point numbers.
+    F64,
+    /// 32-bit floating point numbers.
+    F32,
+    /// Signed integers.
+    I64,
+    /// Unsigned integers of 32 bits.
+    U32,
+    /// Texts.
+    Text,
+    /// Truth values.
+    Bool,
+}
+
+/// Values of one column, for some rows.
+#[derive(Clone, Copy, Debug)]
+pub enum Values<'a> {
+    /// For [`ValueType::F64`].
+    F64(&'a [f64]),
+    /// For [`ValueType::F32`].
+    F32(&'a [f32]),
+    /// For [`ValueType::I64`].
+    I64(&'a [i64]),
+    /// For [`ValueType::U32`].
+    U32(&'a [u32]),
+    /// For [`ValueType::Text`].
+    Text(&'a [&'a str]),
+    /// For [`ValueType::Bool`].
+    Bool(&'a [bool]),
+}
+
+/// Writes a table, such as predictions or a learning curve, as a Parquet file (zstd).
+///
+/// The file appears under its name when [`finish`](Self::finish) has succeeded, complete and on disk; until then there
+/// is a temporary file beside it, which goes when the writer is dropped.
+///
+/// # Example
+///
+/// ```
+/// use tidemill_data_parquet::{ParquetWriter, ValueType, Values};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("curve.parquet");
+/// let mut writer = ParquetWriter::create(&path, [("rows", ValueType::I64), ("loss", ValueType::F64)])?;
+/// for step in 0..3 {
+///     writer.write(&[Values::I64(&[step * 1000]), Values::F64(&[1.0 / (step + 1) as f64])])?;
+/// }
+/// writer.finish()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ParquetWriter {
+    output: Output,
+    columns: Vec<(String, ValueType)>,
+}
+
+impl ParquetWriter {
+    /// Begins a file with these columns, in this order.
+    ///
+    /// # Errors
+    ///
+    /// When there are no columns, two of a name, or the folder cannot be written to.
+    pub fn create<N: Into<String>>(
+        path: impl AsRef<Path>,
+        columns: impl IntoIterator<Item = (N, ValueType)>,
+    ) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let columns: Vec<_> = columns.into_iter().map(|(name, of)| (name.into(), of)).collect();
+        if columns.is_empty() {
+            return Err(Error::invalid(path.display(), "a table needs at least one column"));
+        }
+        for (index, (name, _)) in columns.iter().enumerate() {
+            if columns[..index].iter().any(|(n, _)| n == name) {
+                return Err(Error::invalid(path.display(), format!("two columns are named {name}")));
+            }
+        }
+        let fields = columns.iter().map(|(name, of)| Field::new(name, of.data_type(), false));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        Ok(Self { output: Output::create(path, schema, Output::properties())?, columns })
+    }
+
+    /// Appends rows: the values of each column, in the columns' order.
+    ///
+    /// # Errors
+    ///
+    /// When the columns are of other types or of unequal lengths, or the disk is full.
+    pub fn write(&mut self, values: &[Values]) -> Result<(), Error> {
+        let path = self.output.path.display();
+        if values.len() != self.columns.len() {
+            let problem = format!("{} columns are given, it has {}", values.len(), self.columns.len());
+            return Err(Error::invalid(path, problem));
+        }
+        let rows = values[0].len();
+        for ((name, expected), given) in self.columns.iter().zip(values) {
+            if given.of() != *expected {
+                let problem = format!("values of {:?} are given, it holds {expected:?}", given.of());
+                return Err(Error::invalid(format!("{path}, column {name}"), problem));
+            }
+            if given.len() != rows {
+                let problem = format!("{} rows are given, {rows} of {}", given.len(), self.columns[0].0);
+                return Err(Error::invalid(format!("{path}, column {name}"), problem));
+            }
+        }
+        Ok(self.output.write(values.iter().map(Values::array).collect())?)
+    }
+
+    /// Completes the file and gives it its name, in place of a file that may have had it.
+    ///
+    /// # Errors
+    ///
+    /// When the disk is full or the file cannot be renamed; the name is then as before.
+    pub fn finish(self) -> Result<(), Error> {
+        Ok(self.output.finish()?)
+    }
+}
+
+impl ValueType {
+    fn data_type(self) -> DataType {
+        match self {
+            Self::F64 => DataType::Float64,
+            Self::F32 => DataType::Float32,
+            Self::I64 => DataType::Int64,
+            Self::U32 => DataType::UInt32,
+            Self::Text => DataType::Utf8,
+            Self::Bool => DataType::Boolean,
+        }
+    }
+}
+
+impl Values<'_> {
+    fn of(&self) -> ValueType {
+        match self {
+            Self::F64(_) => ValueType::F64,
+            Self::F32(_) => ValueType::F32,
+            Self::I64(_) => ValueType::I64,
+            Self::U32(_) => ValueType::U32,
+            Self::Text(_) => ValueType::Text,
+            Self::Bool(_) => ValueType::Bool,
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::F64(values) => values.len(),
+            Self::F32(values) => values.len(),
+            Self::I64(values) => values.len(),
+            Self::U32(values) => values.len(),
+            Self::Text(values) => values.len(),
+            Self::Bool(values) => values.len(),
+        }
+    }
+
+    fn array(&self) -> ArrayRef {
+        match *self {
+            Self::F64(values) => Arc::new(Float64Array::from(values.to_vec())),
+            Self::F32(values) => Arc::new(Float32Array::from(values.to_vec())),
+            Self::I64(values) => Arc::new(Int64Array::from(values.to_vec())),
+            Self::U32(values) => Arc::new(UInt32Array::from(values.to_vec())),
+            Self::Text(values) => Arc::new(StringArray::from_iter_values(values)),
+            Self::Bool(values) => Arc::new(BooleanArray::from(values.to_vec())),
+        }
+    }
+}
+
+/// A Parquet file under a temporary name.
+pub(crate) struct Output {
+    path: PathBuf,
+    schema: SchemaRef,
+    /// Before the temporary file, as it is closed first.
+    writer: ArrowWriter<File>,
+    temporary: Temporary,
+}
+
+impl Output {
+    /// zstd, and row groups of 65,536 rows, of which the writer holds one in memory.
+    pub(crate) fn properties() -> WriterPropertiesBuilder {
+        WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_max_row_group_row_count(Some(65_536))
+    }
+
+    pub(crate) fn create(
+        path: &Path,
+        schema: SchemaRef,
+        properties: WriterPropertiesBuilder,
+    ) -> Result<Self, FileError> {
+        let temporary = Temporary::beside(path);
+        let file = OpenOptions::new().write(true).create_new(true).open(&temporary.0);
+        let file = file.map_err(|error| FileError::io(path, error))?;
+        let writer = guarded(|| ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties.build())));
+        let writer = writer.map_err(|problem| FileError::write(path, problem))?;
+        Ok(Self { path: path.to_owned(), schema, writer, temporary })
+    }
+
+    pub(crate) fn write(&mut self, columns: Vec<ArrayRef>) -> Result<(), FileError> {
+        let batch =
+            RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|e| FileError::write(&self.path, e))?;
+        self.write_batch(&batch)
+    }
+
+    pub(crate) fn write_batch(&mut self, batch: &RecordBatch) -> Result<(), FileError> {
+        guarded(|| self.writer.write(batch)).map_err(|problem| FileError::write(&self.path, problem))
+    }
+
+    /// Ends a row group.
+    pub(crate) fn flush(&mut self) -> Result<(), FileError> {
+        guarded(|| self.writer.flush()).map_err(|problem| FileError::write(&self.path, problem))
+    }
+
+    pub(crate) fn finish(self) -> Result<(), FileError> {
+        let Self { path, writer, temporary, .. } = self;
+        let file = guarded(|| writer.into_inner());
+        let file = file.map_err(|problem| FileError::write(&path, problem))?;
+        let refused = |error| FileError::io(&path, error);
+        file.sync_all().map_err(refused)?;
+        fs::rename(&temporary.0, &path).map_err(refused)?;
+        // The rename is on disk when the folder is; not every system opens folders as files.
+        if let Some(Ok(folder)) =
+            path.parent().map(|folder| File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }))
+        {
+            let _ = folder.sync_all();
+        }
+        Ok(())
+    }
+}
+
+/// The name of a file that is removed in the end, if it still has that name.
+struct Temporary(PathBuf);
+
+impl Temporary {
+    fn beside(path: &Path) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Self(path.with_file_name(format!(".{name}.{}-{count}.tmp", std::process::id())))
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
