@@ -7,6 +7,6 @@ mod scale;
 mod shapes;
 
 pub(crate) use bars::{Bar, BarPlot};
-pub(crate) use lines::{Boundary, LinePlot, Mark, Reference, Series, Size, Stroke, Ticks, XAxis};
+pub(crate) use lines::{Boundary, LinePlot, Mark, Reference, Series, Shown, Size, Stroke, Ticks, XAxis};
 pub(crate) use scale::Kind;
 pub(crate) use shapes::legend_sample;

@@ -66,10 +66,21 @@ pub(crate) fn padded((low, high): (f64, f64), share: f64) -> (f64, f64) {
     (low - pad, high + pad)
 }
 
-/// The digits behind the point that tell ticks apart.
-pub(crate) fn tick_digits(ticks: &[f64]) -> usize {
+/// Ticks as texts, with the digits that tell them apart.
+pub(super) fn tick_texts(ticks: &[f64]) -> Vec<String> {
     let step = ticks.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
-    if step.is_finite() && step > 0.0 { (-(step * 1.0001).log10().floor()).clamp(0.0, 12.0) as usize } else { 3 }
+    let digits = if step.is_finite() && step > 0.0 { -(step * 1.0001).log10().floor() } else { 3.0 };
+    let large = ticks.iter().any(|tick| tick.abs() >= 1e5);
+    let text = |tick: &f64| {
+        if *tick == 0.0 {
+            "0".into()
+        } else if digits > 5.0 || large {
+            format!("{tick:e}")
+        } else {
+            format!("{tick:.digits$}", digits = digits.max(0.0) as usize)
+        }
+    };
+    ticks.iter().map(text).collect()
 }
 
 fn proper(low: f64, high: f64) -> (f64, f64) {
@@ -168,9 +179,15 @@ mod tests {
 
     #[test]
     fn digits_tell_ticks_apart() {
-        assert_eq!(tick_digits(&[0.42, 0.44]), 2);
-        assert_eq!(tick_digits(&[0.4, 0.5]), 1);
-        assert_eq!(tick_digits(&[0.0, 20.0]), 0);
-        assert_eq!(tick_digits(&[0.5]), 3);
+        let rows: [(&[f64], &[&str]); 5] = [
+            (&[0.42, 0.44], &["0.42", "0.44"]),
+            (&[-0.005, 0.0, 0.005], &["-0.005", "0", "0.005"]),
+            (&[0.0, 20.0], &["0", "20"]),
+            (&[200_000.0, 400_000.0], &["2e5", "4e5"]),
+            (&[0.5], &["0.500"]),
+        ];
+        for (ticks, texts) in rows {
+            assert_eq!(tick_texts(ticks), texts);
+        }
     }
 }

@@ -152,7 +152,7 @@ pub struct Setting {
 pub struct Strategy {
     /// Name in files and on the command line, such as `batch`.
     pub name: String,
-    /// Name in tables and plots, best under 25 characters, such as `Batch`.
+    /// Name in tables, plots and sentences, such as `Batch`: best under 25 characters and without commas.
     pub label: String,
     /// One sentence on what it does.
     pub description: String,

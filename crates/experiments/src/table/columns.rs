@@ -2,6 +2,9 @@ use crate::format;
 use crate::results::{Direction, Metric, Results};
 use crate::summary::{Spread, Summary};
 
+/// The heading of columns that need none where headings stand alone.
+pub(super) const WHOLE: &str = "whole training";
+
 /// A table: a row a strategy, columns of medians.
 pub(crate) struct Block {
     pub(crate) title: &'static str,
@@ -46,6 +49,8 @@ pub(crate) struct Cell {
 struct Make<'a> {
     summaries: &'a [Summary],
     group: String,
+    /// Which strategies may be best.
+    eligible: fn(&Summary) -> bool,
 }
 
 /// Whether the best of a column may be marked.
@@ -60,8 +65,8 @@ pub(crate) fn quality(results: &Results, summaries: &[Summary]) -> Block {
     let (loss, score) = (&results.metrics.loss, &results.metrics.score);
     let marks = |metric: &Metric| Marks::Best(metric.direction);
     let tested = |metric: &Metric| if same_rows(summaries) { marks(metric) } else { Marks::None };
-    let held_out = Make { summaries, group: "held-out rows".into() };
-    let prequential = Make { summaries, group: "prequential".into() };
+    let held_out = Make { summaries, group: "held-out rows".into(), eligible: |_| true };
+    let prequential = Make { summaries, group: "prequential".into(), eligible: |_| true };
     let mut columns = vec![
         held_out.column(&loss.name, marks(loss), format::decimal, |s| s.held_out_loss),
         held_out.column(&score.name, marks(score), format::decimal, |s| s.held_out_score),
@@ -83,7 +88,7 @@ pub(crate) fn quality(results: &Results, summaries: &[Summary]) -> Block {
 /// What the strategies cost.
 pub(crate) fn cost(results: &Results, summaries: &[Summary]) -> Block {
     let (fewest, most) = (Marks::Best(Direction::Lower), Marks::Best(Direction::Higher));
-    let run = Make { summaries, group: "whole training".into() };
+    let run = Make { summaries, group: WHOLE.into(), eligible: |_| true };
     let mut columns = vec![
         run.column("rows\ntrained", fewest, format::count, |s| s.rows_trained),
         run.column("steps", fewest, format::count, |s| s.steps),
@@ -93,12 +98,17 @@ pub(crate) fn cost(results: &Results, summaries: &[Summary]) -> Block {
     ];
     if let Some(target) = results.metrics.target_text() {
         let group = format!("until {} {target}", results.metrics.loss.name);
-        let reach = Make { summaries, group };
+        // A target that some seeds missed is not to be called reached best.
+        let reach = Make { summaries, group, eligible: |s| s.reached_target == s.runs };
+        let start = columns.len();
         columns.push(reach.column("rows", fewest, format::count, |s| s.rows_to_target));
         columns.push(reach.column("steps", fewest, format::count, |s| s.steps_to_target));
         columns.push(reach.column("time", fewest, format::seconds, |s| s.seconds_to_target));
-        let start = columns.len() - 3;
-        columns[start..].iter_mut().for_each(|column| only_always_reached(column, summaries));
+        for column in &mut columns[start..] {
+            let never = summaries.iter().map(|s| s.runs > 0 && s.reached_target == 0);
+            let cells = column.cells.iter_mut().zip(never).filter(|(_, never)| *never);
+            cells.for_each(|(cell, _)| cell.text = "never".into());
+        }
     }
     Block { title: "Cost", rows: labels(summaries), columns }
 }
@@ -135,16 +145,6 @@ fn same_rows(summaries: &[Summary]) -> bool {
     rows.next().is_none_or(|first| rows.all(|other| other.median == first.median))
 }
 
-/// A target that some seeds missed is not to be called reached best.
-fn only_always_reached(column: &mut Column, summaries: &[Summary]) {
-    for (cell, summary) in column.cells.iter_mut().zip(summaries) {
-        cell.best &= summary.reached_target == summary.runs;
-        if summary.runs > 0 && summary.reached_target == 0 {
-            cell.text = "never".into();
-        }
-    }
-}
-
 impl Make<'_> {
     fn column(
         &self,
@@ -154,26 +154,37 @@ impl Make<'_> {
         value: impl Fn(&Summary) -> Option<Spread>,
     ) -> Column {
         let spreads: Vec<Option<Spread>> = self.summaries.iter().map(value).collect();
-        let best = best_text(&spreads, marks, text);
-        let cell = |spread: &Option<Spread>| {
+        let best = self.best(&spreads, marks, text);
+        let cell = |(spread, summary): (&Option<Spread>, &Summary)| {
             spread.map_or_else(Cell::default, |spread| {
                 let shown = text(spread.median);
                 let (min, max) = (text(spread.min), text(spread.max));
-                let range = (spread.count > 1 && min != max).then(|| format!("{min} to {max}"));
-                Cell { best: best.as_ref() == Some(&shown), text: shown, range }
+                let range = (spread.count > 1 && min != max).then(|| range_text(&min, &max));
+                let best = (self.eligible)(summary) && best.as_ref() == Some(&shown);
+                Cell { best, text: shown, range }
             })
         };
-        let cells = spreads.iter().map(cell).collect();
+        let cells = spreads.iter().zip(self.summaries).map(cell).collect();
         Column { group: self.group.clone(), title: title.into(), cells, range: Range::Left }
+    }
+
+    /// The best median as shown, so that what looks the same is marked the same; none when all look the same.
+    fn best(&self, spreads: &[Option<Spread>], marks: Marks, text: fn(f64) -> String) -> Option<String> {
+        let Marks::Best(direction) = marks else { return None };
+        let shown: Vec<String> = spreads.iter().flatten().map(|s| text(s.median)).collect();
+        let differ = shown.iter().any(|other| *other != shown[0]);
+        let beaten = self.summaries.iter().any(|summary| summary.runs > 0 && !(self.eligible)(summary));
+        let pairs = spreads.iter().zip(self.summaries).filter(|(_, summary)| (self.eligible)(summary));
+        let eligible = pairs.filter_map(|(spread, _)| Some(spread.as_ref()?.median));
+        let best = eligible.reduce(|a, b| if direction.better(b, a) { b } else { a })?;
+        (differ || beaten).then(|| text(best))
     }
 }
 
-/// The best median as shown, so that what looks the same is marked the same; none when there is nothing to compare.
-fn best_text(spreads: &[Option<Spread>], marks: Marks, text: fn(f64) -> String) -> Option<String> {
-    let Marks::Best(direction) = marks else { return None };
-    let medians: Vec<f64> = spreads.iter().flatten().map(|s| s.median).collect();
-    if medians.len() < 2 {
-        return None;
+/// A range whose unit is told once.
+fn range_text(min: &str, max: &str) -> String {
+    match (min.rsplit_once(' '), max.rsplit_once(' ')) {
+        (Some((least, unit)), Some((_, same))) if unit == same => format!("{least} to {max}"),
+        _ => format!("{min} to {max}"),
     }
-    medians.into_iter().reduce(|a, b| if direction.better(b, a) { b } else { a }).map(text)
 }

@@ -1,6 +1,6 @@
 //! The results as tables: for the terminal and in Markdown.
 //!
-//! Values are medians over seeds; the best of a column is marked where at least two strategies can be compared.
+//! Values are medians over seeds; the best of a column is marked unless all are the same.
 
 mod columns;
 mod text;

@@ -1,5 +1,6 @@
+use super::columns::WHOLE;
 use super::{Block, Cell, Column, Range};
-use crate::verdict::wrapped;
+use crate::format::wrapped;
 
 /// Widest line of the terminal tables.
 const WIDTH: usize = 100;
@@ -26,7 +27,10 @@ pub(super) fn markdown(blocks: &[Block], footnotes: &[String]) -> String {
     for block in blocks {
         let columns = expanded(block);
         let row = |head: &str, cells: Vec<String>| format!("| {head} | {} |", cells.join(" | "));
-        let title = |c: &Text| markdown_escaped(&format!("{} {}", c.group, c.title.replace('\n', " ")));
+        let title = |c: &Text| {
+            let title = c.title.replace('\n', " ");
+            markdown_escaped(&if c.group == WHOLE { title } else { format!("{title} ({})", c.group) })
+        };
         lines.push(row(block.title, columns.iter().map(title).collect()));
         lines.push(row(":--", columns.iter().map(|_| "--:".to_string()).collect()));
         for (i, label) in block.rows.iter().enumerate() {
@@ -68,15 +72,7 @@ fn expanded(block: &Block) -> Vec<Text> {
 fn block_lines(block: &Block) -> Vec<String> {
     let columns = expanded(block);
     let titles: Vec<(String, String)> = columns.iter().map(title_lines).collect();
-    // The last place of a cell is kept for its mark.
-    let widths: Vec<usize> = columns
-        .iter()
-        .zip(&titles)
-        .map(|(column, (upper, lower))| {
-            let cells = column.cells.iter().map(|cell| length(&cell.text) + 1).max().unwrap_or(0);
-            cells.max(length(upper) + 1).max(length(lower) + 1)
-        })
-        .collect();
+    let widths = widths(&columns, &titles);
     let taken: usize = widths.iter().map(|width| width + GAP - 1).sum();
     let longest = block.rows.iter().map(|label| length(&label.text)).max().unwrap_or(0);
     let head = longest.max(length(block.title)).min(WIDTH.saturating_sub(taken)).max(LABEL);
@@ -98,6 +94,32 @@ fn block_lines(block: &Block) -> Vec<String> {
     lines.iter().map(|line| line.trim_end().to_string()).collect()
 }
 
+/// The widths of the columns; the last place of each is kept for its mark.
+fn widths(columns: &[Text], titles: &[(String, String)]) -> Vec<usize> {
+    let width = |(column, (upper, lower)): (&Text, &(String, String))| {
+        let cells = column.cells.iter().map(|cell| length(&cell.text)).max().unwrap_or(0);
+        cells.max(length(upper)).max(length(lower)) + 1
+    };
+    let mut widths: Vec<usize> = columns.iter().zip(titles).map(width).collect();
+    for (start, count) in groups(columns) {
+        let room: usize = widths[start..start + count].iter().map(|width| width + GAP - 1).sum();
+        widths[start] += (length(&columns[start].group) + GAP + 1).saturating_sub(room);
+    }
+    widths
+}
+
+/// First column and number of columns of each shared heading.
+fn groups(columns: &[Text]) -> Vec<(usize, usize)> {
+    let mut groups: Vec<(usize, usize)> = Vec::new();
+    for (i, column) in columns.iter().enumerate() {
+        match groups.last_mut() {
+            Some((start, count)) if columns[*start].group == column.group => *count += 1,
+            _ => groups.push((i, 1)),
+        }
+    }
+    groups
+}
+
 /// A label in lines that fit; a word that is too long for any is cut.
 fn pieces(label: &str, width: usize) -> Vec<String> {
     let cut = |line: String| if length(&line) > width { line.chars().take(width).collect() } else { line };
@@ -114,10 +136,8 @@ fn title_lines(column: &Text) -> (String, String) {
 /// The headings that neighbours share, between dashes over their columns.
 fn group_line(columns: &[Text], widths: &[usize], head: usize) -> String {
     let mut line = " ".repeat(head);
-    let mut start = 0;
-    while start < columns.len() {
+    for (start, count) in groups(columns) {
         let group = &columns[start].group;
-        let count = columns[start..].iter().take_while(|column| column.group == *group).count();
         let width: usize = widths[start..start + count].iter().map(|width| width + GAP - 1).sum();
         let room = width.saturating_sub(GAP + 1);
         let text: String = group.chars().take(room).collect();
@@ -125,7 +145,6 @@ fn group_line(columns: &[Text], widths: &[usize], head: usize) -> String {
         let (left, right) = ("-".repeat(dashes / 2), "-".repeat(dashes - dashes / 2));
         let framed = if dashes > 1 { format!("{left} {text} {right}") } else { text };
         line += &format!("{}{framed:<width$}", " ".repeat(GAP), width = width - GAP);
-        start += count;
     }
     line
 }

@@ -38,13 +38,10 @@ fn baseline(results: &Results, ranking: &Ranking) -> Option<String> {
     let value = decimal(baseline.held_out.loss);
     Some(if loss.direction.better(spread.median, baseline.held_out.loss) {
         let difference = difference(spread.median, baseline.held_out.loss);
-        format!(
-            "For scale: \u{201c}{}\u{201d} has a {} of {value}; the best is {difference}.",
-            baseline.label, loss.name
-        )
+        format!("For scale: \"{}\" has a {} of {value}; the best is {difference}.", baseline.label, loss.name)
     } else {
         format!(
-            "Nothing useful was learnt: \u{201c}{}\u{201d} has a {} of {value}, and {}, the best, is no better.",
+            "Nothing useful was learnt: \"{}\" has a {} of {value}, and {}, the best, is no better.",
             baseline.label, loss.name, best.label
         )
     })
@@ -81,7 +78,8 @@ fn cost(summaries: &[Summary], ranking: &Ranking) -> Option<String> {
             return Some(format!("The best trained equally many rows, {}, a row counted every time.", count(least.0)));
         }
         let times = ratio(most.0 / least.0);
-        let only = format!("Of the best, the cheapest is {}: {}", first.label, told(first, least));
+        let (rows, seconds) = (count(least.0), duration(least.1));
+        let only = format!("Of the best, {} is the cheapest with {rows} rows trained in {seconds}", first.label);
         return Some(format!("{only}; {}, {times} times the rows.", told(last, most)));
     }
     let all = ranked(summaries, Direction::Lower, |s| s.rows_trained);

@@ -7,8 +7,8 @@ mod findings;
 
 use std::fmt;
 
-use crate::format::{capitalized, decimal, listed, number, percent};
-use crate::results::{Direction, Results};
+use crate::format::{capitalized, decimal, listed, number, percent, wrapped};
+use crate::results::{Direction, Failure, Results};
 use crate::summary::{Spread, Summary, summarize};
 
 /// The verdict on a comparison.
@@ -30,8 +30,8 @@ pub fn verdict(results: &Results) -> Verdict {
         None => "There is nothing to compare yet: no run has a finite loss on the held-out rows.".into(),
         Some(ranking) => headline(results, ranking),
     };
-    let findings = ranking.map_or_else(Vec::new, |ranking| findings::findings(results, &summaries, &ranking));
-    Verdict { headline, findings, caveats: caveats(results) }
+    let findings = ranking.as_ref().map_or_else(Vec::new, |ranking| findings::findings(results, &summaries, ranking));
+    Verdict { headline, findings, caveats: caveats(results, ranking.as_ref()) }
 }
 
 /// The verdict as text of at most 100 columns.
@@ -91,9 +91,9 @@ impl<'a> Ranking<'a> {
 fn headline(results: &Results, ranking: &Ranking) -> String {
     let loss = &results.metrics.loss.name;
     let (best, spread) = ranking.best();
-    let median = match ranking.seeds {
-        Seeds::Several => format!(" (median of {} seeds)", number(spread.count)),
-        Seeds::Single => String::new(),
+    let median = match spread.count {
+        1 => String::new(),
+        count => format!(" (median of {} seeds)", number(count)),
     };
     if ranking.leaders.len() + ranking.behind.len() == 1 {
         let value = decimal(spread.median);
@@ -128,7 +128,7 @@ fn level(results: &Results, ranking: &Ranking, median: &str) -> String {
     };
     let why = match ranking.seeds {
         Seeds::Several => "their differences are within the spread over seeds",
-        Seeds::Single => "a single seed shows no difference beyond the spread of the others",
+        Seeds::Single => "their differences are within what the seeds show of chance",
     };
     let mut text = format!("{who} on the held-out rows: {loss} {}{median}; {why}.", listed(&values));
     if let Some((next, spread)) = ranking.behind.first() {
@@ -150,21 +150,9 @@ pub(crate) fn difference(a: f64, b: f64) -> String {
     }
 }
 
-fn caveats(results: &Results) -> Vec<String> {
+fn caveats(results: &Results, ranking: Option<&Ranking>) -> Vec<String> {
     let mut caveats: Vec<String> = results.notice.iter().cloned().collect();
-    let missing = results.missing();
-    if !missing.is_empty() {
-        let runs = if missing.len() == 1 { "run has" } else { "runs have" };
-        let mut text = format!("{} of {} {runs} no result", missing.len(), results.planned());
-        for (i, failure) in missing.iter().take(4).enumerate() {
-            let mark = if i == 0 { ": " } else { "; " };
-            let Failed { label, seed, reason } = Failed::of(results, failure);
-            text += &format!("{mark}{label}, seed {seed} ({reason})");
-        }
-        let more = missing.len().saturating_sub(4);
-        text += &if more > 0 { format!("; and {more} more.") } else { ".".to_string() };
-        caveats.push(text);
-    }
+    caveats.extend(missing(results));
     if !results.complete {
         caveats.push("The comparison is not finished: what it says may still change.".into());
     }
@@ -174,8 +162,8 @@ fn caveats(results: &Results) -> Vec<String> {
         let text = format!("{} {runs} ended with a loss that is not finite and counts in no median.", number(diverged));
         caveats.push(capitalized(&text));
     }
-    if results.settings.seeds.len() == 1 {
-        caveats.push("With a single seed, chance cannot be told from difference.".into());
+    if ranking.is_some_and(|ranking| ranking.seeds == Seeds::Single) {
+        caveats.push("Where there is only a single seed, chance cannot be told from difference.".into());
     }
     if results.settings.quick {
         caveats.push("This was a quick trial: it shows that everything works, not which way is best.".into());
@@ -183,31 +171,23 @@ fn caveats(results: &Results) -> Vec<String> {
     caveats
 }
 
-struct Failed<'a> {
-    label: &'a str,
-    seed: u64,
-    reason: &'a str,
-}
-
-impl<'a> Failed<'a> {
-    fn of(results: &'a Results, failure: &'a crate::results::Failure) -> Self {
-        Self { label: results.label(&failure.strategy), seed: failure.seed, reason: &failure.reason }
-    }
-}
-
-/// The text in lines of at most `width` characters, broken between words.
-pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let line = lines.last_mut().expect("there is always a line");
-        if line.is_empty() {
-            line.push_str(word);
-        } else if line.chars().count() + 1 + word.chars().count() <= width {
-            line.push(' ');
-            line.push_str(word);
-        } else {
-            lines.push(word.into());
+/// Which runs have no result and why; seeds that share a reason are told together.
+fn missing(results: &Results) -> Option<String> {
+    let missing = results.missing();
+    let mut groups: Vec<(&str, &str, Vec<String>)> = Vec::new();
+    for Failure { strategy, seed, reason } in &missing {
+        let label = results.label(strategy);
+        match groups.iter_mut().find(|(other, why, _)| *other == label && why == reason) {
+            Some((_, _, seeds)) => seeds.push(seed.to_string()),
+            None => groups.push((label, reason, vec![seed.to_string()])),
         }
     }
-    lines
+    let told = |(label, reason, seeds): &(&str, &str, Vec<String>)| {
+        let word = if seeds.len() == 1 { "seed" } else { "seeds" };
+        format!("{label}, {word} {} ({reason})", listed(seeds))
+    };
+    let told: Vec<String> = groups.iter().map(told).collect();
+    let runs = if missing.len() == 1 { "run has" } else { "runs have" };
+    let all = format!("{} of {} {runs} no result: {}.", missing.len(), results.planned(), told.join("; "));
+    (!missing.is_empty()).then_some(all)
 }

@@ -1,9 +1,9 @@
-use super::layout::{LEGEND_ROW, Layout, end};
+use super::layout::{LEGEND_ROW, Layout, TITLE_ROW};
 use super::{LinePlot, Size, Ticks};
 use crate::format::count;
 use crate::markup::{Markup, Px};
 use crate::plot::place::{legend_rows, spread_out};
-use crate::plot::scale::tick_digits;
+use crate::plot::scale::{Kind, tick_texts};
 use crate::plot::shapes::{line, sample, style_class, text, text_width};
 
 impl LinePlot {
@@ -15,13 +15,15 @@ impl LinePlot {
             m.attr("width", Px(layout.right - x)).attr("height", Px(bottom - layout.top)).close();
         }
         let ticks = layout.y.ticks(5);
-        let digits = tick_digits(&ticks);
-        for tick in ticks {
+        let names = tick_texts(&ticks);
+        for (tick, name) in ticks.into_iter().zip(names) {
             let y = layout.y.place(tick);
             line(m, "grid", (left, y), (layout.right, y));
-            text(m, "tick end", (left - 8.0, y + 4.0), &format!("{tick:.digits$}"));
+            text(m, "tick end", (left - 8.0, y + 4.0), &name.replace('-', "\u{2212}"));
         }
-        text(m, "title", (4.0, layout.top - 16.0), &self.y_title);
+        for (i, title) in layout.y_title.iter().rev().enumerate() {
+            text(m, "title", (0.0, layout.top - 16.0 - i as f64 * TITLE_ROW), title);
+        }
         line(m, "axis", (left, bottom), (layout.right, bottom));
         if let Some(boundary) = self.boundary.as_ref().filter(|b| layout.x.holds(b.x)) {
             let x = layout.x.place(boundary.x);
@@ -41,7 +43,7 @@ impl LinePlot {
         let mut free = f64::NEG_INFINITY;
         for (value, name) in ticks {
             let (x, half) = (layout.x.place(value), text_width(&name) / 2.0);
-            if !x.is_finite() {
+            if !layout.x.holds(value) || !x.is_finite() {
                 continue;
             }
             line(m, "axis", (x, bottom), (x, bottom + 4.0));
@@ -59,13 +61,18 @@ impl LinePlot {
         for reference in self.references.iter().filter(|reference| layout.y.holds(reference.y)) {
             let y = layout.y.place(reference.y);
             line(m, "reference", (left, y), (layout.right, y));
-            text(m, "reference-name", (left + 6.0, y - 5.0), &reference.label);
+            // Lines come down from the left along a logarithmic axis, and end at the right of others.
+            let (class, x) = match self.x.kind {
+                Kind::Linear => ("reference-name", left + 6.0),
+                Kind::Log => ("reference-name end", layout.right - 6.0),
+            };
+            text(m, class, (x, y - 5.0), &reference.label);
         }
     }
 
     pub(super) fn end_labels(&self, m: &mut Markup, layout: &Layout) {
         let (top, bottom) = (layout.top + 4.0, layout.y.place(layout.y.low()));
-        let ends: Vec<_> = self.series.iter().filter_map(|s| Some((s, end(s)?))).collect();
+        let ends: Vec<_> = self.series.iter().filter_map(|s| Some((s, s.end()?))).collect();
         let heights: Vec<f64> = ends.iter().map(|(_, (_, y))| layout.y.place(*y).clamp(top, bottom)).collect();
         for ((series, (x, _)), (at, wanted)) in
             ends.iter().zip(spread_out(&heights, top, bottom).into_iter().zip(&heights))

@@ -14,6 +14,8 @@ pub(crate) struct LinePlot {
     pub(crate) description: String,
     pub(crate) x: XAxis,
     pub(crate) y_title: String,
+    /// Beyond these the y axis never reaches.
+    pub(crate) limits: (f64, f64),
     pub(crate) series: Vec<Series>,
     /// Where two parts of the x axis meet.
     pub(crate) boundary: Option<Boundary>,
@@ -64,6 +66,15 @@ pub(crate) struct Boundary {
 pub(crate) struct Reference {
     pub(crate) y: f64,
     pub(crate) label: String,
+    pub(crate) shown: Shown,
+}
+
+/// Whether the y axis is made to reach a level line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    Always,
+    /// When it is not far from the values.
+    WhenNear,
 }
 
 /// For which page the plot is drawn.
@@ -79,10 +90,11 @@ impl LinePlot {
         self.marks().next().is_none()
     }
 
-    /// The values left out because they would flatten all others, as a range; none when all are shown.
+    /// The farthest value left out because it would flatten all others; none when all are shown.
     pub(crate) fn cut_off(&self) -> Option<f64> {
         let (low, high) = self.y_range();
-        let off = self.marks().map(|(_, s)| s.median).filter(|y| !(low..=high).contains(y));
+        let edges = self.marks().flat_map(|(_, s)| [s.min, s.max]);
+        let off = edges.filter(|y| !(low..=high).contains(y));
         off.max_by(|a, b| (a - high).abs().total_cmp(&(b - high).abs()))
     }
 
@@ -116,5 +128,14 @@ impl LinePlot {
             self.legend(&mut m, &layout)
         }
         m.finish()
+    }
+}
+
+impl Series {
+    /// The last place and value.
+    pub(crate) fn end(&self) -> Option<(f64, f64)> {
+        let marks = self.strokes.iter().flat_map(|stroke| &stroke.marks);
+        let ends = marks.filter_map(|mark| Some((mark.x, mark.spread?.median)));
+        ends.max_by(|a, b| a.0.total_cmp(&b.0))
     }
 }
