@@ -88,6 +88,13 @@ fn state_is_named_and_covered() {
 }
 
 #[test]
+fn a_model_without_parameters_is_fine() {
+    let chain = clip_by_global_norm(1.0).then(adam(0.1)).then(trust_ratio());
+    let optimizer = chain.build::<f32>(&Layout::new()).unwrap();
+    optimizer.update(0, 1.0, &mut [], &mut [], &mut optimizer.initial_state());
+}
+
+#[test]
 fn slots_start_where_they_are_told() {
     let optimizer = adagrad(0.1).initial_accumulator(0.25).build::<f32>(&layout()).unwrap();
     assert_eq!(optimizer.initial_state(), [0.25; 9]);

@@ -36,9 +36,11 @@ fn the_norm_is_of_what_came_before() {
 
 #[test]
 fn a_rate_that_is_not_last() {
+    // A rate that changes: a constant one may be multiplied anywhere.
+    let halved = Schedule::Step { lr: 0.5, step_size: 2, gamma: 0.5 };
     check(
-        learning_rate(0.1).then(momentum(0.9)).then(scale(0.5)),
-        vec![slow_scale(0.1), slow_momentum(0.9), slow_scale(0.5)],
+        learning_rate(halved).then(momentum(0.9)).then(scale(0.5)),
+        vec![slow_halving(0.5), slow_momentum(0.9), slow_scale(0.5)],
     );
 }
 
