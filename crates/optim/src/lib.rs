@@ -23,6 +23,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod average;
 mod chain;
 mod error;
 mod norm;
@@ -35,6 +36,7 @@ mod schedule;
 mod select;
 mod transform;
 
+pub use average::{Average, Bias};
 pub use chain::{Chain, Compose};
 pub use error::Error;
 pub use norm::BlockSum;

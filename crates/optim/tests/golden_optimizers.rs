@@ -3,8 +3,8 @@
 use serde_json::Value;
 use tidemill_golden::{Case, Group, Outcome};
 use tidemill_optim::{
-    Chain, ClipMode, Compose, EpsilonMode, Norm, adagrad, adam, adamw, clip, clip_by_global_norm_with, l2,
-    learning_rate, rmsprop, sgd,
+    Average, Bias, Chain, ClipMode, Compose, EpsilonMode, Norm, adadelta, adagrad, adam, adamax, adamw, clip,
+    clip_by_global_norm_with, ftrl, l2, lamb, lars, learning_rate, lion, nadam, radam, rmsprop, sgd,
 };
 use tidemill_tensor::{DType, Initializer, Layout, Scalar};
 
@@ -24,6 +24,7 @@ fn check<T: Scalar>(case: &Case<'_>) -> Outcome {
     match case.kind {
         "logistic_regression" => return logistic_regression::<T>(case),
         "clip_value" | "clip_global_norm" => return clipped::<T>(case),
+        "ema" => return averaged::<T>(case),
         _ => {}
     }
     let Some(chain) = declared(case) else {
@@ -64,6 +65,44 @@ fn declared(case: &Case<'_>) -> Option<Chain> {
             .lr_decay(x("lr_decay"))
             .initial_accumulator(x("initial_accumulator_value"))
             .epsilon(x("eps"))
+            .into(),
+        "adadelta" => adadelta(x("lr")).rho(x("rho")).epsilon(x("eps")).into(),
+        "adamax" => adamax(x("lr")).beta1(x("beta1")).beta2(x("beta2")).epsilon(x("eps")).into(),
+        "nadam" => {
+            let nadam = nadam(x("lr")).beta1(x("beta1")).beta2(x("beta2")).epsilon(x("eps"));
+            let nadam = nadam.momentum_decay(x("momentum_decay"));
+            if case.flag("decoupled_weight_decay") {
+                return Some(nadam.weight_decay(x("weight_decay")).into());
+            }
+            nadam.into()
+        }
+        "radam" => {
+            let radam = radam(x("lr")).beta1(x("beta1")).beta2(x("beta2")).epsilon(x("eps"));
+            if case.flag("decoupled_weight_decay") {
+                return Some(radam.weight_decay(x("weight_decay")).into());
+            }
+            radam.into()
+        }
+        "lion" => {
+            let lion = lion(x("lr")).beta1(x("beta1")).beta2(x("beta2"));
+            return Some(lion.weight_decay(x("weight_decay")).into());
+        }
+        "lamb" => {
+            let lamb = lamb(x("lr")).beta1(x("beta1")).beta2(x("beta2")).epsilon(x("eps"));
+            return Some(lamb.weight_decay(x("weight_decay")).into());
+        }
+        "lars" => {
+            let lars = lars(x("lr")).trust_coefficient(x("trust_coefficient")).epsilon(x("eps"));
+            let lars = lars.momentum(x("momentum")).weight_decay(x("weight_decay"));
+            return Some(if case.flag("nesterov") { lars.nesterov().into() } else { lars.into() });
+        }
+        "ftrl" => ftrl(x("lr"))
+            .learning_rate_power(x("learning_rate_power"))
+            .initial_accumulator(x("initial_accumulator_value"))
+            .l1(x("l1"))
+            .l2(x("l2"))
+            .l2_shrinkage(x("l2_shrinkage"))
+            .beta(x("beta"))
             .into(),
         "clip_global_norm_sgd" => clip_by_global_norm_with(x("max_norm"), Norm::L2, ClipMode::Torch)
             .then(sgd(x("lr")).momentum(x("momentum"))),
@@ -133,6 +172,20 @@ fn clipped<T: Scalar>(case: &Case<'_>) -> Outcome {
         optimizer.update(step as u64, T::one(), &mut parameters, &mut gradients, &mut state);
         let moved: Vec<T> = parameters.into_iter().map(|p| -p).collect();
         close::<T>(case, &format!("step {step}"), &moved, &at::<f64>(case, ["clipped_w", "clipped_b"], step));
+    }
+    Outcome::Checked
+}
+
+fn averaged<T: Scalar>(case: &Case<'_>) -> Outcome {
+    let bias = if case.flag("debias") { Bias::Corrected } else { Bias::Initial };
+    let average = Average::new(case.number("decay"), bias).unwrap();
+    let first: Vec<T> = [case.tensor("w0").values, case.tensor("b0").values].concat().into_iter().map(T::of).collect();
+    let mut state = average.initial_state(&first);
+    let mut read = vec![T::zero(); first.len()];
+    for step in 0..STEPS {
+        average.update(&at::<T>(case, ["traj_w", "traj_b"], step), &mut state);
+        average.read(step as u64, &state, &mut read);
+        close::<T>(case, &format!("step {step}"), &read, &at::<f64>(case, ["ema_w", "ema_b"], step));
     }
     Outcome::Checked
 }

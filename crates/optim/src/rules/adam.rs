@@ -29,7 +29,7 @@ use crate::{Chain, Compose, Error, Schedule};
 /// D. Kingma, J. Ba, *Adam: a method for stochastic optimization*, 2015. S. Reddi, S. Kale, S. Kumar, *On the
 /// convergence of Adam and beyond*, 2018 (AMSGrad).
 pub fn adam(lr: impl Into<Schedule>) -> Adam {
-    Adam { lr: lr.into(), rule: Rescale::new("adam"), decay: None }
+    Adam { lr: lr.into(), rule: Rescale::new("adam"), decay: Chain::new() }
 }
 
 /// AdamW: [`adam`] with decoupled weight decay `λ`, `p ← p − η (m̂ / (√v̂ + ε) + λ p)`.
@@ -49,7 +49,7 @@ pub fn adam(lr: impl Into<Schedule>) -> Adam {
 ///
 /// I. Loshchilov, F. Hutter, *Decoupled weight decay regularization*, 2019.
 pub fn adamw(lr: impl Into<Schedule>) -> Adam {
-    Adam { lr: lr.into(), rule: Rescale::new("adamw"), decay: None }.weight_decay(0.01)
+    Adam { lr: lr.into(), rule: Rescale::new("adamw"), decay: Chain::new() }.weight_decay(0.01)
 }
 
 /// Made by [`adam`] and [`adamw`].
@@ -57,7 +57,7 @@ pub fn adamw(lr: impl Into<Schedule>) -> Adam {
 pub struct Adam {
     lr: Schedule,
     rule: Rescale,
-    decay: Option<Chain>,
+    decay: Chain,
 }
 
 /// Where Adam adds its `ε`.
@@ -97,28 +97,37 @@ impl Adam {
 
     /// Decoupled weight decay `λ`, on all parameters.
     pub fn weight_decay(mut self, decay: f64) -> Self {
-        self.decay = Some(weight_decay(decay));
+        self.decay = weight_decay(decay);
         self
     }
 
     /// Decoupled weight decay `λ`, on parameters whose names match, such as `*.weight`.
     pub fn weight_decay_only(mut self, decay: f64, pattern: &str) -> Self {
-        self.decay = Some(weight_decay(decay).only(pattern));
+        self.decay = weight_decay(decay).only(pattern);
         self
     }
 
     /// The direction alone, without the learning rate: to be continued by other transforms.
     pub fn direction(self) -> Chain {
-        let chain = Chain::from(self.rule);
-        self.decay.map_or(chain.clone(), |decay| chain.then(decay))
+        Chain::from(self.rule).then(self.decay)
+    }
+
+    /// Learning rate and direction.
+    pub(super) fn split(self) -> (Chain, Chain) {
+        (rate(self.rule.owner, self.lr.clone()), self.direction())
     }
 }
 
 impl From<Adam> for Chain {
     fn from(adam: Adam) -> Self {
-        let rate = rate(adam.rule.owner, adam.lr.clone());
-        adam.direction().then(rate)
+        let (rate, direction) = adam.split();
+        direction.then(rate)
     }
+}
+
+/// What LAMB continues: Adam with `ε` 1e-6, under LAMB's name.
+pub(super) fn lamb_direction(lr: Schedule) -> Adam {
+    Adam { lr, rule: Rescale { epsilon: 1e-6, ..Rescale::new("lamb") }, decay: Chain::new() }
 }
 
 #[derive(Clone, Debug)]

@@ -70,7 +70,7 @@ pub(super) struct Momentum {
     owner: &'static str,
     momentum: f64,
     dampening: f64,
-    pub(super) form: Form,
+    form: Form,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +82,10 @@ pub(super) enum Form {
 impl Momentum {
     pub(super) fn new(owner: &'static str, momentum: f64) -> Self {
         Self { owner, momentum, dampening: 0.0, form: Form::HeavyBall }
+    }
+
+    pub(super) fn with_form(self, form: Form) -> Self {
+        Self { form, ..self }
     }
 
     /// Whether it does nothing; not so where an option shows that momentum was forgotten.

@@ -1,0 +1,177 @@
+use tidemill_tensor::{Scalar, vectorized};
+
+use super::adam::correction;
+use super::decay::weight_decay;
+use super::rate::rate;
+use crate::error::{not_negative, positive, unit};
+use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
+use crate::{Chain, Compose, Error, Schedule};
+
+/// NAdam: [`adam`](crate::adam) with Nesterov's momentum.
+///
+/// With `μₜ = β₁ (1 − ½ 0.96^(t ψ))`, `M = μ₁ ⋯ μₜ`, and `m`, `v`, `v̂` as Adam's:
+///
+/// ```text
+/// p ← p − η ((1 − μₜ)/(1 − M) g + μₜ₊₁/(1 − M μₜ₊₁) m) / (√v̂ + ε)
+/// ```
+///
+/// Defaults are PyTorch's: `β₁` 0.9, `β₂` 0.999, `ε` 1e-8, momentum decay `ψ` 0.004.
+///
+/// # References
+///
+/// T. Dozat, *Incorporating Nesterov momentum into Adam*, 2016.
+pub fn nadam(lr: impl Into<Schedule>) -> Nadam {
+    let rule = Rescale { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, momentum_decay: 0.004 };
+    Nadam { lr: lr.into(), rule, decay: Chain::new() }
+}
+
+/// Made by [`nadam`].
+#[derive(Clone, Debug)]
+pub struct Nadam {
+    lr: Schedule,
+    rule: Rescale,
+    decay: Chain,
+}
+
+impl Nadam {
+    /// The decay `β₁` of the first moment.
+    pub fn beta1(mut self, beta1: f64) -> Self {
+        self.rule.beta1 = beta1;
+        self
+    }
+
+    /// The decay `β₂` of the second moment.
+    pub fn beta2(mut self, beta2: f64) -> Self {
+        self.rule.beta2 = beta2;
+        self
+    }
+
+    /// `ε`.
+    pub fn epsilon(mut self, epsilon: f64) -> Self {
+        self.rule.epsilon = epsilon;
+        self
+    }
+
+    /// The decay `ψ` of the momentum's correction.
+    pub fn momentum_decay(mut self, momentum_decay: f64) -> Self {
+        self.rule.momentum_decay = momentum_decay;
+        self
+    }
+
+    /// Decoupled weight decay; none by default.
+    pub fn weight_decay(mut self, decay: f64) -> Self {
+        self.decay = weight_decay(decay);
+        self
+    }
+}
+
+impl From<Nadam> for Chain {
+    fn from(nadam: Nadam) -> Self {
+        Chain::from(nadam.rule).then(nadam.decay).then(rate("nadam", nadam.lr))
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Rescale {
+    beta1: f64,
+    beta2: f64,
+    epsilon: f64,
+    momentum_decay: f64,
+}
+
+impl Rescale {
+    /// `ln q` of `q = 0.96^ψ`.
+    fn log_decay(&self) -> f64 {
+        self.momentum_decay * 0.96_f64.ln()
+    }
+
+    /// `μₜ`.
+    fn mu(&self, t: f64) -> f64 {
+        self.beta1 * (1.0 - 0.5 * (t * self.log_decay()).exp())
+    }
+
+    /// `M = μ₁ ⋯ μₜ` without the product: `ln(1 − ½ qⁱ) = −Σₖ qⁱᵏ / (k 2ᵏ)`, and the sum over `i` is geometric.
+    ///
+    /// So a step's numbers depend on the step alone, and a resumed run needs no product from the run before.
+    fn product(&self, t: f64) -> f64 {
+        let log_q = self.log_decay();
+        let geometric = |k: f64| match log_q {
+            0.0 => t,
+            _ => (k * log_q).exp() * (k * t * log_q).exp_m1() / (k * log_q).exp_m1(),
+        };
+        // The last terms are below 2⁻⁶⁴ of the first.
+        let sum: f64 = (1..=64).rev().map(|k| geometric(f64::from(k)) * 0.5_f64.powi(k) / f64::from(k)).sum();
+        (t * self.beta1.ln() - sum).exp()
+    }
+}
+
+impl Transform for Rescale {
+    fn name(&self) -> &'static str {
+        "nadam"
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        unit("nadam", "beta1", self.beta1)?;
+        unit("nadam", "beta2", self.beta2)?;
+        positive("nadam", "epsilon", self.epsilon)?;
+        not_negative("nadam", "momentum_decay", self.momentum_decay)
+    }
+
+    fn slots(&self) -> Vec<Slot> {
+        vec![Slot::zero("first_moment"), Slot::zero("second_moment")]
+    }
+
+    fn coefficients(&self, step: u64) -> Coefficients {
+        let t = (step + 1) as f64;
+        let (product, mu, next) = (self.product(t), self.mu(t), self.mu(t + 1.0));
+        let (gradient, moment) = ((1.0 - mu) / (1.0 - product), next / (1.0 - product * next));
+        [gradient, moment, 1.0 / correction(self.beta2, step).sqrt(), 0.0]
+    }
+}
+
+impl<T: Scalar> Rule<T> for Rescale {
+    fn update(&self, at: &Coefficients, chunk: Chunk<'_, T>) {
+        let (u, _, [m, v]) = chunk.parts();
+        let betas = [T::of(self.beta1), T::of(self.beta2)];
+        rescale(u, m, v, betas, [T::of(at[0]), T::of(at[1])], [T::of(at[2]), T::of(self.epsilon)]);
+    }
+}
+
+vectorized! {
+    /// `u ← (a u + b m) / (c √v + ε)` with `numerator` `[a, b]` and `denominator` `[c, ε]`.
+    fn rescale<T: Scalar>(
+        u: &mut [T],
+        m: &mut [T],
+        v: &mut [T],
+        betas: [T; 2],
+        numerator: [T; 2],
+        denominator: [T; 2],
+    ) {
+        let [beta1, beta2] = betas;
+        let ([a, b], [c, epsilon]) = (numerator, denominator);
+        let (rest1, rest2) = (T::one() - beta1, T::one() - beta2);
+        for ((u, m), v) in u.iter_mut().zip(m).zip(v) {
+            *m = beta1 * *m + rest1 * *u;
+            *v = beta2 * *v + rest2 * *u * *u;
+            *u = (a * *u + b * *m) / (c * v.sqrt() + epsilon);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_product_in_closed_form() {
+        for (beta1, momentum_decay) in [(0.9, 0.004), (0.99, 0.1), (0.9, 1e-9), (0.999, 0.0), (0.5, 10.0)] {
+            let rule = Rescale { beta1, beta2: 0.999, epsilon: 1e-8, momentum_decay };
+            let mut product = 1.0;
+            for t in 1..=500 {
+                product *= rule.mu(f64::from(t));
+                let apart = (rule.product(f64::from(t)) - product).abs();
+                assert!(apart <= 1e-12 * product, "beta1 {beta1}, psi {momentum_decay}, t {t}: {apart:e}");
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Nothing is allocated by an update.
+
+use std::alloc::{GlobalAlloc, Layout as Memory, System};
+use std::cell::Cell;
+
+use tidemill_optim::{Chain, Compose, Schedule, adam, adamw, clip_by_global_norm, ftrl, l1, l2, lamb, nadam, sgd};
+use tidemill_tensor::{Initializer, Layout};
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: hands everything to the system's allocator; the count is a constant-initialized cell without destructor, whose
+// use allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, memory: Memory) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller's promise, passed on.
+        unsafe { System.alloc(memory) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, memory: Memory) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(at, memory) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+#[test]
+fn the_counter_counts() {
+    let before = ALLOCATIONS.get();
+    drop(std::hint::black_box(vec![1_u8; 100]));
+    assert_eq!(ALLOCATIONS.get(), before + 1);
+}
+
+#[test]
+fn an_update_allocates_nothing() {
+    let warm_up = Schedule::WarmupCosine { init: 0.0, peak: 0.1, warmup_steps: 2, decay_steps: 9, end: 0.0 };
+    check(sgd(0.1).momentum(0.9).into());
+    check(clip_by_global_norm(1.0).then(l2(0.1).only("*.weight")).then(l1(0.1)).then(adamw(warm_up)));
+    check(sgd(Schedule::PiecewiseConstant { lr: 0.1, boundaries: vec![1, 2], scales: vec![0.5, 0.5] }).into());
+    check(nadam(0.1).only("a.*").then(adam(0.1).amsgrad().only("b.*")));
+    check(lamb(0.1).into());
+    check(ftrl(0.1).into());
+}
+
+fn check(chain: Chain) {
+    let mut layout = Layout::new();
+    for (name, len) in [("a.weight", 5_000), ("a.bias", 10), ("b.weight", 300), ("b.bias", 10)] {
+        layout.push(name, &[len], Initializer::Constant(0.5)).unwrap();
+    }
+    let optimizer = chain.build::<f32>(&layout).unwrap();
+    let mut state = optimizer.initial_state();
+    let mut parameters = vec![0.5; layout.len()];
+    let mut gradients = vec![0.1; layout.len()];
+    let mut sums: Vec<_> = optimizer.phases().iter().map(|phase| vec![[0.0; 2]; phase.blocks()]).collect();
+
+    let before = ALLOCATIONS.get();
+    for step in 0..5 {
+        optimizer.update(step, 0.5, &mut parameters, &mut gradients, &mut state);
+    }
+    for (phase, sums) in optimizer.phases().iter().zip(&mut sums) {
+        phase.measure(0..sums.len(), &parameters, &gradients, sums);
+        let (part, factors) = optimizer.split(&mut parameters, &mut gradients, &mut state);
+        phase.settle(0.5, sums, factors);
+        let (mut front, mut back) = part.split_at(1_000);
+        phase.update(5, 0.5, &mut front, factors);
+        phase.update(5, 0.5, &mut back, factors);
+    }
+    optimizer.learning_rate(3);
+    assert_eq!(ALLOCATIONS.get(), before, "{chain:?}");
+}
