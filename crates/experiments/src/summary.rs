@@ -57,9 +57,9 @@ pub struct Summary {
     pub held_out_loss: Option<Spread>,
     /// Score of the final model on the held-out rows.
     pub held_out_score: Option<Spread>,
-    /// Loss of predictions made just before training on the rows.
+    /// Loss of predictions made before training on the rows.
     pub prequential_loss: Option<Spread>,
-    /// Score of predictions made just before training on the rows.
+    /// Score of predictions made before training on the rows.
     pub prequential_score: Option<Spread>,
     /// How many rows were tested before they were trained on.
     pub prequential_rows: Option<Spread>,

@@ -1,5 +1,5 @@
 use super::page::section;
-use crate::format::{bytes, count, decimal, exact, seconds};
+use crate::format::{bytes, capitalized, count, decimal, exact, seconds};
 use crate::markup::Markup;
 use crate::plot::{Bar, BarPlot, Boundary, Kind, LinePlot, Mark, Reference, Series, Shown, Size, Stroke, Ticks, XAxis};
 use crate::results::{Direction, Metric, ModelState, Point, Results, Run, Segment, Strategy};
@@ -11,7 +11,7 @@ pub(super) fn figures(m: &mut Markup, results: &Results, summaries: &[Summary]) 
     let segment = &results.data.segment;
     section(m, "Over time");
     let explained = format!(
-        "Each point is a {segment}. Hollow markers: predicted just before being trained on (prequential). \
+        "Each point is a {segment}. Hollow markers: predicted before being trained on (prequential). \
          Full markers: held out, predicted by the final model, which learns no more."
     );
     let by_loss = over_time(results, "time-loss", loss, |s| s.loss);
@@ -41,7 +41,7 @@ pub(super) fn figures(m: &mut Markup, results: &Results, summaries: &[Summary]) 
 }
 
 fn figure(m: &mut Markup, plot: &LinePlot, title: &str, caption: &str) {
-    m.open("figure").element("h3", crate::format::capitalized(title));
+    m.open("figure").element("h3", capitalized(title));
     if plot.is_empty() {
         m.element("figcaption", "There are no values to show yet.").close();
         return;
@@ -53,12 +53,18 @@ fn figure(m: &mut Markup, plot: &LinePlot, title: &str, caption: &str) {
     m.element("figcaption", format!("{caption}{cut}")).close();
 }
 
-fn y_title(metric: &Metric) -> String {
+fn y_title(what: &str, metric: &Metric) -> String {
     let better = match metric.direction {
         Direction::Lower => "lower is better",
         Direction::Higher => "higher is better",
     };
-    format!("{}, {better}", metric.title())
+    format!("{}, {better}", axis_title(what, metric))
+}
+
+/// The metric with its unit, as on an axis.
+fn axis_title(what: &str, metric: &Metric) -> String {
+    let name = capitalized(&format!("{what}{}", metric.name));
+    if metric.unit.is_empty() { name } else { format!("{name} ({})", metric.unit) }
 }
 
 /// How well every segment was predicted.
@@ -66,7 +72,7 @@ fn over_time(results: &Results, id: &str, metric: &Metric, value: fn(&Segment) -
     let segment = &results.data.segment;
     LinePlot {
         description: format!("{} of every {segment} for each way to train", metric.name),
-        y_title: y_title(metric),
+        y_title: y_title("", metric),
         series: segment_series(results, |run| run.segments.clone(), value),
         ..time_plot(results, id)
     }
@@ -95,7 +101,7 @@ fn against(results: &Results, reference: &Strategy) -> Option<LinePlot> {
     };
     let plot = LinePlot {
         description: format!("difference of the {} of each way to train to {}", metric.name, reference.label),
-        y_title: format!("{} less that of {}, {better} zero is better", metric.title(), reference.label),
+        y_title: format!("{} less that of {}, {better} zero is better", axis_title("", metric), reference.label),
         series,
         references: vec![Reference { y: 0.0, label: reference.label.clone(), shown: Shown::Always }],
         ..time_plot(results, "difference")
@@ -200,7 +206,7 @@ fn learning(results: &Results) -> LinePlot {
         id: "learning".into(),
         description: format!("held-out {} of each way to train against the rows it has trained on", loss.name),
         x: XAxis { title: "Rows trained, logarithmic".into(), kind: Kind::Log, ticks: Ticks::Counts },
-        y_title: format!("Held-out {}", lower_first(&y_title(loss), &loss.name)),
+        y_title: y_title("held-out ", loss),
         limits: limits(results, &series),
         series,
         boundary: None,
@@ -208,25 +214,27 @@ fn learning(results: &Results) -> LinePlot {
     }
 }
 
-/// No loss worse than the baseline needs room, once every strategy has become better than that.
+/// Leaves out how bad every strategy was at first, so that it is seen how they end.
+///
+/// No loss worse than the baseline needs room once every strategy has become better than that; without a baseline, none
+/// that is far worse than the worst end.
 fn limits(results: &Results, series: &[Series]) -> (f64, f64) {
     let direction = results.metrics.loss.direction;
-    let ends = series.iter().filter_map(Series::end).map(|(_, loss)| loss);
-    match results.baseline.as_ref().map(|b| b.held_out.loss) {
-        Some(worst) if ends.into_iter().all(|loss| direction.better(loss, worst)) => match direction {
-            Direction::Lower => (f64::NEG_INFINITY, worst),
-            Direction::Higher => (worst, f64::INFINITY),
-        },
-        _ => (f64::NEG_INFINITY, f64::INFINITY),
+    let worse = |a: f64, b: f64| if direction.better(a, b) { b } else { a };
+    let ends: Vec<Spread> = series.iter().filter_map(Series::end).map(|(_, spread)| spread).collect();
+    let strokes = series.iter().flat_map(|series| &series.strokes);
+    let all = strokes.flat_map(|stroke| &stroke.marks).filter_map(|mark| Some(mark.spread?.median));
+    let (Some(worst), Some(worst_end)) = (all.reduce(worse), ends.iter().map(|s| worse(s.min, s.max)).reduce(worse))
+    else {
+        return (f64::NEG_INFINITY, f64::INFINITY);
+    };
+    let between = ends.iter().map(|end| (end.median - worst_end).abs()).fold(0.0, f64::max);
+    let room = (4.0 * between).max(0.1 * (worst - worst_end).abs());
+    let baseline = results.baseline.as_ref().map(|b| b.held_out.loss).filter(|b| direction.better(worst_end, *b));
+    match direction {
+        Direction::Lower => (f64::NEG_INFINITY, baseline.unwrap_or(worst_end + room)),
+        Direction::Higher => (baseline.unwrap_or(worst_end - room), f64::INFINITY),
     }
-}
-
-/// The title with the metric's own spelling, inside a sentence.
-fn lower_first(title: &str, name: &str) -> String {
-    title.chars().skip(name.chars().count()).fold(name.to_string(), |mut text, c| {
-        text.push(c);
-        text
-    })
 }
 
 fn has_values(series: &Series) -> bool {

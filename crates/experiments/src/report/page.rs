@@ -100,7 +100,7 @@ fn measured(m: &mut Markup, results: &Results) {
     section(m, "How it was measured");
     let mut points = vec![
         "Held out: values on the rows at the end of the stream, by models that were never trained on them.".to_string(),
-        "Prequential: each row is predicted just before it is trained on, so no prediction is of a row already seen. \
+        "Prequential: each row is predicted before it is trained on, so no prediction is of a row already seen. \
          It tells how well the model would have served while it learnt."
             .into(),
         "Rows trained count a row every time it is trained on: several epochs, a warm start and every retraining \

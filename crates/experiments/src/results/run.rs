@@ -17,7 +17,7 @@ pub struct Run {
     pub segments: Vec<Segment>,
     /// How well the final model predicts the held-out rows.
     pub held_out: Scores,
-    /// How well rows were predicted just before they were trained on; none when no rows were.
+    /// How well rows were predicted before they were trained on; none when no rows were.
     pub prequential: Option<Scores>,
     /// What it took to reach the target loss on the held-out rows; none when it was not reached.
     pub to_target: Option<ToTarget>,
@@ -25,7 +25,7 @@ pub struct Run {
     pub rows_trained: u64,
     /// Optimizer steps.
     pub steps: u64,
-    /// Seconds spent on training.
+    /// Seconds spent on training, evaluation left out.
     #[serde(with = "number")]
     pub training_seconds: f64,
     /// Seconds of the whole run, with reading and evaluation.
@@ -48,7 +48,7 @@ pub struct Point {
     pub rows_trained: u64,
     /// Rows of the stream seen so far, a row counted once.
     pub position: u64,
-    /// Seconds of training so far.
+    /// Seconds of training so far, evaluation left out.
     #[serde(with = "number")]
     pub seconds: f64,
     /// Loss on the held-out rows.
@@ -82,7 +82,7 @@ pub struct Segment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ModelState {
-    /// The model as it was just before it was trained on the rows.
+    /// The model as it was before it was trained on the rows.
     Prequential,
     /// The final model, on rows that it was never trained on.
     HeldOut,

@@ -27,6 +27,15 @@ pub enum TaskKind {
 
 impl TaskKind {
     /// The metrics of such a task: log loss and ROC AUC; log loss and accuracy; RMSE and R2.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tidemill_experiments::results::TaskKind;
+    ///
+    /// let metrics = TaskKind::Binary.metrics(Some(0.45));
+    /// assert_eq!((metrics.loss.name.as_str(), metrics.score.name.as_str()), ("log loss", "ROC AUC"));
+    /// ```
     pub fn metrics(self, target_loss: Option<f64>) -> Metrics {
         let (loss, unit, score) = match self {
             Self::Binary => ("log loss", "nats per row", "ROC AUC"),
@@ -171,13 +180,5 @@ impl Metrics {
     /// The target loss as text in tables and plots.
     pub(crate) fn target_text(&self) -> Option<String> {
         self.target_loss.filter(|loss| loss.is_finite()).map(crate::format::decimal)
-    }
-}
-
-impl Metric {
-    /// The name with a capital and the unit, as on an axis.
-    pub(crate) fn title(&self) -> String {
-        let name = crate::format::capitalized(&self.name);
-        if self.unit.is_empty() { name } else { format!("{name} ({})", self.unit) }
     }
 }

@@ -24,7 +24,14 @@ pub fn markdown(results: &Results) -> String {
     text::markdown(&blocks(results, &summaries), &footnotes(results, &summaries))
 }
 
-/// Quality and cost.
+/// Quality and cost, without the columns that have no value, where any has.
 pub(crate) fn blocks(results: &Results, summaries: &[Summary]) -> [Block; 2] {
-    [columns::quality(results, summaries), columns::cost(results, summaries)]
+    let mut blocks = [columns::quality(results, summaries), columns::cost(results, summaries)];
+    for columns in blocks.iter_mut().map(|block| &mut block.columns) {
+        let filled = |column: &Column| column.cells.iter().any(|cell| !cell.text.is_empty());
+        if columns.iter().any(filled) {
+            columns.retain(filled);
+        }
+    }
+    blocks
 }

@@ -136,7 +136,7 @@ fn target(results: &Results, summaries: &[Summary]) -> Option<String> {
     Some(text)
 }
 
-/// Compares predictions made just before training, over the segments that all who made any have in common.
+/// Compares predictions made before training, over the segments that all who made any have in common.
 fn prequential(results: &Results, summaries: &[Summary]) -> Option<String> {
     let tested =
         |s: &&Summary| results.runs_of(&s.name).any(|run| segments(run, ModelState::Prequential).next().is_some());

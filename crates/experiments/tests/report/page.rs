@@ -179,6 +179,17 @@ fn a_line_breaks_where_a_value_is_missing() {
     assert_eq!((broken.matches('M').count(), broken.matches('L').count()), (2, 1), "{broken}");
 }
 
+/// The loss of a model that has learnt nothing would flatten what is to be compared.
+#[test]
+fn values_beyond_the_axis_are_told() {
+    let mut compared = sample();
+    assert!(!html(&compared).contains("cut off"));
+    compared.runs.iter_mut().for_each(|run| run.curve[0].loss = 9.75);
+    let page = html(&compared);
+    check(&page);
+    assert!(page.contains("Values beyond the axis are cut off; the farthest is 9.7500."));
+}
+
 #[test]
 fn incomplete_results_say_so() {
     let mut compared = sample();

@@ -96,3 +96,11 @@ fn without_runs_the_table_is_empty_but_there() {
     let text = terminal(&results(&[]));
     assert!(text.contains("Quality") && text.contains("Cost"), "{text}");
 }
+
+#[test]
+fn columns_without_any_value_are_left_out() {
+    let mut compared = results(&[("A", &[0.42, 0.43]), ("B", &[0.44, 0.45])]);
+    assert!(terminal(&compared).contains("prequential") && terminal(&compared).contains("memory"));
+    compared.runs.iter_mut().for_each(|run| (run.prequential, run.peak_memory_bytes) = (None, None));
+    assert!(!terminal(&compared).contains("prequential") && !terminal(&compared).contains("memory"));
+}

@@ -73,7 +73,8 @@ impl LinePlot {
     pub(super) fn end_labels(&self, m: &mut Markup, layout: &Layout) {
         let (top, bottom) = (layout.top + 4.0, layout.y.place(layout.y.low()));
         let ends: Vec<_> = self.series.iter().filter_map(|s| Some((s, s.end()?))).collect();
-        let heights: Vec<f64> = ends.iter().map(|(_, (_, y))| layout.y.place(*y).clamp(top, bottom)).collect();
+        let heights: Vec<f64> =
+            ends.iter().map(|(_, (_, spread))| layout.y.place(spread.median).clamp(top, bottom)).collect();
         for ((series, (x, _)), (at, wanted)) in
             ends.iter().zip(spread_out(&heights, top, bottom).into_iter().zip(&heights))
         {

@@ -132,10 +132,10 @@ impl LinePlot {
 }
 
 impl Series {
-    /// The last place and value.
-    pub(crate) fn end(&self) -> Option<(f64, f64)> {
+    /// The last place and the values there.
+    pub(crate) fn end(&self) -> Option<(f64, Spread)> {
         let marks = self.strokes.iter().flat_map(|stroke| &stroke.marks);
-        let ends = marks.filter_map(|mark| Some((mark.x, mark.spread?.median)));
+        let ends = marks.filter_map(|mark| Some((mark.x, mark.spread?)));
         ends.max_by(|a, b| a.0.total_cmp(&b.0))
     }
 }
