@@ -1,6 +1,38 @@
-//! Tidemill's commands: `cargo xtask NAME`.
+//! Tidemill's commands: `cargo xtask NAME`. Standard library only; each command starts cargo.
 
-fn main() {
-    eprintln!("usage: cargo xtask COMMAND");
-    std::process::exit(2);
+mod bench;
+mod experiment;
+mod run;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  experiment [NAME] [--quick] [--resume] [--data FILE --target COLUMN ...]
+                     compare batch and online training; --help lists the options
+  bench WORKLOAD [--threads N] [--json]
+                     measure training throughput; --help lists the workloads
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next();
+    let rest: Vec<String> = arguments.collect();
+    match command.as_deref() {
+        Some("experiment") => experiment::run(&rest),
+        Some("bench") => bench::run(&rest),
+        Some("help" | "--help" | "-h") => {
+            print!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        Some(other) => {
+            eprintln!("there is no command {other}\n\n{USAGE}");
+            ExitCode::from(2)
+        }
+        None => {
+            eprint!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
 }

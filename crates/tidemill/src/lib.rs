@@ -1,0 +1,47 @@
+//! Tidemill trains neural networks in two ways from one model definition: **batch training**, with all data in memory
+//! and many epochs, and **online training**, on a stream of chunks in bounded memory. Re-exports, and no logic.
+//!
+//! | room | what is there |
+//! |---|---|
+//! | [`tensor`] | numbers and where they lie |
+//! | [`autograd`] | graphs, compiled programs, gradients |
+//! | [`layers`], [`losses`] | what models are written in |
+//! | [`optim`] | optimizers, schedules, regularisation |
+//! | [`metrics`] | scores over a stream, drift detection |
+//! | [`data`], [`parquet`] | where rows come from |
+//! | [`strategies`] | how training goes |
+//!
+//! [`prelude`] has the names of everyday use.
+
+pub use tidemill_autograd as autograd;
+pub use tidemill_data as data;
+pub use tidemill_data_parquet as parquet;
+pub use tidemill_layers as layers;
+pub use tidemill_losses as losses;
+pub use tidemill_metrics as metrics;
+pub use tidemill_optim as optim;
+pub use tidemill_strategies as strategies;
+pub use tidemill_tensor as tensor;
+
+pub mod prelude {
+    //! The names of everyday use: `use tidemill::prelude::*;`.
+
+    pub use tidemill_autograd::{Graph, Program, Var};
+    pub use tidemill_data::{MemorySource, Source, SourceExt};
+    pub use tidemill_data_parquet::{ParquetSource, ParquetWriter};
+    pub use tidemill_layers::{Activation, Dense, Dropout, Embedding, Flatten, Layer, LayerNorm, Sequential};
+    pub use tidemill_losses::{
+        BinaryCrossEntropy, BinaryCrossEntropyWithLogits, Huber, Loss, MeanAbsoluteError, MeanSquaredError,
+        SoftmaxCrossEntropy,
+    };
+    pub use tidemill_metrics::{Accuracy, LogLoss, MeanLoss, Metric, R2, Rmse, RocAuc, Summary};
+    pub use tidemill_optim::{Compose, Schedule, adagrad, adam, adamw, rmsprop, sgd};
+    pub use tidemill_strategies::{
+        Accumulate, Batch, Checkpoints, DataParallel, EarlyStopping, History, Observer, Online, Serial, State, Trainer,
+    };
+}
+
+/// The examples of the README, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;
