@@ -184,6 +184,15 @@ impl<T: Scalar> Column<T> {
         }
     }
 
+    /// The UTF-8 of a row's text, empty where it is null or the column holds no texts.
+    #[inline]
+    pub(crate) fn text_row(&self, row: usize) -> &[u8] {
+        match self {
+            Self::Text { bytes, ends, .. } => &bytes[text_range(ends, row)],
+            _ => &[],
+        }
+    }
+
     pub(crate) fn text_bytes(&self) -> usize {
         match self {
             Self::Text { bytes, .. } => bytes.len(),

@@ -7,6 +7,7 @@
 mod adaptors;
 mod batch;
 mod column;
+mod encoder;
 mod error;
 mod memory;
 mod permutation;
@@ -16,6 +17,9 @@ mod source;
 pub use adaptors::{Prefetch, Select, Shuffle, Side, SourceExt, Take};
 pub use batch::Batch;
 pub use column::{Column, Nulls};
+pub use encoder::{
+    ColumnReport, Encode, Encoder, EncoderBuilder, Encoding, FitReport, Fitting, Missing, Summary, describe,
+};
 pub use error::Error;
 pub use memory::{MemoryBuilder, MemorySource};
 pub use permutation::Permutation;

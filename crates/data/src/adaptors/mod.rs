@@ -8,7 +8,7 @@ mod take;
 
 use tidemill_tensor::Scalar;
 
-use crate::{Cursor, Error, Source};
+use crate::{Cursor, Encode, Encoder, Error, Source};
 
 pub use prefetch::Prefetch;
 pub use select::Select;
@@ -118,6 +118,18 @@ pub trait SourceExt<T: Scalar>: Source<T> + Sized {
             return Err(Error::invalid("prefetch", format!("{batches} batches of {rows} rows hold nothing")));
         }
         Prefetch::new(self, batches, rows)
+    }
+
+    /// Raw rows, encoded for a model of scalars `U`.
+    ///
+    /// # Errors
+    ///
+    /// When a raw column that the encoder reads is missing or not of the type that it was fitted to.
+    fn encode<U: Scalar>(self, encoder: &Encoder) -> Result<Encode<Self, U>, Error>
+    where
+        Self: Source<f64>,
+    {
+        Encode::new(self, encoder)
     }
 
     /// The source behind a pointer, where its type must not show.

@@ -43,16 +43,15 @@ impl<T: Scalar> Prefetch<T> {
         let (before, after) = (cursor, cursor);
         let mut prefetch =
             Self { schema, epoch_rows, size, thread, spare, current, given: 0, before, after, ended: false };
-        prefetch.hand_over()?;
+        prefetch.hand_over();
         Ok(prefetch)
     }
 
     /// Gives all spare buffers to the thread.
-    fn hand_over(&mut self) -> Result<(), Error> {
+    fn hand_over(&mut self) {
         while let Some(batch) = self.spare.pop() {
-            self.thread.ask(Request::Fill(batch))?;
+            self.thread.ask(Request::Fill(batch));
         }
-        Ok(())
     }
 
     /// Takes the next batch from the thread; `false` at the end of the epoch.
@@ -66,7 +65,7 @@ impl<T: Scalar> Prefetch<T> {
                 (self.before, self.after, self.given) = (before, after, 0);
                 self.ended = result? < self.size;
                 if !self.ended {
-                    self.hand_over()?;
+                    self.hand_over();
                 }
                 Ok(self.current.rows() > 0)
             }
@@ -113,7 +112,7 @@ impl<T: Scalar> Source<T> for Prefetch<T> {
         self.ended = true;
         self.after = self.thread.seek(below, &mut self.spare)?;
         self.ended = false;
-        self.hand_over()?;
+        self.hand_over();
         if given > 0 {
             self.advance()?;
             if given > self.current.rows() as u64 {
@@ -170,10 +169,10 @@ impl<T: Scalar> Thread<T> {
         Ok(Self { requests: Some(requests), answers, interrupts, handle: Some(handle), panic: String::new() })
     }
 
-    fn ask(&mut self, request: Request<T>) -> Result<(), Error> {
-        match self.requests.as_ref().map(|requests| requests.send(request)) {
-            Some(Ok(())) => Ok(()),
-            _ => Err(self.lost()),
+    /// A request to a thread that has ended is lost; the answer says so, after those that it had ready.
+    fn ask(&self, request: Request<T>) {
+        if let Some(requests) = &self.requests {
+            let _ = requests.send(request);
         }
     }
 
@@ -184,7 +183,7 @@ impl<T: Scalar> Thread<T> {
     /// Where the source is after the seek; the buffers that the thread had are then spare.
     fn seek(&mut self, cursor: Cursor, spare: &mut Vec<Batch<T>>) -> Result<Cursor, Error> {
         self.interrupts.fetch_add(1, Ordering::SeqCst);
-        self.ask(Request::Seek(cursor))?;
+        self.ask(Request::Seek(cursor));
         loop {
             match self.answer()? {
                 Answer::Filled { batch, .. } => spare.push(batch),

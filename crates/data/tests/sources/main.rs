@@ -2,6 +2,7 @@
 
 mod adaptors;
 mod check;
+mod encoder;
 mod memory;
 mod prefetch;
 mod unknown;

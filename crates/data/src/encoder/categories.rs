@@ -1,0 +1,172 @@
+use std::cmp::Reverse;
+use std::hash::Hash;
+
+use serde::{Deserialize, Serialize};
+
+use super::hash::{StableMap, stable_hash};
+use super::screen::Rows;
+use crate::{Column, Error, Kind};
+
+/// Most different values of one column that are counted.
+pub(super) const DISTINCT_LIMIT: usize = 1 << 20;
+
+/// A text or an integer, as the name of a category.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Name<'a> {
+    Text(&'a [u8]),
+    Integer(i64),
+}
+
+impl Name<'_> {
+    #[inline]
+    pub fn hash(self) -> u64 {
+        match self {
+            Self::Text(text) => stable_hash(text),
+            Self::Integer(integer) => stable_hash(&integer.to_le_bytes()),
+        }
+    }
+}
+
+impl std::fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "{}", String::from_utf8_lossy(text)),
+            Self::Integer(integer) => write!(f, "{integer}"),
+        }
+    }
+}
+
+/// Calls `each` for every kept row with the row and the name there, `None` where it is missing.
+#[inline]
+pub(super) fn each_name(
+    column: &Column<f64>,
+    rows: &Rows<'_>,
+    mut each: impl FnMut(usize, Option<Name<'_>>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut kept = rows.kept.iter().copied();
+    match column {
+        Column::Text { .. } => kept.try_for_each(|row| {
+            let name = (!rows.is_absent(row)).then(|| Name::Text(column.text_row(row)));
+            each(row, name)
+        }),
+        Column::Index { values } => kept.try_for_each(|row| each(row, Some(Name::Integer(i64::from(values[row]))))),
+        Column::Real { values, .. } => kept.try_for_each(|row| {
+            let name = if rows.is_absent(row) { None } else { Some(Name::Integer(integer(values[row], rows, row)?)) };
+            each(row, name)
+        }),
+    }
+}
+
+fn integer(value: f64, rows: &Rows<'_>, row: usize) -> Result<i64, Error> {
+    // Beyond 2^53 neighbouring integers are one and the same number.
+    if value.fract() == 0.0 && value.abs() <= 2_f64.powi(53) {
+        Ok(value as i64)
+    } else {
+        Err(rows.invalid(row, format!("{value} is no integer, and categories are texts or integers")))
+    }
+}
+
+/// How often each name was seen.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counts {
+    texts: StableMap<Box<[u8]>, u64>,
+    integers: StableMap<i64, u64>,
+}
+
+impl Counts {
+    pub fn observe(&mut self, column: &Column<f64>, rows: &Rows<'_>) -> Result<(), Error> {
+        each_name(column, rows, |_, name| {
+            match name {
+                Some(Name::Text(text)) => match self.texts.get_mut(text) {
+                    Some(count) => *count += 1,
+                    None => drop(self.texts.insert(text.into(), 1)),
+                },
+                Some(Name::Integer(integer)) => *self.integers.entry(integer).or_default() += 1,
+                None => {}
+            }
+            Ok(())
+        })
+    }
+
+    pub fn merge(&mut self, other: Self) {
+        other.texts.into_iter().for_each(|(text, count)| *self.texts.entry(text).or_default() += count);
+        other.integers.into_iter().for_each(|(integer, count)| *self.integers.entry(integer).or_default() += count);
+    }
+
+    pub fn distinct(&self) -> usize {
+        self.texts.len() + self.integers.len()
+    }
+
+    /// The names of a raw column of that kind, sorted; the most frequent `max` of them.
+    pub fn categories(&self, kind: &Kind, max: Option<u32>) -> Categories {
+        let max = max.map_or(usize::MAX, |max| max as usize);
+        if *kind == Kind::Text {
+            let texts = most_frequent(&self.texts, max);
+            Categories::Texts(texts.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect())
+        } else {
+            Categories::Integers(most_frequent(&self.integers, max))
+        }
+    }
+}
+
+fn most_frequent<K: Ord + Hash + Clone>(counts: &StableMap<K, u64>, max: usize) -> Vec<K> {
+    let mut entries: Vec<(&K, u64)> = counts.iter().map(|(name, &count)| (name, count)).collect();
+    entries.sort_by_key(|&(name, count)| (Reverse(count), name));
+    let mut names: Vec<K> = entries.into_iter().take(max).map(|(name, _)| name.clone()).collect();
+    names.sort();
+    names
+}
+
+/// Names of categories, sorted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum Categories {
+    Texts(Vec<String>),
+    Integers(Vec<i64>),
+}
+
+impl Categories {
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Texts(texts) => texts.len(),
+            Self::Integers(integers) => integers.len(),
+        }
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Self::Texts(texts) => texts.clone(),
+            Self::Integers(integers) => integers.iter().map(i64::to_string).collect(),
+        }
+    }
+
+    /// Whether a raw column of that kind has such names.
+    pub fn are_of(&self, kind: &Kind) -> bool {
+        matches!(self, Self::Texts(_)) == (*kind == Kind::Text)
+    }
+
+    /// The index of each name, from `first` on.
+    pub fn lookup(&self, first: u32) -> Lookup {
+        match self {
+            Self::Texts(texts) => Lookup::Texts(texts.iter().map(|text| text.as_bytes().into()).zip(first..).collect()),
+            Self::Integers(integers) => Lookup::Integers(integers.iter().copied().zip(first..).collect()),
+        }
+    }
+}
+
+/// The index of each name.
+#[derive(Clone, Debug)]
+pub(super) enum Lookup {
+    Texts(StableMap<Box<[u8]>, u32>),
+    Integers(StableMap<i64, u32>),
+}
+
+impl Lookup {
+    #[inline]
+    pub fn find(&self, name: Name<'_>) -> Option<u32> {
+        match (self, name) {
+            (Self::Texts(texts), Name::Text(text)) => texts.get(text).copied(),
+            (Self::Integers(integers), Name::Integer(integer)) => integers.get(&integer).copied(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,126 @@
+/// How one raw column becomes numbers or categories.
+///
+/// What has no value, a null or a NaN, is treated as [`missing`](Encoding::missing) says; where nothing is said, it is
+/// the unknown category of an encoding that has one, and an error elsewhere. An infinite value is always an error.
+///
+/// In every category index 0 stands for the unknown, so the cardinality is one more than there are categories; classes
+/// of a target have no unknown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Encoding {
+    pub(super) rule: Rule,
+    pub(super) missing: Option<Missing>,
+    pub(super) max_categories: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Rule {
+    Real,
+    Standardize,
+    Category,
+    OneHot,
+    Hash { buckets: u32 },
+    Above { threshold: f64 },
+    Class,
+    Cyclic { period: f64 },
+    DayOfWeek,
+    HourOfDay,
+}
+
+/// What to do with a row that has no value in a column.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Missing {
+    /// Stop, and say which row.
+    Error,
+    /// Leave the row out, and count it.
+    DropRow,
+    /// Take this value, in the units of the raw column.
+    Constant(f64),
+    /// Take the mean of the rows that the encoder was fitted on, and add a number that is 1 where the value was missing
+    /// and 0 elsewhere.
+    MeanWithIndicator,
+    /// Take the unknown category.
+    Unknown,
+}
+
+impl Encoding {
+    /// The numbers as they are.
+    pub fn real() -> Self {
+        Self::new(Rule::Real)
+    }
+
+    /// The numbers with mean zero and standard deviation one: `(x - mean) / std`, each number of a wide column for
+    /// itself.
+    ///
+    /// The standard deviation is that of a population, as in scikit-learn; a column that was constant is only shifted,
+    /// so it gives zeros.
+    pub fn standardize() -> Self {
+        Self::new(Rule::Standardize)
+    }
+
+    /// The index of a text or an integer among those seen, sorted: their order in the data does not matter.
+    ///
+    /// For features. Up to 1,048,576 different values are counted; [`hash`](Encoding::hash) takes any number.
+    pub fn category() -> Self {
+        Self::new(Rule::Category)
+    }
+
+    /// One number a category, 1 for the row's own and 0 for the others; all zeros for the unknown.
+    ///
+    /// For features of up to 4096 categories.
+    pub fn one_hot() -> Self {
+        Self::new(Rule::OneHot)
+    }
+
+    /// A category below `buckets` by a hash of the text or integer, the same in every process; 0 is kept for the
+    /// missing.
+    ///
+    /// # References
+    ///
+    /// K. Weinberger et al., *Feature hashing for large scale multitask learning*, 2009.
+    pub fn hash(buckets: u32) -> Self {
+        Self::new(Rule::Hash { buckets })
+    }
+
+    /// 1 where the value is greater than `threshold`, 0 elsewhere.
+    pub fn above(threshold: f64) -> Self {
+        Self::new(Rule::Above { threshold })
+    }
+
+    /// The index of a text or an integer among those seen, sorted; one not seen is an error. For targets.
+    pub fn class() -> Self {
+        Self::new(Rule::Class)
+    }
+
+    /// Two numbers, `sin(2π x / period)` and `cos(2π x / period)`: values a period apart are the same.
+    pub fn cyclic(period: f64) -> Self {
+        Self::new(Rule::Cyclic { period })
+    }
+
+    /// The category of the day of the week of seconds since 1970, UTC: 1 is Monday, 7 is Sunday, as in ISO 8601.
+    pub fn day_of_week() -> Self {
+        Self::new(Rule::DayOfWeek)
+    }
+
+    /// The category of the hour of seconds since 1970, UTC: 1 is the hour from midnight, 24 the last.
+    pub fn hour_of_day() -> Self {
+        Self::new(Rule::HourOfDay)
+    }
+
+    /// What to do with missing values.
+    #[must_use]
+    pub fn missing(self, missing: Missing) -> Self {
+        Self { missing: Some(missing), ..self }
+    }
+
+    /// Keeps the `n` most frequent categories, of equally frequent ones the first by name; the rest are unknown.
+    ///
+    /// For [`category`](Encoding::category) and [`one_hot`](Encoding::one_hot).
+    #[must_use]
+    pub fn max_categories(self, n: u32) -> Self {
+        Self { max_categories: Some(n), ..self }
+    }
+
+    fn new(rule: Rule) -> Self {
+        Self { rule, missing: None, max_categories: None }
+    }
+}

@@ -1,0 +1,261 @@
+use super::builder::{Declared, EncoderBuilder};
+use super::categories::{Counts, DISTINCT_LIMIT};
+use super::encoding::{Missing, Rule};
+use super::exact::{Exact, exact};
+use super::fitted::{Absent, Fitted, FittedColumn};
+use super::moments::Moments;
+use super::screen::{Rows, Screen, Screened};
+use super::{ColumnReport, Encoder, FitReport, Summary};
+use crate::{Batch, Column, Error, Kind, Role, Schema};
+
+/// An encoder that is being fitted: it observes rows piece by piece, and adds up with others that observed other rows.
+///
+/// [`EncoderBuilder::fit`] is the short way for one source.
+#[derive(Clone, Debug)]
+pub struct Fitting {
+    declared: EncoderBuilder,
+    columns: Vec<Kind>,
+    screen: Screen,
+    seen: Vec<Seen>,
+    overflow: Overflow,
+}
+
+/// What was observed of a column.
+#[derive(Clone, Debug)]
+enum Seen {
+    Numbers(Vec<Moments>),
+    Names(Counts),
+    /// More names than are counted.
+    Many,
+    Nothing,
+}
+
+/// What is done about a column of more names than are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Overflow {
+    Refuse,
+    StopCounting,
+}
+
+impl Fitting {
+    pub(super) fn new(declared: EncoderBuilder, raw: &Schema) -> Result<Self, Error> {
+        let (mut kinds, mut seen, mut screened) = (Vec::new(), Vec::new(), Vec::new());
+        for column in &declared.columns {
+            column.check()?;
+            let place = find(raw, &column.source)?;
+            let kind = &raw.fields[place].kind;
+            seen.push(Seen::nothing_of(column, kind));
+            // Fitted to no rows it says already whether the declaration makes sense.
+            let fitted = fit(column, kind, &seen[seen.len() - 1]);
+            fitted.check_raw(&raw.fields[place])?;
+            screened.push(Screened::new(&column.source, place, fitted.policy()));
+            kinds.push(kind.clone());
+        }
+        let screen = Screen::new(screened);
+        let fitting = Self { declared, columns: kinds, screen, seen, overflow: Overflow::Refuse };
+        fitting.encoder()?;
+        Ok(fitting)
+    }
+
+    pub(super) fn on_overflow(self, overflow: Overflow) -> Self {
+        Self { overflow, ..self }
+    }
+
+    /// Observes the next rows.
+    ///
+    /// # Errors
+    ///
+    /// When a value is missing, infinite or no integer where that is not allowed, or there are too many categories.
+    pub fn observe(&mut self, raw: &Batch<f64>) -> Result<(), Error> {
+        self.screen.read(raw)?;
+        for (column, seen) in self.seen.iter_mut().enumerate() {
+            let rows = self.screen.rows(column);
+            let values = &raw.columns()[self.screen.columns()[column].place];
+            seen.observe(values, &rows)?;
+        }
+        self.check_overflow()
+    }
+
+    /// Adds what another has observed of other rows.
+    ///
+    /// # Errors
+    ///
+    /// When the two were declared differently, or there are too many categories together.
+    pub fn merge(&mut self, other: Self) -> Result<(), Error> {
+        if self.declared != other.declared || self.columns != other.columns {
+            return Err(Error::invalid("encoder", "what was observed for another declaration does not add up"));
+        }
+        self.screen.merge(&other.screen);
+        self.seen.iter_mut().zip(other.seen).for_each(|(ours, theirs)| ours.merge(theirs));
+        self.check_overflow()
+    }
+
+    /// The encoder, and what was seen on the way.
+    ///
+    /// # Errors
+    ///
+    /// When no row is left to fit to, or the numbers are too large.
+    pub fn finish(self) -> Result<(Encoder, FitReport), Error> {
+        let report = self.report();
+        if report.rows == report.dropped {
+            let problem = format!("there is no row to fit to; {} of {} were dropped", report.dropped, report.rows);
+            return Err(Error::invalid("encoder", problem));
+        }
+        Ok((self.encoder()?, report))
+    }
+
+    pub(super) fn report(&self) -> FitReport {
+        let columns = self.screen.columns().iter().zip(&self.seen).zip(&self.declared.columns);
+        let columns = columns.map(|((screened, seen), declared)| ColumnReport {
+            name: screened.name.clone(),
+            missing: screened.missing,
+            dropped: screened.dropped,
+            summary: seen.summary(declared.encoding.max_categories),
+        });
+        let columns: Vec<ColumnReport> = columns.collect();
+        let dropped = columns.iter().map(|column| column.dropped).sum();
+        FitReport { rows: self.screen.passed(), dropped, columns }
+    }
+
+    fn encoder(&self) -> Result<Encoder, Error> {
+        let block = self.declared.block.clone();
+        let mut encoder = Encoder { block, features: Vec::new(), target: None, weight: None };
+        for ((declared, kind), seen) in self.declared.columns.iter().zip(&self.columns).zip(&self.seen) {
+            let fitted = fit(declared, kind, seen);
+            let previous = match declared.role {
+                Role::Feature => {
+                    encoder.features.push(fitted);
+                    None
+                }
+                Role::Target => encoder.target.replace(fitted),
+                Role::Weight => encoder.weight.replace(fitted),
+            };
+            if let Some(previous) = previous {
+                let what = format!("column {}", declared.source);
+                return Err(Error::invalid(what, format!("there is a {} already: {}", previous.name, previous.source)));
+            }
+        }
+        encoder.check()?;
+        Ok(encoder)
+    }
+
+    fn check_overflow(&mut self) -> Result<(), Error> {
+        for (seen, declared) in self.seen.iter_mut().zip(&self.declared.columns) {
+            if !matches!(seen, Seen::Names(counts) if counts.distinct() > DISTINCT_LIMIT) {
+                continue;
+            }
+            if self.overflow == Overflow::Refuse {
+                let problem = format!("there are more than {DISTINCT_LIMIT} categories; encode it by hash");
+                return Err(Error::invalid(format!("column {}", declared.source), problem));
+            }
+            *seen = Seen::Many;
+        }
+        Ok(())
+    }
+}
+
+impl Declared {
+    fn check(&self) -> Result<(), Error> {
+        let problem = match (self.encoding.max_categories, self.encoding.rule) {
+            (None, _) | (Some(1..), Rule::Category | Rule::OneHot) => return Ok(()),
+            (Some(0), _) => "at least one category must be kept",
+            _ => "max_categories is for category and one_hot",
+        };
+        Err(Error::invalid(format!("encoding of column {}", self.source), problem))
+    }
+}
+
+impl Seen {
+    fn nothing_of(column: &Declared, kind: &Kind) -> Self {
+        match (column.encoding.rule, kind) {
+            (Rule::Category | Rule::OneHot | Rule::Class, _) => Self::Names(Counts::default()),
+            (Rule::Hash { .. }, _) => Self::Nothing,
+            (_, &Kind::Real { width }) => Self::Numbers(vec![Moments::default(); width]),
+            (_, Kind::Index { .. } | Kind::Text) => Self::Numbers(vec![Moments::default()]),
+        }
+    }
+
+    fn observe(&mut self, column: &Column<f64>, rows: &Rows<'_>) -> Result<(), Error> {
+        match (self, column) {
+            (Self::Names(counts), _) => counts.observe(column, rows)?,
+            (Self::Numbers(moments), Column::Real { width, values, .. }) => {
+                for (number, moments) in moments.iter_mut().enumerate() {
+                    let present = rows.kept.iter().filter(|&&row| !rows.is_absent(row));
+                    moments.observe(present.map(|row| values[row * width + number]));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, other: Self) {
+        match (self, other) {
+            (Self::Numbers(ours), Self::Numbers(theirs)) => {
+                ours.iter_mut().zip(&theirs).for_each(|(ours, theirs)| ours.merge(theirs));
+            }
+            (Self::Names(ours), Self::Names(theirs)) => ours.merge(theirs),
+            (ours @ Self::Names(_), Self::Many) => *ours = Self::Many,
+            _ => {}
+        }
+    }
+
+    fn summary(&self, max: Option<u32>) -> Summary {
+        match self {
+            Self::Numbers(numbers) => {
+                let mut all = Moments::default();
+                numbers.iter().for_each(|moments| all.merge(moments));
+                if all.count == 0 {
+                    return Summary::NotCounted;
+                }
+                Summary::Numbers { mean: all.mean, std: all.std(), min: all.min, max: all.max }
+            }
+            Self::Names(counts) => {
+                let distinct = counts.distinct() as u64;
+                Summary::Categories { distinct, kept: max.map_or(distinct, |max| distinct.min(u64::from(max))) }
+            }
+            Self::Many | Self::Nothing => Summary::NotCounted,
+        }
+    }
+}
+
+/// The column fitted to what was seen so far.
+fn fit(declared: &Declared, kind: &Kind, seen: &Seen) -> FittedColumn {
+    let numbers: &[Moments] = if let Seen::Numbers(moments) = seen { moments } else { &[] };
+    let mean = || exact(numbers.iter().map(|moments| moments.mean));
+    let names = || {
+        let none = Counts::default();
+        let counts = if let Seen::Names(counts) = seen { counts } else { &none };
+        counts.categories(kind, declared.encoding.max_categories)
+    };
+    let fitted = match declared.encoding.rule {
+        Rule::Real => Fitted::Real { mean: mean() },
+        Rule::Standardize => Fitted::Standardize { mean: mean(), std: exact(numbers.iter().map(Moments::std)) },
+        Rule::Category => Fitted::Category(names()),
+        Rule::OneHot => Fitted::OneHot(names()),
+        Rule::Hash { buckets } => Fitted::Hash { buckets },
+        Rule::Above { threshold } => Fitted::Above { threshold: Exact(threshold) },
+        Rule::Class => Fitted::Class(names()),
+        Rule::Cyclic { period } => Fitted::Cyclic { period: Exact(period) },
+        Rule::DayOfWeek => Fitted::DayOfWeek,
+        Rule::HourOfDay => Fitted::HourOfDay,
+    };
+    let absent = match declared.encoding.missing {
+        None => fitted.default_absent(),
+        Some(Missing::Error) => Absent::Error,
+        Some(Missing::DropRow) => Absent::DropRow,
+        Some(Missing::Constant(value)) => Absent::Constant(Exact(value)),
+        Some(Missing::MeanWithIndicator) => Absent::MeanWithIndicator,
+        Some(Missing::Unknown) => Absent::Unknown,
+    };
+    FittedColumn { name: declared.name.clone(), source: declared.source.clone(), fitted, absent }
+}
+
+/// The place of a raw column.
+pub(super) fn find(raw: &Schema, column: &str) -> Result<usize, Error> {
+    raw.position(column).ok_or_else(|| Error::MissingColumn {
+        source_name: "the source".into(),
+        column: column.into(),
+        available: raw.names(),
+    })
+}

@@ -1,0 +1,200 @@
+use serde::{Deserialize, Serialize};
+
+use super::categories::Categories;
+use super::exact::Exact;
+use super::screen::Policy;
+use crate::{Error, Field, Kind, Role};
+
+/// One raw column with all that encoding it needs to know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct FittedColumn {
+    /// The name that it gives to what it makes.
+    pub name: String,
+    /// The raw column.
+    pub source: String,
+    pub fitted: Fitted,
+    pub absent: Absent,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum Fitted {
+    /// The mean is what a missing value is given.
+    Real {
+        mean: Vec<Exact>,
+    },
+    Standardize {
+        mean: Vec<Exact>,
+        std: Vec<Exact>,
+    },
+    Category(Categories),
+    OneHot(Categories),
+    Hash {
+        buckets: u32,
+    },
+    Above {
+        threshold: Exact,
+    },
+    Class(Categories),
+    Cyclic {
+        period: Exact,
+    },
+    DayOfWeek,
+    HourOfDay,
+}
+
+/// What a missing value becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum Absent {
+    Error,
+    DropRow,
+    Constant(Exact),
+    MeanWithIndicator,
+    Unknown,
+}
+
+/// Most categories of which each has a number of its own.
+const ONE_HOT_LIMIT: usize = 4096;
+
+impl FittedColumn {
+    /// What it makes: as many real numbers a row, or one index.
+    pub fn output(&self) -> Kind {
+        let indicator = usize::from(self.absent == Absent::MeanWithIndicator);
+        match &self.fitted {
+            Fitted::Real { mean } | Fitted::Standardize { mean, .. } => Kind::Real { width: mean.len() + indicator },
+            Fitted::OneHot(categories) => Kind::Real { width: categories.len() },
+            Fitted::Above { .. } => Kind::Real { width: 1 },
+            Fitted::Cyclic { .. } => Kind::Real { width: 2 },
+            Fitted::Category(categories) => Kind::Index { cardinality: categories.len() as u32 + 1 },
+            Fitted::Hash { buckets } => Kind::Index { cardinality: *buckets },
+            Fitted::Class(categories) => Kind::Index { cardinality: categories.len() as u32 },
+            Fitted::DayOfWeek => Kind::Index { cardinality: 8 },
+            Fitted::HourOfDay => Kind::Index { cardinality: 25 },
+        }
+    }
+
+    /// The names of its real numbers.
+    pub fn number_names(&self) -> Vec<String> {
+        let name = &self.name;
+        let mut names: Vec<String> = match &self.fitted {
+            Fitted::Real { mean } | Fitted::Standardize { mean, .. } if mean.len() > 1 => {
+                (0..mean.len()).map(|number| format!("{name}[{number}]")).collect()
+            }
+            Fitted::OneHot(categories) => categories.names().iter().map(|value| format!("{name}={value}")).collect(),
+            Fitted::Cyclic { .. } => vec![format!("{name}.sin"), format!("{name}.cos")],
+            _ => vec![name.clone()],
+        };
+        if self.absent == Absent::MeanWithIndicator {
+            names.push(format!("{name}.missing"));
+        }
+        names
+    }
+
+    pub fn policy(&self) -> Policy {
+        match self.absent {
+            Absent::Error => Policy::Error,
+            Absent::DropRow => Policy::Drop,
+            Absent::Constant(_) | Absent::MeanWithIndicator | Absent::Unknown => Policy::Keep,
+        }
+    }
+
+    /// Whether this encoding makes sense for that role, with these settings.
+    pub fn check(&self, role: Role) -> Result<(), Error> {
+        let refuse = |problem: &str| Err(Error::invalid(format!("encoding of column {}", self.source), problem));
+        let numeric = matches!(self.fitted, Fitted::Real { .. } | Fitted::Standardize { .. });
+        match (role, &self.fitted) {
+            (Role::Feature, Fitted::Class(_)) => return refuse("class is for targets; category is for features"),
+            (Role::Target, Fitted::Above { .. } | Fitted::Class(_)) => {}
+            (Role::Target, _) if !numeric => return refuse("a target is real, standardize, above or class"),
+            (Role::Weight, fitted) if !matches!(fitted, Fitted::Real { .. }) => return refuse("a weight is real"),
+            _ => {}
+        }
+        match self.absent {
+            Absent::MeanWithIndicator if role != Role::Feature || !numeric => {
+                return refuse("the mean with an indicator is for features that are real or standardize");
+            }
+            Absent::Unknown if role != Role::Feature || !self.has_unknown() => {
+                return refuse("there is no unknown category for missing values");
+            }
+            Absent::Constant(_) if self.names_values() => {
+                return refuse("a constant is for numbers; missing categories are unknown, dropped or an error");
+            }
+            Absent::Constant(Exact(value)) if !value.is_finite() => return refuse("the constant is not finite"),
+            _ => {}
+        }
+        match &self.fitted {
+            Fitted::Real { mean } if !finite(mean) => refuse("the mean is not finite"),
+            Fitted::Standardize { mean, std } if mean.len() != std.len() => {
+                refuse("means and deviations differ in number")
+            }
+            Fitted::Standardize { mean, std } if !finite(mean) || !finite(std) || std.iter().any(|std| std.0 < 0.0) => {
+                refuse("the mean or the standard deviation is not finite; the numbers are too large")
+            }
+            Fitted::OneHot(categories) if categories.len() > ONE_HOT_LIMIT => {
+                refuse("there are more than 4096 categories; use category, or keep fewer with max_categories")
+            }
+            Fitted::Hash { buckets: 0 | 1 } => refuse("a hash needs two buckets or more, the first is for the missing"),
+            Fitted::Above { threshold } if threshold.0.is_nan() => refuse("the threshold is not a number"),
+            Fitted::Cyclic { period: Exact(period) } if !(period.is_finite() && *period > 0.0) => {
+                refuse("the period is not a finite number above zero")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it can read a raw column.
+    pub fn check_raw(&self, field: &Field) -> Result<(), Error> {
+        let (fits, expected) = match &self.fitted {
+            Fitted::Real { mean } | Fitted::Standardize { mean, .. } => {
+                let expected = Kind::Real { width: mean.len() };
+                (field.kind == expected, expected.to_string())
+            }
+            Fitted::Category(categories) | Fitted::OneHot(categories) | Fitted::Class(categories) => {
+                let fits = !is_wide(&field.kind) && categories.are_of(&field.kind);
+                (fits, if categories.are_of(&Kind::Text) { "text" } else { "integers" }.into())
+            }
+            Fitted::Hash { .. } => (!is_wide(&field.kind), "text or integers".into()),
+            Fitted::Above { .. } | Fitted::Cyclic { .. } | Fitted::DayOfWeek | Fitted::HourOfDay => {
+                (field.kind == Kind::Real { width: 1 }, "real".into())
+            }
+        };
+        if fits {
+            return Ok(());
+        }
+        Err(Error::WrongType {
+            source_name: "the source".into(),
+            column: self.source.clone(),
+            expected,
+            found: field.kind.to_string(),
+        })
+    }
+
+    /// Whether it reads names of categories, not numbers.
+    fn names_values(&self) -> bool {
+        matches!(self.fitted, Fitted::Category(_) | Fitted::OneHot(_) | Fitted::Hash { .. } | Fitted::Class(_))
+    }
+
+    fn has_unknown(&self) -> bool {
+        let calendar = matches!(self.fitted, Fitted::DayOfWeek | Fitted::HourOfDay);
+        calendar || (self.names_values() && !matches!(self.fitted, Fitted::Class(_)))
+    }
+}
+
+impl Fitted {
+    /// What is done where nothing is said of missing values.
+    pub fn default_absent(&self) -> Absent {
+        match self {
+            Self::Category(_) | Self::OneHot(_) | Self::Hash { .. } | Self::DayOfWeek | Self::HourOfDay => {
+                Absent::Unknown
+            }
+            _ => Absent::Error,
+        }
+    }
+}
+
+fn finite(values: &[Exact]) -> bool {
+    values.iter().all(|value| value.0.is_finite())
+}
+
+fn is_wide(kind: &Kind) -> bool {
+    matches!(kind, Kind::Real { width } if *width != 1)
+}

@@ -1,0 +1,87 @@
+use super::categories::{Categories, Lookup, each_name};
+use super::exact::Exact;
+use super::fitted::{Absent, Fitted, FittedColumn};
+use super::screen::Rows;
+use crate::{Column, Error};
+
+/// Writes an encoded column that is an index.
+#[derive(Clone, Debug)]
+pub(super) enum IndexWriter {
+    Category {
+        lookup: Lookup,
+    },
+    Class {
+        lookup: Lookup,
+        known: String,
+    },
+    Hash {
+        buckets: u32,
+    },
+    /// The fill stands for a missing time; it is NaN where the category is then unknown.
+    Calendar {
+        part: fn(i64) -> u32,
+        fill: f64,
+    },
+}
+
+impl IndexWriter {
+    /// The writer of a column; `None` when what it makes is real.
+    pub fn new(column: &FittedColumn) -> Option<Self> {
+        let fill = if let Absent::Constant(Exact(value)) = column.absent { value } else { f64::NAN };
+        Some(match &column.fitted {
+            Fitted::Category(categories) => Self::Category { lookup: categories.lookup(1) },
+            Fitted::Class(classes) => Self::Class { lookup: classes.lookup(0), known: list(classes) },
+            Fitted::Hash { buckets } => Self::Hash { buckets: *buckets },
+            Fitted::DayOfWeek => Self::Calendar { part: day_of_week, fill },
+            Fitted::HourOfDay => Self::Calendar { part: hour_of_day, fill },
+            Fitted::Real { .. } | Fitted::Standardize { .. } | Fitted::Above { .. } => return None,
+            Fitted::OneHot(_) | Fitted::Cyclic { .. } => return None,
+        })
+    }
+
+    /// Appends the kept rows to `out`.
+    pub fn write(&self, raw: &Column<f64>, rows: &Rows<'_>, out: &mut Vec<u32>) -> Result<(), Error> {
+        match self {
+            Self::Category { lookup } => each_name(raw, rows, |_, name| {
+                out.push(name.and_then(|name| lookup.find(name)).unwrap_or(0));
+                Ok(())
+            }),
+            Self::Class { lookup, known } => each_name(raw, rows, |row, name| {
+                let Some(name) = name else { return Err(rows.invalid(row, "there is no class".into())) };
+                let Some(index) = lookup.find(name) else {
+                    let problem = format!("class {name} is unknown; the encoder was fitted to {known}");
+                    return Err(rows.invalid(row, problem));
+                };
+                out.push(index);
+                Ok(())
+            }),
+            Self::Hash { buckets } => each_name(raw, rows, |_, name| {
+                out.push(name.map_or(0, |name| 1 + (name.hash() % u64::from(buckets - 1)) as u32));
+                Ok(())
+            }),
+            Self::Calendar { part, fill } => {
+                let category = |time: f64| if time.is_nan() { 0 } else { part(time.floor() as i64) };
+                out.extend(rows.numbers(raw, 0, *fill).map(category));
+                Ok(())
+            }
+        }
+    }
+}
+
+const DAY: i64 = 86_400;
+
+/// Monday is 1; the first day of 1970 was a Thursday.
+fn day_of_week(seconds: i64) -> u32 {
+    (seconds.div_euclid(DAY) + 3).rem_euclid(7) as u32 + 1
+}
+
+fn hour_of_day(seconds: i64) -> u32 {
+    (seconds.rem_euclid(DAY) / 3600) as u32 + 1
+}
+
+/// Some names, for an error.
+fn list(classes: &Categories) -> String {
+    let names = classes.names();
+    let more = if names.len() > 20 { ", …" } else { "" };
+    format!("{}{more}", names[..names.len().min(20)].join(", "))
+}
