@@ -27,7 +27,7 @@ pub mod prelude {
     //! The names of everyday use: `use tidemill::prelude::*;`.
 
     pub use tidemill_autograd::{Graph, Program, Var};
-    pub use tidemill_data::{MemorySource, Source, SourceExt};
+    pub use tidemill_data::{Encoder, Encoding, MemorySource, Missing, Source, SourceExt};
     pub use tidemill_data_parquet::{ParquetSource, ParquetWriter};
     pub use tidemill_layers::{Activation, Dense, Dropout, Embedding, Flatten, Layer, LayerNorm, Sequential};
     pub use tidemill_losses::{
@@ -37,7 +37,8 @@ pub mod prelude {
     pub use tidemill_metrics::{Accuracy, LogLoss, MeanLoss, Metric, R2, Rmse, RocAuc, Summary};
     pub use tidemill_optim::{Compose, Schedule, adagrad, adam, adamw, rmsprop, sgd};
     pub use tidemill_strategies::{
-        Accumulate, Batch, Checkpoints, DataParallel, EarlyStopping, History, Observer, Online, Serial, State, Trainer,
+        Accumulate, Batch, Checkpoints, DataParallel, EarlyStopping, History, Model, Observer, Online, Serial, State,
+        Trainer,
     };
 }
 

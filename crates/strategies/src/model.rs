@@ -1,0 +1,116 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use safetensors::SafeTensors;
+use tidemill_autograd::Program;
+use tidemill_autograd::tensor::Scalar;
+use tidemill_data::{Encoder, Source};
+use tidemill_metrics::Metric;
+
+use crate::{Error, Evaluation, Predictions, State, evaluate, file, parameters, predict};
+
+/// The safetensors metadata under which the encoder is stored.
+const KEY: &str = "tidemill.encoder";
+
+/// A trained model: a program, its parameters, and the encoder that its inputs went through.
+///
+/// The file holds parameters and encoder. The program is code: loading checks that names and shapes are its.
+pub struct Model<T> {
+    program: Arc<Program<T>>,
+    params: Vec<T>,
+    encoder: Option<Encoder>,
+}
+
+impl<T: Scalar> Model<T> {
+    /// What training has come to.
+    ///
+    /// # Panics
+    ///
+    /// When the state is another program's.
+    pub fn new(program: impl Into<Arc<Program<T>>>, state: &State<T>) -> Self {
+        let program = program.into();
+        assert_eq!(program.layout().len(), state.params.len(), "parameters of the program");
+        Self { program, params: state.params.clone(), encoder: None }
+    }
+
+    /// With the encoder that its inputs go through.
+    #[must_use]
+    pub fn with_encoder(mut self, encoder: Encoder) -> Self {
+        self.encoder = Some(encoder);
+        self
+    }
+
+    /// The parameters, one arena of the program's layout.
+    pub fn params(&self) -> &[T] {
+        &self.params
+    }
+
+    /// The encoder, where there is one: raw rows go through it first.
+    pub fn encoder(&self) -> Option<&Encoder> {
+        self.encoder.as_ref()
+    }
+
+    /// The model.
+    pub fn program(&self) -> &Arc<Program<T>> {
+        &self.program
+    }
+
+    /// The loss over the rest of the epoch of a source of encoded rows, updating the metrics.
+    ///
+    /// # Errors
+    ///
+    /// As [`evaluate`](crate::evaluate()).
+    pub fn evaluate(
+        &self,
+        source: &mut dyn Source<T>,
+        metrics: &mut [Box<dyn Metric<T>>],
+    ) -> Result<Evaluation, Error> {
+        evaluate(&self.program, &self.params, source, metrics)
+    }
+
+    /// Predicts the rest of the epoch of a source of encoded rows, and says how many rows there were.
+    ///
+    /// # Errors
+    ///
+    /// As [`predict`](crate::predict()).
+    pub fn predict(
+        &self,
+        source: &mut dyn Source<T>,
+        each_chunk: impl FnMut(Predictions<'_, T>) -> Result<(), Error>,
+    ) -> Result<u64, Error> {
+        predict(&self.program, &self.params, source, each_chunk)
+    }
+
+    /// Saves parameters and encoder as safetensors, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        let broken = |problem: String| Error::Checkpoint { path: path.to_owned(), problem };
+        let encoder = serde_json::to_string(&self.encoder).map_err(|error| broken(error.to_string()))?;
+        let tensors = parameters::write(self.program.layout(), &self.params);
+        file::write_atomically(path, &parameters::serialize(&tensors, KEY, encoder).map_err(broken)?)
+    }
+
+    /// Loads what [`save`](Model::save) saved; or the parameters of any safetensors file that names them so.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or its parameters are not the program's.
+    pub fn load(program: impl Into<Arc<Program<T>>>, path: impl AsRef<Path>) -> Result<Self, Error> {
+        let (program, path) = (program.into(), path.as_ref());
+        let broken = |problem: String| Error::Checkpoint { path: path.to_owned(), problem };
+        let bytes = file::read(path)?;
+        let no_file = |error| broken(format!("it is no safetensors file: {error}"));
+        let tensors = SafeTensors::deserialize(&bytes).map_err(no_file)?;
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(no_file)?;
+        let encoder = match metadata.metadata().as_ref().and_then(|m| m.get(KEY)) {
+            Some(json) => serde_json::from_str(json).map_err(|e| broken(format!("its encoder is broken: {e}")))?,
+            None => None,
+        };
+        let params = parameters::read(program.layout(), &tensors).map_err(broken)?;
+        Ok(Self { program, params, encoder })
+    }
+}
