@@ -2,6 +2,7 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 
 use crate::kernels::math;
+use crate::matmul::Multiply;
 
 /// The name of a [`Scalar`] type, as a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,7 @@ mod private {
 /// Sealed: kernels are written for these two.
 pub trait Scalar:
     private::Sealed
+    + Multiply
     + num_traits::Float
     + num_traits::NumAssign
     + ndarray::LinalgScalar

@@ -1,0 +1,100 @@
+//! Copies of blocks of the operands, laid out as the kernels read them, in one buffer a thread that grows to the largest
+//! request and is kept.
+
+use std::cell::RefCell;
+
+use crate::Scalar;
+use crate::matmul::cut::Cut;
+use crate::matmul::kernel::Packing;
+use crate::matmul::product::Matrix;
+use crate::matmul::sets::Kernels;
+
+/// A cache line.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([u8; 64]);
+
+thread_local! {
+    static LINES: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Calls `f` with a buffer of so many numbers, aligned to a cache line; what they are is left from earlier uses.
+pub(super) fn with_buffer<T: Scalar, R>(len: usize, f: impl FnOnce(&mut [T]) -> R) -> R {
+    LINES.with_borrow_mut(|lines| {
+        let needed = (len * size_of::<T>()).div_ceil(size_of::<Line>());
+        if lines.len() < needed {
+            lines.resize(needed, Line([0; 64]));
+        }
+        // SAFETY: the lines are long enough, aligned for T, initialized, and any bits are an f32 or f64 (`Scalar` is
+        // sealed).
+        f(unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<T>(), len) })
+    })
+}
+
+/// Copies `a [m, depth]`, whose columns are without gaps but far apart.
+///
+/// # Safety
+///
+/// `a` is valid for reads.
+pub(super) unsafe fn gather<T: Scalar>(to: &mut [T], a: Matrix<*const T>, m: usize, depth: usize) -> Matrix<*const T> {
+    for (k, column) in to.chunks_exact_mut(m).take(depth).enumerate() {
+        // SAFETY: the reads are from elements of a.
+        column.copy_from_slice(unsafe { std::slice::from_raw_parts(a.at(0, k), m) });
+    }
+    Matrix { start: to.as_ptr(), row: 1, column: m as isize }
+}
+
+/// Copies `b [depth, n]` to panels, each a row of `cut.tile.1` numbers for each `k`, padded with zeros.
+///
+/// # Safety
+///
+/// `b` is valid for reads.
+pub(super) unsafe fn pack<T: Scalar>(
+    kernels: &Kernels<T>,
+    to: &mut [T],
+    cut: &Cut,
+    b: Matrix<*const T>,
+    depth: usize,
+    n: usize,
+) {
+    let width = cut.tile.1;
+    for (to, j) in to.chunks_exact_mut(width * depth).zip((0..n).step_by(width)) {
+        let n = width.min(n - j);
+        if cut.copy_b || !n.is_multiple_of(kernels.lanes) {
+            // SAFETY: the panel lies within B.
+            unsafe { pack_panel(kernels, to, Matrix { start: b.at(0, j), ..b }, depth, n, width) };
+        }
+    }
+}
+
+/// Copies `b [depth, n]` to rows of `width` numbers, padded with zeros to whole registers.
+///
+/// # Safety
+///
+/// `b` is valid for reads.
+unsafe fn pack_panel<T: Scalar>(
+    kernels: &Kernels<T>,
+    to: &mut [T],
+    b: Matrix<*const T>,
+    depth: usize,
+    n: usize,
+    width: usize,
+) {
+    if n < width && b.column != 1 {
+        to.fill(T::zero());
+    }
+    // SAFETY: the reads are from elements of b, the writes to the panel.
+    unsafe {
+        if b.column == 1 || b.row == 1 {
+            let (copy, from_stride) =
+                if b.column == 1 { (kernels.pack_rows, b.row) } else { (kernels.pack_columns, b.column) };
+            let (from, to) = (b.start, to.as_mut_ptr());
+            return copy(&Packing { rows: depth, columns: n, from, from_stride, to, to_row: width });
+        }
+        for (k, row) in to.chunks_exact_mut(width).enumerate() {
+            for (j, x) in row[..n].iter_mut().enumerate() {
+                *x = *b.at(k, j);
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+use ndarray::{Array2, ArrayView2, s};
+
+use super::*;
+use crate::isa::on_every_path;
+
+/// Whole numbers so small that every product and sum of these tests is exact in `f32`.
+fn filled<T: Scalar>(rows: usize, columns: usize, salt: usize) -> Array2<T> {
+    Array2::from_shape_fn((rows, columns), |(i, j)| T::of(((i * 31 + j * 17 + i * j + salt) % 23) as f64 - 11.0))
+}
+
+/// `A B` by three loops, in `f64`.
+fn reference<T: Scalar>(a: ArrayView2<'_, T>, b: ArrayView2<'_, T>) -> Array2<f64> {
+    let (a, b) = (a.mapv(T::widen), b.mapv(T::widen));
+    let mut c = Array2::zeros((a.nrows(), b.ncols()));
+    for i in 0..a.nrows() {
+        for k in 0..a.ncols() {
+            for j in 0..b.ncols() {
+                c[[i, j]] += a[[i, k]] * b[[k, j]];
+            }
+        }
+    }
+    c
+}
+
+/// How a matrix lies in memory.
+#[derive(Clone, Copy, Debug)]
+enum Layout {
+    Rows,
+    Columns,
+    /// Neither rows nor columns without gaps.
+    Gaps,
+    /// Rows without gaps, the last one first.
+    Backwards,
+}
+
+const LAYOUTS: [Layout; 4] = [Layout::Rows, Layout::Columns, Layout::Gaps, Layout::Backwards];
+
+/// An array of which [`view`] is the matrix.
+fn laid_out<T: Scalar>(rows: usize, columns: usize, salt: usize, layout: Layout) -> Array2<T> {
+    match layout {
+        Layout::Rows | Layout::Backwards => filled(rows, columns, salt),
+        Layout::Columns => filled(columns, rows, salt),
+        Layout::Gaps => filled(3 * rows, 2 * columns, salt),
+    }
+}
+
+fn view<T: Scalar>(array: &mut Array2<T>, layout: Layout) -> ArrayViewMut2<'_, T> {
+    match layout {
+        Layout::Rows => array.view_mut(),
+        Layout::Columns => array.view_mut().reversed_axes(),
+        Layout::Gaps => array.slice_mut(s![..;3, ..;2]),
+        Layout::Backwards => array.slice_mut(s![..;-1, ..]),
+    }
+}
+
+fn check<T: Scalar>((m, k, n): (usize, usize, usize), of_a: Layout, of_b: Layout, of_c: &[Layout]) {
+    let (mut a, mut b) = (laid_out::<T>(m, k, 1, of_a), laid_out::<T>(k, n, 2, of_b));
+    let (a, b) = (view(&mut a, of_a), view(&mut b, of_b));
+    let product = reference(a.view(), b.view());
+    for &of_c in of_c {
+        for beta in [0.0, 1.0, 0.5] {
+            let old = laid_out::<T>(m, n, 3, of_c);
+            let mut want = old.clone();
+            view(&mut want, of_c).zip_mut_with(&product, |c, &ab| *c = T::of(ab + beta * c.widen()));
+            on_every_path(|| {
+                let mut got = old.clone();
+                matmul(view(&mut got, of_c), a.view(), b.view(), T::of(beta));
+                assert!(got == want, "{m}x{k}x{n}, {of_a:?} {of_b:?} {of_c:?}, beta {beta}");
+            });
+        }
+    }
+}
+
+fn check_all(shapes: &[(usize, usize, usize)], layouts: &[Layout]) {
+    for &shape in shapes {
+        for &a in layouts {
+            for &b in layouts {
+                check::<f32>(shape, a, b, layouts);
+                check::<f64>(shape, a, b, layouts);
+            }
+        }
+    }
+}
+
+#[test]
+fn small_products_agree_with_the_three_loops() {
+    let sizes: &[usize] = if cfg!(miri) { &[1, 3, 7] } else { &[1, 2, 3, 4, 5, 7, 8, 12, 13, 16, 17, 33, 40] };
+    let depths: &[usize] = if cfg!(miri) { &[1, 5] } else { &[1, 2, 3, 8, 17, 70] };
+    let mut shapes = Vec::new();
+    for &m in sizes {
+        for &n in sizes {
+            shapes.extend(depths.iter().map(|&k| (m, k, n)));
+        }
+    }
+    check_all(&shapes, if cfg!(miri) { &LAYOUTS } else { &LAYOUTS[..3] });
+}
+
+/// More rows, depth and columns than one block has, and columns of `A` farther apart than a page.
+#[test]
+#[cfg(not(miri))]
+fn large_products_agree_with_the_three_loops() {
+    check_all(&[(260, 520, 530), (5, 1500, 3), (1100, 1, 40), (1, 600, 1100)], &[Layout::Rows]);
+    check_all(&[(1100, 20, 130), (1, 1100, 200), (40, 520, 2)], &[Layout::Columns, Layout::Backwards]);
+}
+
+#[test]
+fn empty_products_scale_what_was_there() {
+    let mut c = filled::<f64>(2, 3, 0);
+    let want = c.mapv(|x| 0.5 * x);
+    matmul(c.view_mut(), Array2::zeros((2, 0)).view(), Array2::zeros((0, 3)).view(), 0.5);
+    assert_eq!(c, want);
+    matmul(c.view_mut(), Array2::zeros((2, 0)).view(), Array2::zeros((0, 3)).view(), 0.0);
+    assert_eq!(c, Array2::zeros((2, 3)));
+    matmul(Array2::zeros((0, 3)).view_mut(), Array2::zeros((0, 4)).view(), filled(4, 3, 0).view(), 0.0_f32);
+}
+
+#[test]
+fn beta_zero_does_not_read_the_old_values() {
+    on_every_path(|| {
+        for (m, k, n) in [(2, 2, 2), (9, 1, 5), (13, 6, 40), (1, 30, 9)] {
+            for layout in LAYOUTS {
+                let (a, b) = (filled::<f32>(m, k, 1), filled::<f32>(k, n, 2));
+                let mut c = laid_out::<f32>(m, n, 0, layout);
+                c.fill(f32::NAN);
+                matmul(view(&mut c, layout), a.view(), b.view(), 0.0);
+                assert!(view(&mut c, layout).iter().all(|x| x.is_finite()), "{m}x{k}x{n}, {layout:?}");
+            }
+        }
+    });
+}
+
+/// Numbers of which sums depend on the order.
+fn rough(rows: usize, columns: usize, salt: usize) -> Array2<f32> {
+    filled::<f32>(rows, columns, salt).mapv(|x| 1.0 / (x + 0.3))
+}
+
+#[test]
+fn a_row_does_not_depend_on_how_many_there_are() {
+    on_every_path(|| {
+        for (k, n) in [(1, 40), (30, 1), (30, 3), (100, 10), (600, 70)] {
+            let (a, w) = (rough(40, k, 1), rough(n, k, 2));
+            let mut all = Array2::zeros((40, n));
+            matmul(all.view_mut(), a.view(), w.t(), 0.0);
+            for rows in [5, 6, 12, 13, 20] {
+                let mut some = Array2::zeros((rows, n));
+                matmul(some.view_mut(), a.slice(s![..rows, ..]), w.t(), 0.0);
+                assert_eq!(some, all.slice(s![..rows, ..]), "{rows} rows of {k}, {n} columns");
+            }
+        }
+    });
+}
+
+#[test]
+fn the_same_product_has_the_same_bits() {
+    let (a, b) = (rough(33, 700, 1), rough(700, 50, 2));
+    let multiply = || {
+        let mut c = Array2::zeros((33, 50));
+        matmul(c.view_mut(), a.view(), b.view(), 0.0);
+        c
+    };
+    let first = multiply();
+    // Other products leave other numbers in the buffer.
+    matmul(Array2::zeros((70, 90)).view_mut(), rough(70, 80, 3).view(), rough(90, 80, 4).t(), 0.0);
+    assert_eq!(multiply(), first);
+}
+
+#[test]
+#[should_panic(expected = "matmul: (2, 3) x (4, 5) into (2, 5)")]
+fn shapes_that_do_not_fit_are_refused() {
+    matmul(Array2::zeros((2, 5)).view_mut(), filled(2, 3, 0).view(), filled::<f64>(4, 5, 0).view(), 0.0);
+}
