@@ -9,10 +9,23 @@ fn modes() -> [Mode; 2] {
     [Mode::Evaluate, Mode::Train(Key::new(3))]
 }
 
+/// Cuts seven rows in two. Values are the same bits, but for matrix products, which may round otherwise with other rows.
 fn cut_in_two<T: Scalar>(tolerance: f64) {
     for model in models() {
         let program: Program<T> = model.compile();
         let (params, rows) = (params(&program), Table::draw(&program, 7));
+        let multiplies = program.layout().parameters().iter().any(|p| p.name().starts_with("weight"));
+        let close = |got: &[T], want: &[T], tolerance: f64, what: &str| {
+            assert_eq!(got.len(), want.len());
+            for (i, (got, want)) in got.iter().zip(want).enumerate() {
+                let apart = (got.widen() - want.widen()).abs();
+                assert!(
+                    apart <= tolerance * (1.0 + want.widen().abs()),
+                    "{}, {what} {i}: {got}, not {want}",
+                    model.name
+                );
+            }
+        };
         for mode in modes() {
             let run = |table: &Table<T>, first_row, gradients: &mut [T], write| {
                 let mut workspace = Workspace::new(&program, table.rows);
@@ -24,15 +37,8 @@ fn cut_in_two<T: Scalar>(tolerance: f64) {
                 let mut sum = vec![T::nan(); params.len()];
                 let first = run(&rows.part(0..at), 0, &mut sum, Write::Assign);
                 let second = run(&rows.part(at..7), at, &mut sum, Write::Add);
-                assert_eq!([first, second].concat(), values, "{}, cut at {at}", model.name);
-                for (i, (sum, whole)) in sum.iter().zip(&whole).enumerate() {
-                    let apart = (sum.widen() - whole.widen()).abs();
-                    assert!(
-                        apart <= tolerance * (1.0 + whole.widen().abs()),
-                        "{}, cut at {at}: gradient {i} is {sum}, not {whole}",
-                        model.name
-                    );
-                }
+                close(&[first, second].concat(), &values, if multiplies { tolerance } else { 0.0 }, "value");
+                close(&sum, &whole, tolerance, "gradient");
             }
         }
     }
@@ -40,7 +46,7 @@ fn cut_in_two<T: Scalar>(tolerance: f64) {
 
 #[test]
 fn parts_give_the_same_rows_and_their_gradients_add_up() {
-    cut_in_two::<f64>(1e-12);
+    cut_in_two::<f64>(1e-13);
     cut_in_two::<f32>(1e-5);
 }
 
