@@ -25,7 +25,7 @@ impl Default for GradientCheck {
 }
 
 /// Compares the gradients of a model, with respect to every parameter and every real feature, with central finite
-/// differences in `f64`, and says what is furthest apart.
+/// differences in `f64`, and names the first that is off.
 ///
 /// Features and parameters are drawn from the normal distribution, categories uniformly, real targets from `{0, 1}`.
 ///

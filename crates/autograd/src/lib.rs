@@ -33,6 +33,7 @@
 mod check;
 mod error;
 mod graph;
+mod inputs;
 mod op;
 pub mod ops;
 mod plan;
@@ -42,8 +43,9 @@ mod workspace;
 pub use check::{GradientCheck, check_gradients};
 pub use error::Error;
 pub use graph::{Domain, Ending, Graph, Input, Param, Role, Var};
+pub use inputs::{Inputs, Slices};
 pub use op::{Backward, Forward, Gradient, Kernel, Op, Operand, Write};
-pub use program::{Inputs, Mode, Program, Run, Slices};
+pub use program::{Mode, Program, Run};
 pub use workspace::Workspace;
 
 pub use tidemill_tensor as tensor;

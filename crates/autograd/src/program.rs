@@ -4,7 +4,7 @@ use std::sync::Arc;
 use tidemill_tensor::{Key, Layout, Scalar};
 
 use crate::op::{Backward, Forward, Kernel, Place, Target, View};
-use crate::{Ending, Error, Graph, Input, Workspace, Write, plan};
+use crate::{Ending, Error, Graph, Input, Inputs, Workspace, Write, plan};
 
 /// A compiled model: immutable, shared by threads. Running it cannot fail and allocates nothing.
 pub struct Program<T> {
@@ -67,70 +67,6 @@ pub enum Mode {
     Evaluate,
     /// The loss alone, with random operations (dropout) drawing from the key of this step.
     Train(Key),
-}
-
-/// The rows of a run, by the number of the program's input.
-pub trait Inputs<T> {
-    /// The numbers of a real input, `[B, ...]`.
-    fn reals(&self, input: usize) -> &[T];
-
-    /// The categories of an index input, `[B, ...]`.
-    fn indices(&self, input: usize) -> &[u32];
-}
-
-/// [`Inputs`] from slices, in the order of the program's inputs.
-#[derive(Clone, Debug)]
-pub struct Slices<'a, T> {
-    slices: Vec<Slice<'a, T>>,
-}
-
-#[derive(Clone, Debug)]
-enum Slice<'a, T> {
-    Reals(&'a [T]),
-    Indices(&'a [u32]),
-}
-
-impl<T> Default for Slices<'_, T> {
-    fn default() -> Self {
-        Self { slices: Vec::new() }
-    }
-}
-
-impl<'a, T> Slices<'a, T> {
-    /// No input yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Appends a real input.
-    #[must_use]
-    pub fn reals(mut self, values: &'a [T]) -> Self {
-        self.slices.push(Slice::Reals(values));
-        self
-    }
-
-    /// Appends an index input.
-    #[must_use]
-    pub fn indices(mut self, values: &'a [u32]) -> Self {
-        self.slices.push(Slice::Indices(values));
-        self
-    }
-}
-
-impl<T> Inputs<T> for Slices<'_, T> {
-    fn reals(&self, input: usize) -> &[T] {
-        match self.slices[input] {
-            Slice::Reals(values) => values,
-            Slice::Indices(_) => panic!("input {input} is of categories"),
-        }
-    }
-
-    fn indices(&self, input: usize) -> &[u32] {
-        match self.slices[input] {
-            Slice::Indices(values) => values,
-            Slice::Reals(_) => panic!("input {input} is of real numbers"),
-        }
-    }
 }
 
 /// What a program is run on.

@@ -57,7 +57,7 @@ impl<T: Scalar> Workspace<T> {
     }
 
     /// What backward starts from, to be written before: the gradient of what is minimised with respect to each row's
-    /// loss — the row's weight — or to the prediction, where there is no loss.
+    /// loss — the row's weight — or to the prediction, where there is no loss. Backward uses it up.
     pub fn upstream(&mut self) -> &mut [T] {
         let range = self.upstream.range(self.capacity, self.rows);
         &mut self.gradients[range]

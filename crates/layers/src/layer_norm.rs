@@ -81,7 +81,8 @@ impl Layer for LayerNorm {
         let name = name(graph, self.name.as_deref(), "layer_norm");
         let shape = graph.shape(input);
         let Some(outer) = shape.len().checked_sub(self.axes).filter(|_| self.axes > 0) else {
-            let problem = format!("{} is {shape:?}, which has no {} last axes", graph.label(input), self.axes);
+            let problem =
+                format!("{} is {shape:?}, of which the last {} cannot be taken", graph.label(input), self.axes);
             return Err(Error::invalid(format_args!("layer {name}"), problem));
         };
         let normalized = shape[outer..].to_vec();

@@ -29,12 +29,20 @@ use crate::{Domain, Operand};
 /// Checks the number of operands and parameters, and that the operands are real.
 fn expect(operands: &[Operand<'_>], count: usize, params: &[&[usize]], param_count: usize) -> Result<(), String> {
     if operands.len() != count {
-        return Err(format!("takes {count} operands, not {}", operands.len()));
+        return Err(format!("takes {}, not {}", counted(count, "operand"), operands.len()));
     }
     if params.len() != param_count {
-        return Err(format!("takes {param_count} parameters, not {}", params.len()));
+        return Err(format!("takes {}, not {}", counted(param_count, "parameter"), params.len()));
     }
     real(operands)
+}
+
+fn counted(count: usize, what: &str) -> String {
+    match count {
+        0 => format!("no {what}"),
+        1 => format!("one {what}"),
+        _ => format!("{count} {what}s"),
+    }
 }
 
 /// Checks that the operands are real.

@@ -1,0 +1,10 @@
+//! What programs promise, on one table of models that together use every operation.
+
+mod allocations;
+mod errors;
+mod gradients;
+mod models;
+mod programs;
+mod random;
+mod rows;
+mod running;
