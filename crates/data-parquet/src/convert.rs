@@ -7,6 +7,7 @@ mod text;
 use std::ops::Range;
 
 use arrow_array::{Array, ArrayRef};
+use arrow_schema::DataType;
 use tidemill_data::Column;
 use tidemill_tensor::Scalar;
 
@@ -81,7 +82,8 @@ pub(crate) fn append<T: Scalar>(
 
 /// The first of some rows that has no value.
 fn first_null(array: &dyn Array, mut rows: Range<usize>) -> Option<usize> {
-    if array.null_count() == 0 {
+    // An array of nothing but nulls keeps no record of them.
+    if array.null_count() == 0 && *array.data_type() != DataType::Null {
         return None;
     }
     array.logical_nulls().and_then(|nulls| rows.find(|&row| nulls.is_null(row)))

@@ -122,11 +122,20 @@ impl fmt::Display for Place {
 pub(crate) fn guarded<R, E: fmt::Display>(decode: impl FnOnce() -> Result<R, E>) -> Result<R, String> {
     // Whatever the closure has borrowed is dropped by the caller when this gives an error.
     match catch_unwind(AssertUnwindSafe(decode)) {
-        Ok(result) => result.map_err(|error| error.to_string()),
+        Ok(result) => result.map_err(|error| plain(&error.to_string()).to_owned()),
         Err(panic) => {
             let text = panic.downcast_ref::<&str>().copied();
             let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
             Err(format!("the decoder gave up: {}", text.unwrap_or("for no stated reason")))
         }
     }
+}
+
+/// What happened, without the libraries' words for whose error it is.
+fn plain(mut problem: &str) -> &str {
+    let kinds = ["Parquet argument error: ", "Parquet error: ", "External: ", "Arrow: ", "EOF: "];
+    while let Some(rest) = kinds.iter().find_map(|kind| problem.strip_prefix(kind)) {
+        problem = rest;
+    }
+    problem
 }

@@ -57,6 +57,9 @@ pub fn sort_by(input: impl AsRef<Path>, column: &str, output: impl AsRef<Path>, 
         return Err(layout::missing(column, input, &footer.schema));
     };
     let need = Need::new(&footer, key);
+    if need.rows > u64::from(u32::MAX) {
+        return Err(Error::invalid(input.display(), format!("{} rows are too many to sort at once", need.rows)));
+    }
     let mut table = Output::create(output, Arc::clone(&footer.schema), properties(&footer))?;
     let sizes: Vec<u64> = footer.group_rows().filter(|&rows| rows > 0).collect();
     let batches = read_all(footer, input, need, budget)?;

@@ -1,0 +1,135 @@
+//! What is alive while files are read stays within the budget, whatever their size. One test, as the count is of the
+//! whole process.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow_array::builder::{StringBuilder, StringDictionaryBuilder};
+use arrow_array::types::Int32Type;
+use arrow_array::{ArrayRef, Float32Array, Int64Array, RecordBatch};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
+use tidemill_data::{Batch, Cursor, Error, Source};
+use tidemill_data_parquet::ParquetSource;
+
+struct Counting;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+fn add(bytes: usize) {
+    let live = LIVE.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    PEAK.fetch_max(live, Ordering::Relaxed);
+}
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        add(layout.size());
+        // SAFETY: as the caller promised.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: as the caller promised.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // While it is copied, both are alive.
+        add(size);
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: as the caller promised.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Numbers, texts that are all different and long texts that recur, in row groups of `group` rows.
+fn write(path: &Path, rows: usize, group: usize) {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        .set_max_row_group_row_count(Some(group))
+        .set_data_page_size_limit(32 << 10)
+        .set_data_page_row_count_limit(4000)
+        .build();
+    let chunk = |start: usize, n: usize| {
+        let (mut texts, mut recurring) = (StringBuilder::new(), StringDictionaryBuilder::<Int32Type>::new());
+        for i in start..start + n {
+            // The texts of every tenth thousand rows are long: a mean tells little of them.
+            texts.append_value(format!("{i}").repeat(if i / 1000 % 10 == 0 { 20 } else { 1 }));
+            recurring.append_value(format!("{}", i % 7).repeat(4000));
+        }
+        let reals = Float32Array::from_iter_values((start..start + n).map(|i| (i as f32).sin()));
+        let integers = Int64Array::from_iter((start..start + n).map(|i| (i % 3 > 0).then_some(i as i64)));
+        let columns: [(&str, ArrayRef); 4] = [
+            ("real", common::array(reals)),
+            ("integer", common::array(integers)),
+            ("text", common::array(texts.finish())),
+            ("recurring", common::array(recurring.finish())),
+        ];
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap()
+    };
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, chunk(0, 1).schema(), Some(properties)).unwrap();
+    for start in (0..rows).step_by(5000) {
+        writer.write(&chunk(start, 5000)).unwrap();
+    }
+    writer.close().unwrap();
+}
+
+/// Bytes that building and reading take at the peak, the batch not counted.
+fn peak(path: &Path, columns: &[&str], budget: u64) -> Result<usize, Error> {
+    let before = LIVE.load(Ordering::Relaxed);
+    PEAK.store(before, Ordering::Relaxed);
+    let mut source = ParquetSource::open(path).columns(columns.iter().copied()).budget(budget).build()?;
+    let mut batch = Batch::<f32>::new(source.schema().clone());
+    let (mut rows, mut largest) = (0, 0);
+    for epoch in 0..2 {
+        common::seek(&mut source, Cursor::start(epoch))?;
+        loop {
+            batch.clear();
+            match source.fill(&mut batch, 64)? {
+                0 => break,
+                n => rows += n as u64,
+            }
+            largest = largest.max(batch.bytes());
+        }
+    }
+    assert_eq!(rows, 2 * source.rows());
+    // A vector that grows is twice in memory for a moment.
+    Ok((PEAK.load(Ordering::Relaxed) - before).saturating_sub(3 * largest))
+}
+
+#[test]
+fn reading_stays_within_the_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = [("many", 200_000, 5000), ("few", 200_000, 100_000), ("short", 20_000, 5000)];
+    let choices: [&[&str]; 3] = [&["real", "integer"], &["text"], &["real", "integer", "text", "recurring"]];
+    for (name, rows, group) in files {
+        let path = folder.path().join(name);
+        write(&path, rows, group);
+        for columns in choices {
+            let Err(Error::Budget { needed, budget: 10_000, .. }) = peak(&path, columns, 10_000) else {
+                panic!("10 kB are too little for {columns:?} of {name}")
+            };
+            let refused = peak(&path, columns, needed - 1);
+            assert!(matches!(refused, Err(Error::Budget { needed: n, .. }) if n == needed), "{name}, {columns:?}");
+            for budget in [needed, needed * 3 / 2, needed * 4, 64 << 20] {
+                let peak = peak(&path, columns, budget).unwrap();
+                println!("{name}, {columns:?}: budget {budget}, peak {peak}");
+                assert!(peak as u64 <= budget + SLACK, "{name}, {columns:?}: budget {budget}, peak {peak}");
+            }
+        }
+    }
+}
+
+/// For what comes with the files whatever is read: the schema, several times, and the names.
+const SLACK: u64 = 32 << 10;
