@@ -10,6 +10,7 @@ mod describe;
 mod error;
 mod footer;
 mod layout;
+mod outline;
 mod pages;
 mod paths;
 mod plan;
