@@ -17,6 +17,9 @@ use crate::{ParquetSourceBuilder, Paths};
 /// (seconds since 1970-01-01 UTC) become real columns; fixed-size lists of those become real columns of that width;
 /// texts become text columns. `f32` tells timestamps of today only 128 seconds apart: fill batches of `f64` from them.
 ///
+/// A [`Cursor`] has one integer, the row within the epoch. Going to another row passes over the pages in front of it
+/// by their headers; those of lists are decoded.
+///
 /// A column may hold nulls unless the file's schema or its statistics say that there are none. Nulls are flagged in
 /// the batch, and zero or empty.
 ///
@@ -24,7 +27,8 @@ use crate::{ParquetSourceBuilder, Paths};
 ///
 /// Only the chosen columns are read, a page of each at a time, and decoded a few thousand rows at a time. This takes
 /// no more than the [budget](ParquetSourceBuilder::budget), whatever the size of the files and their row groups: what
-/// would take more is refused when the source is built. [`fill`](Source::fill) appends decoded values straight to the
+/// would take more is refused when the source is built. Of each row group, less than a hundred bytes are remembered
+/// beside that. [`fill`](Source::fill) appends decoded values straight to the
 /// batch, and allocates nothing itself; the decoder underneath allocates a few buffers for each page and each few
 /// thousand rows, and frees them again.
 ///
