@@ -75,7 +75,7 @@ impl ParquetSourceBuilder {
     /// a type that cannot serve, files disagree on a type, or the budget is too small, with the smallest that works.
     pub fn build(self) -> Result<ParquetSource, Error> {
         let files = self.paths.files()?;
-        let layout = Layout::new(&files, self.wanted)?;
+        let layout = Layout::new(&files, self.wanted, self.budget)?;
         ParquetSource::new(files, layout, self.budget)
     }
 

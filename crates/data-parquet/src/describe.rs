@@ -57,19 +57,27 @@ pub struct ColumnDescription {
 pub fn describe(paths: impl Into<Paths>) -> Result<Description, Error> {
     let mut all: Option<Description> = None;
     for path in paths.into().files()? {
-        let footer = Footer::open(&path, Statistics::Keep)?;
+        let (mut footer, outline) = Footer::open(&path, u64::MAX)?;
         let all = all.get_or_insert_with(|| Description::empty(&footer));
-        all.rows += footer.group_rows().sum::<u64>();
-        all.row_groups += footer.metadata.num_row_groups();
         let leaves = footer.leaves();
-        for column in &mut all.columns {
-            let found = footer.schema.fields().iter().position(|f| *f.name() == column.name);
-            let leaf = leaves[found.ok_or_else(|| layout::missing(&column.name, &path, &footer.schema))?];
-            for group in footer.metadata.row_groups() {
+        let leaf = |column: &ColumnDescription| {
+            let found = footer.schema.fields().iter().position(|field| *field.name() == column.name);
+            found.map(|root| leaves[root]).ok_or_else(|| layout::missing(&column.name, &path, &footer.schema))
+        };
+        let leaves = all.columns.iter().map(leaf).collect::<Result<Vec<_>, _>>()?;
+        let mut rows = 0u64;
+        for (index, bytes) in outline.groups.iter().enumerate() {
+            let metadata = footer.group(index, bytes, Statistics::Keep)?;
+            let group = metadata.row_group(0);
+            rows = rows.saturating_add(group.num_rows().unsigned_abs());
+            for (column, &leaf) in all.columns.iter_mut().zip(&leaves) {
                 let nulls = group.column(leaf).statistics().and_then(|s| s.null_count_opt());
                 column.nulls = column.nulls.zip(nulls).map(|(sum, nulls)| sum.saturating_add(nulls));
             }
         }
+        footer.check_rows(rows)?;
+        all.rows = all.rows.saturating_add(rows);
+        all.row_groups += outline.groups.len();
     }
     Ok(all.ok_or_else(|| FileError::Empty { path: "an empty list".into() })?)
 }

@@ -1,8 +1,9 @@
-//! Opening a file: its footer, looked over before and after it is decoded.
+//! Opening a file: its schema, and its row groups one at a time.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
@@ -11,59 +12,121 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{
     ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
 };
+use tidemill_data::Error;
 
 use crate::FileError;
 use crate::error::{Place, guarded};
-use crate::thrift::{Compact, kind};
+use crate::outline::{Fingerprint, Outline, Printer};
 
-/// Groups inside groups that a schema may have: decoders recurse, and a stack ends without an error.
-const NESTING: usize = 100;
+/// Bytes of a footer that are compared at a time.
+const PIECE: usize = 64 << 10;
 
-/// Whether the columns' statistics are wanted: they are most of a footer.
+/// Whether the columns' statistics are wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Statistics {
     Keep,
     Skip,
 }
 
-/// A file, open, with what its footer says.
+/// A file, open, with what its footer says but for the row groups.
 pub(crate) struct Footer {
+    pub(crate) path: PathBuf,
     pub(crate) file: File,
-    pub(crate) metadata: Arc<ParquetMetaData>,
+    /// The file's length.
+    pub(crate) length: u64,
     pub(crate) schema: SchemaRef,
+    head: ParquetMetaData,
+    start: u64,
 }
 
 impl Footer {
-    pub(crate) fn open(path: &Path, statistics: Statistics) -> Result<Self, FileError> {
-        let mut file = File::open(path).map_err(|error| FileError::io(path, error))?;
-        let bytes = footer_bytes(&mut file, path)?;
-        check_nesting(&bytes).map_err(|problem| FileError::not_parquet(path, problem))?;
-        let (metadata, schema) = guarded(|| {
-            let mut options = ParquetMetaDataOptions::new();
-            if statistics == Statistics::Skip {
-                options = options
-                    .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
-                    .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll)
-                    .with_encoding_stats_policy(ParquetStatisticsPolicy::SkipAll);
-            }
-            let metadata = Arc::new(ParquetMetaDataReader::decode_metadata_with_options(&bytes, Some(&options))?);
-            let schema =
-                ArrowReaderMetadata::try_new(Arc::clone(&metadata), ArrowReaderOptions::new())?.schema().clone();
-            Ok::<_, ParquetError>((metadata, schema))
-        })
-        .map_err(|problem| FileError::not_parquet(path, problem))?;
-        check_rows(&metadata, path)?;
-        Ok(Self { file, metadata, schema })
+    const SMALL: u64 = 16 << 20;
+
+    /// Opens a file whose footer may have `limit` bytes, or a few anyway: what is missing can then be told.
+    pub(crate) fn open(path: &Path, limit: u64) -> Result<(Self, Outline), Error> {
+        let mut located = Located::open(path)?;
+        let size = located.length - 8 - located.start;
+        if size > limit.max(Self::SMALL) {
+            return Err(Error::Budget {
+                what: format!("the footer of {}", path.display()),
+                needed: size,
+                budget: limit,
+                advice: format!("allow it more than {size} bytes, or write the file in larger row groups"),
+            });
+        }
+        let bytes = located.read(0..size, path)?;
+        let outline = Outline::of(&bytes).map_err(|problem| FileError::not_parquet(path, problem))?;
+        let Range { start, end } = outline.list;
+        let head = [&bytes[..start as usize], &Outline::NO_GROUPS, &bytes[end as usize..]].concat();
+        Ok((located.decode(path, &head)?, outline))
     }
 
-    /// The rows of each row group.
-    pub(crate) fn group_rows(&self) -> impl ExactSizeIterator<Item = u64> {
-        self.metadata.row_groups().iter().map(|group| group.num_rows() as u64)
+    /// Opens a file again, whose footer must be the same as before.
+    pub(crate) fn reopen(path: &Path, print: Fingerprint, list: &Range<u64>) -> Result<Self, FileError> {
+        let mut located = Located::open(path)?;
+        let size = located.length - 8 - located.start;
+        let mut printer = Printer::default();
+        for start in (0..size).step_by(PIECE) {
+            printer.add(&located.read(start..size.min(start + PIECE as u64), path)?);
+        }
+        if printer.finish() != print {
+            return Err(FileError::Changed { path: path.to_owned(), problem: "its footer is another".into() });
+        }
+        let mut head = located.read(0..list.start, path)?;
+        head.extend(Outline::NO_GROUPS);
+        head.extend(located.read(list.end..size, path)?);
+        located.decode(path, &head)
+    }
+
+    /// A row group, which the footer has at these bytes, as the only one of the file.
+    pub(crate) fn group(
+        &mut self,
+        index: usize,
+        bytes: &Range<u64>,
+        statistics: Statistics,
+    ) -> Result<Arc<ParquetMetaData>, FileError> {
+        let place = || Place::group(&self.path, index);
+        let bytes = read(&mut self.file, self.start, bytes.clone()).map_err(|e| place().damaged(e.to_string()))?;
+        let mut options = ParquetMetaDataOptions::new();
+        if statistics == Statistics::Skip {
+            options = options
+                .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
+                .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll)
+                .with_encoding_stats_policy(ParquetStatisticsPolicy::SkipAll);
+        }
+        let options = options.with_schema(self.head.file_metadata().schema_descr_ptr());
+        let one =
+            guarded(|| ParquetMetaDataReader::decode_metadata_with_options(&Outline::of_one(&bytes), Some(&options)));
+        let one = one.map_err(|problem| place().damaged(problem))?;
+        match one.row_groups() {
+            [group] if group.num_rows() >= 0 => Ok(Arc::new(one)),
+            [group] => Err(place().damaged(format!("it is said to have {} rows", group.num_rows()))),
+            _ => Err(place().damaged("it is malformed")),
+        }
+    }
+
+    /// Rows of all row groups, by what is said of the file.
+    pub(crate) fn rows(&self) -> i64 {
+        self.head.file_metadata().num_rows()
+    }
+
+    /// Checks the rows that were counted against those that are said to be there.
+    pub(crate) fn check_rows(&self, counted: u64) -> Result<(), FileError> {
+        if i64::try_from(counted) == Ok(self.rows()) {
+            return Ok(());
+        }
+        let problem = format!("the footer says {} rows, its row groups add up to {counted}", self.rows());
+        Err(Place::file(&self.path).damaged(problem))
+    }
+
+    /// What is said of the file as a whole.
+    pub(crate) fn head(&self) -> &ParquetMetaData {
+        &self.head
     }
 
     /// The first leaf of each column: its only one, unless it is a struct or a map.
     pub(crate) fn leaves(&self) -> Vec<usize> {
-        let schema = self.metadata.file_metadata().schema_descr();
+        let schema = self.head.file_metadata().schema_descr();
         let mut leaves = vec![None; self.schema.fields().len()];
         for leaf in 0..schema.num_columns() {
             if let Some(first) = leaves.get_mut(schema.get_column_root_idx(leaf)) {
@@ -74,118 +137,62 @@ impl Footer {
     }
 }
 
-fn footer_bytes(file: &mut File, path: &Path) -> Result<Vec<u8>, FileError> {
-    let refused = |error| FileError::io(path, error);
-    let bad = |problem: String| Err(FileError::not_parquet(path, problem));
-    let metadata = file.metadata().map_err(refused)?;
-    if metadata.is_dir() {
-        return bad("it is a folder".into());
-    }
-    let length = metadata.len();
-    if length < 12 {
-        return bad(format!("it has {length} bytes"));
-    }
-    let mut tail = [0; 8];
-    file.seek(SeekFrom::End(-8)).map_err(refused)?;
-    file.read_exact(&mut tail).map_err(refused)?;
-    let [a, b, c, d, magic @ ..] = tail;
-    match &magic {
-        b"PAR1" => {}
-        b"PARE" => return bad("its footer is encrypted".into()),
-        _ => return bad("it does not end in PAR1".into()),
-    }
-    let size = u64::from(u32::from_le_bytes([a, b, c, d]));
-    if size > length - 12 {
-        return bad(format!("its footer is said to have {size} bytes, the file has {length}"));
-    }
-    file.seek(SeekFrom::End(-8 - size as i64)).map_err(refused)?;
-    let mut bytes = vec![0; size as usize];
-    file.read_exact(&mut bytes).map_err(refused)?;
-    Ok(bytes)
+/// A file and the place of its footer.
+struct Located {
+    file: File,
+    length: u64,
+    start: u64,
 }
 
-/// Walks the schema, a list of elements that say how many of those behind are inside them.
-fn check_nesting(footer: &[u8]) -> Result<(), String> {
-    let mut deepest = 0;
-    let walked = Compact::new(footer).fields(|footer, id, wire| match (id, wire) {
-        (2, kind::LIST) => {
-            deepest = deepest.max(schema_depth(footer)?);
-            Some(())
+impl Located {
+    fn open(path: &Path) -> Result<Self, FileError> {
+        let refused = |error| FileError::io(path, error);
+        let bad = |problem: String| Err(FileError::not_parquet(path, problem));
+        let mut file = File::open(path).map_err(refused)?;
+        let metadata = file.metadata().map_err(refused)?;
+        if metadata.is_dir() {
+            return bad("it is a folder".into());
         }
-        _ => footer.skip(wire),
-    });
-    match walked {
-        Some(()) if deepest > NESTING => Err(format!("its schema is nested {deepest} deep, {NESTING} are read")),
-        Some(()) => Ok(()),
-        None => Err("its footer is malformed".into()),
+        let length = metadata.len();
+        if length < 12 {
+            return bad(format!("it has {length} bytes"));
+        }
+        let mut tail = [0; 8];
+        file.seek(SeekFrom::End(-8)).map_err(refused)?;
+        file.read_exact(&mut tail).map_err(refused)?;
+        let [a, b, c, d, magic @ ..] = tail;
+        match &magic {
+            b"PAR1" => {}
+            b"PARE" => return bad("its footer is encrypted".into()),
+            _ => return bad("it does not end in PAR1".into()),
+        }
+        let size = u64::from(u32::from_le_bytes([a, b, c, d]));
+        if size > length - 12 {
+            return bad(format!("its footer is said to have {size} bytes, the file has {length}"));
+        }
+        Ok(Self { file, length, start: length - 8 - size })
+    }
+
+    fn read(&mut self, bytes: Range<u64>, path: &Path) -> Result<Vec<u8>, FileError> {
+        read(&mut self.file, self.start, bytes).map_err(|error| FileError::io(path, error))
+    }
+
+    fn decode(self, path: &Path, head: &[u8]) -> Result<Footer, FileError> {
+        let decoded = guarded(|| {
+            let head = ParquetMetaDataReader::decode_metadata(head)?;
+            let schema = ArrowReaderMetadata::try_new(Arc::new(head.clone()), ArrowReaderOptions::new())?;
+            Ok::<_, ParquetError>((head, Arc::clone(schema.schema())))
+        });
+        let (head, schema) = decoded.map_err(|problem| FileError::not_parquet(path, problem))?;
+        let Self { file, length, start } = self;
+        Ok(Footer { path: path.to_owned(), file, length, schema, head, start })
     }
 }
 
-fn schema_depth(footer: &mut Compact) -> Option<usize> {
-    let (elements, _) = footer.list()?;
-    let (mut open, mut deepest) = (Vec::new(), 0);
-    for _ in 0..elements {
-        let mut children = 0;
-        footer.fields(|element, id, wire| match (id, wire) {
-            (5, kind::I32) => {
-                children = element.integer()?;
-                Some(())
-            }
-            _ => element.skip(wire),
-        })?;
-        while open.last() == Some(&0) {
-            open.pop();
-        }
-        if let Some(left) = open.last_mut() {
-            *left -= 1;
-        }
-        if children > 0 {
-            open.push(children);
-            deepest = deepest.max(open.len());
-        }
-    }
-    Some(deepest)
-}
-
-fn check_rows(metadata: &ParquetMetaData, path: &Path) -> Result<(), FileError> {
-    let mut sum = 0i64;
-    for (index, group) in metadata.row_groups().iter().enumerate() {
-        let rows = group.num_rows();
-        sum = match sum.checked_add(rows) {
-            Some(sum) if rows >= 0 => sum,
-            _ => return Err(Place::group(path, index).damaged(format!("it is said to have {rows} rows"))),
-        };
-    }
-    let total = metadata.file_metadata().num_rows();
-    if sum == total {
-        return Ok(());
-    }
-    Err(Place::file(path).damaged(format!("the footer says {total} rows, its row groups add up to {sum}")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A footer of nothing but a schema whose elements have these numbers of children.
-    fn footer(children: &[u8]) -> Vec<u8> {
-        let mut bytes = vec![0x29, 0xfc, children.len() as u8];
-        for &n in children {
-            bytes.extend([0x55, n * 2, 0]);
-        }
-        bytes.push(0);
-        bytes
-    }
-
-    #[test]
-    fn depth_of_schemas() {
-        for (children, depth) in [(&[2, 0, 0][..], 1), (&[2, 1, 0, 0], 2), (&[1, 1, 1, 0], 3), (&[2, 1, 0, 1, 0], 2)] {
-            let bytes = footer(children);
-            let mut reader = Compact::new(&bytes[1..]);
-            assert_eq!(schema_depth(&mut reader), Some(depth), "{children:?}");
-        }
-        assert_eq!(check_nesting(&footer(&[1; 90])), Ok(()));
-        assert!(check_nesting(&footer(&[1; 120])).unwrap_err().contains("nested 120 deep"));
-        assert!(check_nesting(&[0x29, 0xfc]).is_err());
-    }
+/// Reads bytes of a footer that begins at `start`.
+fn read(file: &mut File, start: u64, bytes: Range<u64>) -> io::Result<Vec<u8>> {
+    let mut buffer = vec![0; (bytes.end - bytes.start) as usize];
+    file.seek(SeekFrom::Start(start + bytes.start))?;
+    file.read_exact(&mut buffer)?;
+    Ok(buffer)
 }

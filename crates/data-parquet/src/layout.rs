@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use arrow_schema::{DataType, Schema as FileSchema};
 use parquet::basic::Type as PhysicalType;
+use parquet::file::metadata::RowGroupMetaData;
 use tidemill_data::{Error, Field, Kind, Role, Schema};
 
-use crate::error::Place;
-use crate::footer::{Footer, Statistics};
+use crate::footer::Footer;
 use crate::types::{Usable, decoded, type_name};
 
 /// A column of the batch, as asked for.
@@ -59,9 +59,9 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// Finds the columns in the first file.
-    pub(crate) fn new(files: &[PathBuf], wanted: Vec<Wanted>) -> Result<Self, Error> {
+    pub(crate) fn new(files: &[PathBuf], wanted: Vec<Wanted>, budget: u64) -> Result<Self, Error> {
         let first = &files[0];
-        let footer = Footer::open(first, Statistics::Skip)?;
+        let (footer, _) = Footer::open(first, budget)?;
         check_wanted(&wanted, first, &footer.schema)?;
         let mut layout = Self { reads: Vec::new(), targets: Vec::new(), wanted };
         for index in 0..layout.wanted.len() {
@@ -139,7 +139,8 @@ impl Layout {
     }
 
     /// Finds the columns in a file.
-    pub(crate) fn locate(&self, path: &Path, footer: &Footer) -> Result<Vec<Root>, Error> {
+    pub(crate) fn locate(&self, footer: &Footer) -> Result<Vec<Root>, Error> {
+        let path = &footer.path;
         let leaves = footer.leaves();
         let find = |read: &Read| {
             let root = root(&read.name, path, &footer.schema)?;
@@ -148,7 +149,7 @@ impl Layout {
                 let expected = format!("{} as in the first file", type_name(&read.data_type));
                 return Err(wrong_type(path, &read.name, &expected, field.data_type()));
             }
-            let leaf = footer.metadata.file_metadata().schema_descr().column(leaves[root]);
+            let leaf = footer.head().file_metadata().schema_descr().column(leaves[root]);
             let int96 = leaf.physical_type() == PhysicalType::INT96;
             Ok(Root { root, leaf: leaves[root], int96, nullable: field.is_nullable() })
         };
@@ -169,25 +170,21 @@ pub(crate) struct Root {
 }
 
 impl Root {
-    /// Checks a column's chunks against the file's length, and says whether there may be nulls among its values.
-    pub(crate) fn check(&self, footer: &Footer, path: &Path, name: &str, length: u64) -> Result<bool, Error> {
-        let mut counted = true;
-        for (index, group) in footer.metadata.row_groups().iter().enumerate() {
-            let chunk = group.column(self.leaf);
-            let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
-            let inside = u64::try_from(start)
-                .ok()
-                .zip(u64::try_from(chunk.compressed_size()).ok())
-                .and_then(|(start, bytes)| start.checked_add(bytes))
-                .is_some_and(|end| end <= length && chunk.uncompressed_size() >= 0);
-            if !inside {
-                let (bytes, problem) = (chunk.compressed_size(), "which are not inside the file");
-                let problem = format!("it is said to have {bytes} bytes at {start}, {problem} of {length} bytes");
-                return Err(Place::column(path, index, name).damaged(problem).into());
-            }
-            counted &= chunk.statistics().and_then(|s| s.null_count_opt()) == Some(0);
+    /// Checks that a column's chunk is inside the file, and says whether there may be nulls in it.
+    pub(crate) fn check(&self, group: &RowGroupMetaData, length: u64) -> Result<bool, String> {
+        let chunk = group.column(self.leaf);
+        let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+        let end = u64::try_from(start)
+            .ok()
+            .zip(u64::try_from(chunk.compressed_size()).ok())
+            .and_then(|(start, bytes)| start.checked_add(bytes));
+        if end.is_none_or(|end| end > length) || chunk.uncompressed_size() < 0 {
+            let bytes = chunk.compressed_size();
+            return Err(format!(
+                "it is said to have {bytes} bytes at {start}, which are not inside the file of {length} bytes"
+            ));
         }
-        Ok(self.nullable && !counted)
+        Ok(self.nullable && chunk.statistics().and_then(|s| s.null_count_opt()) != Some(0))
     }
 }
 

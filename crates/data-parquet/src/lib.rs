@@ -3,6 +3,10 @@
 //! A [`ParquetSource`] reads chosen columns of one or many files in order, within a byte budget that does not depend
 //! on their size, and fills [`Batch`](tidemill_data::Batch)es in place. This crate alone knows arrow and parquet; it
 //! knows nothing of models, shuffling or encoders.
+//!
+//! Files may be broken in any way: what is wrong comes as an error with the file, the row group and the column. The
+//! decoder underneath panics on some of them, which is caught and becomes an error as well, so that a program must not
+//! be built with `panic = "abort"`; the panic's message still goes wherever the program's panic hook sends it.
 
 mod builder;
 mod convert;
@@ -10,6 +14,7 @@ mod describe;
 mod error;
 mod footer;
 mod layout;
+mod outline;
 mod pages;
 mod paths;
 mod plan;

@@ -84,6 +84,10 @@ impl ChunkReader for PageFile {
         if start.checked_add(length as u64).is_none_or(|end| end > self.0.length) {
             return Err(ParquetError::EOF(format!("{length} bytes at {start} of a file of {} bytes", self.0.length)));
         }
+        if length as u64 > self.0.largest_page {
+            self.0.refused.store(length as u64, Ordering::Relaxed);
+            return Err(ParquetError::General(format!("a page of {length} bytes")));
+        }
         let mut bytes = Vec::with_capacity(length);
         let mut file = &self.0.file;
         file.seek(SeekFrom::Start(start))?;

@@ -1,7 +1,9 @@
 //! How many rows of each row group may be decoded at a time, so that the whole stays within the budget.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use arrow_schema::DataType;
 use parquet::basic::Compression;
 use parquet::file::metadata::RowGroupMetaData;
 use tidemill_data::Error;
@@ -9,7 +11,8 @@ use tidemill_data::Error;
 use crate::FileError;
 use crate::error::Place;
 use crate::footer::{Footer, Statistics};
-use crate::layout::{Layout, Root};
+use crate::layout::{Layout, Read, Root};
+use crate::outline::Fingerprint;
 use crate::pages::{Page, PageFile};
 use crate::types::decoding_bytes;
 
@@ -17,12 +20,14 @@ use crate::types::decoding_bytes;
 const ROWS: u64 = 8192;
 
 /// A row group that has rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Group {
     /// Among the files.
     pub(crate) file: usize,
     /// Among the file's row groups.
     pub(crate) index: usize,
+    /// Where the file's footer has it.
+    pub(crate) footer: Range<u64>,
     /// Rows in front of it, in all files.
     pub(crate) first: u64,
     pub(crate) rows: u64,
@@ -30,10 +35,19 @@ pub(crate) struct Group {
     pub(crate) batch: usize,
 }
 
+/// A file, and how it is known again.
+#[derive(Debug)]
+pub(crate) struct KnownFile {
+    pub(crate) path: PathBuf,
+    pub(crate) print: Fingerprint,
+    /// Where the footer has its row groups.
+    pub(crate) list: Range<u64>,
+}
+
 /// All that is to be read, in order.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) paths: Vec<PathBuf>,
+    pub(crate) files: Vec<KnownFile>,
     pub(crate) layout: Layout,
     pub(crate) groups: Vec<Group>,
     pub(crate) rows: u64,
@@ -43,10 +57,10 @@ pub(crate) struct Plan {
 impl Plan {
     /// Opens every file once.
     pub(crate) fn new(paths: Vec<PathBuf>, layout: Layout, budget: u64) -> Result<Self, Error> {
-        let mut plan = Self { paths, layout, groups: Vec::new(), rows: 0, budget };
+        let mut plan = Self { files: Vec::new(), layout, groups: Vec::new(), rows: 0, budget };
         let mut short = None;
-        for file in 0..plan.paths.len() {
-            plan.add(file, &mut short)?;
+        for path in paths {
+            plan.add(path, &mut short)?;
         }
         match short {
             None => Ok(plan),
@@ -54,42 +68,53 @@ impl Plan {
         }
     }
 
-    /// The row group that a row is in, which must exist.
-    pub(crate) fn group_of(&self, row: u64) -> Group {
-        self.groups[self.groups.partition_point(|group| group.first <= row) - 1]
+    /// The place of the row group that a row is in, which must exist.
+    pub(crate) fn group_of(&self, row: u64) -> usize {
+        self.groups.partition_point(|group| group.first <= row) - 1
     }
 
-    /// The rows of the file's row groups that have any.
-    pub(crate) fn group_rows(&self, file: usize) -> impl Iterator<Item = u64> {
-        self.groups.iter().filter(move |group| group.file == file).map(|group| group.rows)
-    }
-
-    fn add(&mut self, file: usize, short: &mut Option<Need>) -> Result<(), Error> {
-        let path = &self.paths[file];
-        let footer = Footer::open(path, Statistics::Keep)?;
-        let roots = self.layout.locate(path, &footer)?;
-        let length = footer.file.metadata().map_err(|e| FileError::io(path, e))?.len();
-        for (read, root) in self.layout.reads.iter_mut().zip(&roots) {
-            read.nullable |= root.check(&footer, path, &read.name, length)?;
-        }
+    fn add(&mut self, path: PathBuf, short: &mut Option<Need>) -> Result<(), Error> {
+        let (mut footer, outline) = Footer::open(&path, self.budget)?;
+        let roots = self.layout.locate(&footer)?;
         let columns: Vec<Cost> = self.layout.reads.iter().zip(&roots).map(|(r, root)| Cost::new(r, *root)).collect();
-        let fixed = footer.metadata.memory_size() as u64;
         let pages = footer.file.try_clone().and_then(|file| PageFile::new(file, self.budget));
-        let pages = pages.map_err(|error| FileError::io(path, error))?;
-        for (index, rows) in footer.group_rows().enumerate().filter(|&(_, rows)| rows > 0) {
-            let chunks = Chunks { path, index, group: footer.metadata.row_group(index), columns: &columns };
+        let pages = pages.map_err(|error| FileError::io(&path, error))?;
+        let mut counted = 0u64;
+        let mut lacks = |bytes: u64, place: Place| {
+            if short.as_ref().is_none_or(|need| need.bytes < bytes) {
+                *short = Some(Need { bytes, place });
+            }
+        };
+        if outline.print.bytes > self.budget {
+            lacks(outline.print.bytes, Place::file(&path));
+        }
+        for (index, bytes) in outline.groups.into_iter().enumerate() {
+            let metadata = footer.group(index, &bytes, Statistics::Keep)?;
+            let group = metadata.row_group(0);
+            let rows = group.num_rows().unsigned_abs();
+            for (read, root) in self.layout.reads.iter_mut().zip(&roots) {
+                let nulls = root.check(group, footer.length);
+                read.nullable |= nulls.map_err(|problem| Place::column(&path, index, &read.name).damaged(problem))?;
+            }
+            if rows == 0 {
+                continue;
+            }
+            counted = counted.saturating_add(rows);
+            // The schema is kept as it is in the file, and as it is decoded.
+            let fixed = 2 * (footer.head().memory_size() + metadata.memory_size()) as u64;
+            let chunks = Chunks { path: &path, index, group, columns: &columns };
             let batch = match chunks.rows_at_a_time(&pages, fixed, self.budget)? {
                 Ok(batch) => batch as usize,
                 Err(bytes) => {
-                    if short.as_ref().is_none_or(|need| need.bytes < bytes) {
-                        *short = Some(Need { bytes, place: Place::group(path, index) });
-                    }
+                    lacks(bytes, Place::group(&path, index));
                     1
                 }
             };
-            self.groups.push(Group { file, index, first: self.rows, rows, batch });
-            self.rows += rows;
+            self.groups.push(Group { file: self.files.len(), index, footer: bytes, first: self.rows, rows, batch });
+            self.rows = self.rows.saturating_add(rows);
         }
+        footer.check_rows(counted)?;
+        self.files.push(KnownFile { path, print: outline.print, list: outline.list });
         Ok(())
     }
 }
@@ -118,8 +143,8 @@ struct Cost {
 }
 
 impl Cost {
-    fn new(read: &crate::layout::Read, root: Root) -> Self {
-        let keeps_pages = read.data_type == arrow_schema::DataType::Utf8View;
+    fn new(read: &Read, root: Root) -> Self {
+        let keeps_pages = read.data_type == DataType::Utf8View;
         let times = if root.int96 { 2 } else { 1 };
         Self { name: read.name.clone(), leaf: root.leaf, per_row: times * decoding_bytes(&read.data_type), keeps_pages }
     }

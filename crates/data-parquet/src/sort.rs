@@ -1,3 +1,4 @@
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -52,17 +53,21 @@ const ROWS: usize = 8192;
 /// column has no order or the output cannot be written.
 pub fn sort_by(input: impl AsRef<Path>, column: &str, output: impl AsRef<Path>, budget: u64) -> Result<(), Error> {
     let (input, output) = (input.as_ref(), output.as_ref());
-    let footer = Footer::open(input, Statistics::Skip)?;
+    let (mut footer, outline) = Footer::open(input, budget)?;
     let Ok(key) = footer.schema.index_of(column) else {
         return Err(layout::missing(column, input, &footer.schema));
     };
-    let need = Need::new(&footer, key);
+    let mut sizes = Vec::new();
+    for (index, bytes) in outline.groups.iter().enumerate() {
+        sizes.push(footer.group(index, bytes, Statistics::Skip)?.row_group(0).num_rows().unsigned_abs());
+    }
+    let need = Need::new(&sizes, key);
+    footer.check_rows(need.rows)?;
     if need.rows > u64::from(u32::MAX) {
         return Err(Error::invalid(input.display(), format!("{} rows are too many to sort at once", need.rows)));
     }
     let mut table = Output::create(output, Arc::clone(&footer.schema), properties(&footer))?;
-    let sizes: Vec<u64> = footer.group_rows().filter(|&rows| rows > 0).collect();
-    let batches = read_all(footer, input, need, budget)?;
+    let batches = read_all(&mut footer, &outline.groups, need, budget)?;
     let order = order_of(&batches, key).map_err(|error| Error::WrongType {
         source_name: input.display().to_string(),
         column: column.into(),
@@ -70,7 +75,7 @@ pub fn sort_by(input: impl AsRef<Path>, column: &str, output: impl AsRef<Path>, 
         found: error.to_string(),
     })?;
     let mut rest = order.as_slice();
-    for rows in sizes {
+    for rows in sizes.into_iter().filter(|&rows| rows > 0) {
         let (group, behind) = rest.split_at(rows as usize);
         for rows in group.chunks(ROWS) {
             let rows = guarded(|| gather(&batches, rows)).map_err(|problem| FileError::write(output, problem))?;
@@ -84,7 +89,7 @@ pub fn sort_by(input: impl AsRef<Path>, column: &str, output: impl AsRef<Path>, 
 
 /// Row groups are ended by hand. What other programs noted in the file stays.
 fn properties(footer: &Footer) -> WriterPropertiesBuilder {
-    let notes = footer.metadata.file_metadata().key_value_metadata().cloned();
+    let notes = footer.head().file_metadata().key_value_metadata().cloned();
     // The writer adds the arrow schema itself.
     let notes = notes.map(|notes| notes.into_iter().filter(|note| note.key != ARROW_SCHEMA_META_KEY).collect());
     Output::properties().set_max_row_group_row_count(None).set_key_value_metadata(notes)
@@ -104,9 +109,9 @@ impl Need {
     /// Bytes of a row's place in the order, while sorting and after.
     const PLACE: u64 = 16;
 
-    fn new(footer: &Footer, key: usize) -> Self {
-        let largest_group = footer.group_rows().max().unwrap_or(0);
-        Self { rows: footer.group_rows().sum(), largest_group, key, read: 0, bytes: 0, key_bytes: 0 }
+    fn new(sizes: &[u64], key: usize) -> Self {
+        let rows = sizes.iter().fold(0u64, |sum, &rows| sum.saturating_add(rows));
+        Self { rows, largest_group: sizes.iter().copied().max().unwrap_or(0), key, read: 0, bytes: 0, key_bytes: 0 }
     }
 
     fn add(&mut self, batch: &RecordBatch) {
@@ -129,28 +134,38 @@ impl Need {
     }
 }
 
-fn read_all(footer: Footer, path: &Path, mut need: Need, budget: u64) -> Result<Vec<RecordBatch>, Error> {
-    let damaged = |problem| Place::file(path).damaged(problem);
-    let reader = guarded(|| {
-        let metadata = ArrowReaderMetadata::try_new(footer.metadata, ArrowReaderOptions::new())?;
-        let pages = PageFile::new(footer.file, budget)?;
-        ParquetRecordBatchReaderBuilder::new_with_metadata(pages, metadata).with_batch_size(ROWS).build()
-    });
-    let mut reader = reader.map_err(damaged)?;
+fn read_all(
+    footer: &mut Footer,
+    groups: &[Range<u64>],
+    mut need: Need,
+    budget: u64,
+) -> Result<Vec<RecordBatch>, Error> {
     let mut batches = Vec::new();
-    while let Some(batch) = guarded(|| reader.next().transpose()).map_err(damaged)? {
-        need.add(&batch);
-        if need.so_far() > budget {
-            let (what, needed) = (format!("sorting {}", path.display()), need.in_all());
-            let advice = format!("allow it about {needed} bytes, or sort files of fewer rows");
-            return Err(Error::Budget { what, needed, budget, advice });
+    for (index, bytes) in groups.iter().enumerate() {
+        let metadata = footer.group(index, bytes, Statistics::Skip)?;
+        let rows = need.read + metadata.row_group(0).num_rows().unsigned_abs();
+        let damaged = |problem| Place::group(&footer.path, index).damaged(problem);
+        let reader = guarded(|| {
+            let options = ArrowReaderOptions::new().with_schema(Arc::clone(&footer.schema));
+            let pages = PageFile::new(footer.file.try_clone()?, budget)?;
+            let metadata = ArrowReaderMetadata::try_new(metadata, options)?;
+            ParquetRecordBatchReaderBuilder::new_with_metadata(pages, metadata).with_batch_size(ROWS).build()
+        });
+        let mut reader = reader.map_err(damaged)?;
+        while let Some(batch) = guarded(|| reader.next().transpose()).map_err(damaged)? {
+            need.add(&batch);
+            if need.so_far() > budget {
+                let (what, needed) = (format!("sorting {}", footer.path.display()), need.in_all());
+                let advice = format!("allow it about {needed} bytes, or sort files of fewer rows");
+                return Err(Error::Budget { what, needed, budget, advice });
+            }
+            batches.push(batch);
         }
-        batches.push(batch);
+        if need.read != rows {
+            return Err(damaged(format!("it holds rows up to {} where {rows} are by the footer", need.read)).into());
+        }
     }
-    if need.read == need.rows {
-        return Ok(batches);
-    }
-    Err(damaged(format!("it holds {} rows where {} are by the footer", need.read, need.rows)).into())
+    Ok(batches)
 }
 
 /// The rows in the column's order: the batch and the place in it.

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tidemill_data::{Batch, Cursor, Error, Schema, Source};
@@ -17,6 +17,9 @@ use crate::{ParquetSourceBuilder, Paths};
 /// (seconds since 1970-01-01 UTC) become real columns; fixed-size lists of those become real columns of that width;
 /// texts become text columns. `f32` tells timestamps of today only 128 seconds apart: fill batches of `f64` from them.
 ///
+/// A [`Cursor`] has one integer, the row within the epoch. Going to another row passes over the pages in front of it
+/// by their headers; those of lists are decoded.
+///
 /// A column may hold nulls unless the file's schema or its statistics say that there are none. Nulls are flagged in
 /// the batch, and zero or empty.
 ///
@@ -24,7 +27,8 @@ use crate::{ParquetSourceBuilder, Paths};
 ///
 /// Only the chosen columns are read, a page of each at a time, and decoded a few thousand rows at a time. This takes
 /// no more than the [budget](ParquetSourceBuilder::budget), whatever the size of the files and their row groups: what
-/// would take more is refused when the source is built. [`fill`](Source::fill) appends decoded values straight to the
+/// would take more is refused when the source is built. Of each row group, less than a hundred bytes are remembered
+/// beside that. [`fill`](Source::fill) appends decoded values straight to the
 /// batch, and allocates nothing itself; the decoder underneath allocates a few buffers for each page and each few
 /// thousand rows, and frees them again.
 ///
@@ -80,8 +84,8 @@ impl ParquetSource {
     }
 
     /// The files, in order.
-    pub fn files(&self) -> &[PathBuf] {
-        &self.plan.paths
+    pub fn files(&self) -> impl ExactSizeIterator<Item = &Path> {
+        self.plan.files.iter().map(|file| file.path.as_path())
     }
 
     /// Makes the next row a decoded one, and says how many rows are decoded from there on; none at the end.
@@ -89,43 +93,41 @@ impl ParquetSource {
         if self.row >= self.plan.rows {
             return Ok(0);
         }
-        let decoded = |group: &OpenGroup, row| (group.first()..group.end()).contains(&row);
-        if !self.group.as_ref().is_some_and(|group| decoded(group, self.row)) {
-            // What is dropped in case of an error is opened again after a seek.
-            let group = self.open_group()?;
-            let group = self.advanced(group)?;
-            self.group = Some(group);
+        let decoded = self.group.as_ref().map(|group| group.rows(&self.plan));
+        if let Some(rows) = decoded.filter(|rows| rows.contains(&self.row)) {
+            return Ok(rows.end - self.row);
         }
-        Ok(self.group.as_ref().map_or(0, |group| group.end() - self.row))
+        // What an error drops is opened again.
+        let mut group = self.open_group()?;
+        let file = self.file.as_ref().expect("a row group is open while its file is");
+        group.advance(&self.plan, file)?;
+        let rows = group.rows(&self.plan);
+        self.group = Some(group);
+        Ok(rows.end - self.row)
     }
 
     /// The row group of the next row, about to decode it.
     fn open_group(&mut self) -> Result<OpenGroup, Error> {
-        if let Some(group) = self.group.take() {
-            let near = group.end()..group.end().saturating_add(group.group().batch as u64);
-            if near.contains(&self.row) && self.plan.group_of(self.row) == group.group() {
-                return Ok(group);
+        let place = self.plan.group_of(self.row);
+        let group = &self.plan.groups[place];
+        if let Some(open) = self.group.take() {
+            let end = open.rows(&self.plan).end;
+            if open.group() == place && (end..end + group.batch as u64).contains(&self.row) {
+                return Ok(open);
             }
         }
-        let group = self.plan.group_of(self.row);
-        let file = match self.file.take() {
+        let mut file = match self.file.take() {
             Some(file) if file.file == group.file => file,
             _ => OpenFile::open(&self.plan, group.file)?,
         };
-        let opened = OpenGroup::open(&self.plan, &file, group, self.row - group.first);
+        let opened = OpenGroup::open(&self.plan, &mut file, place, self.row - group.first);
         self.file = Some(file);
         opened
     }
 
-    fn advanced(&self, mut group: OpenGroup) -> Result<OpenGroup, Error> {
-        let file = self.file.as_ref().expect("a row group is open while its file is");
-        group.advance(&self.plan, file)?;
-        Ok(group)
-    }
-
     fn take<T: Scalar>(&mut self, batch: &mut Batch<T>, rows: u64) -> Result<(), Error> {
         let group = self.group.as_ref().expect("rows are decoded");
-        let start = (self.row - group.first()) as usize;
+        let start = (self.row - group.rows(&self.plan).start) as usize;
         let range = start..start + rows as usize;
         let layout = &self.plan.layout;
         batch
@@ -136,10 +138,10 @@ impl ParquetSource {
     }
 
     fn explain(&self, group: &OpenGroup, refused: Refused) -> Error {
-        let row = group.first() + refused.row as u64;
+        let row = group.rows(&self.plan).start + refused.row as u64;
+        let group = &self.plan.groups[group.group()];
         let column = self.plan.layout.reads[refused.read].name.clone();
-        let group = group.group();
-        let place = Place::column(&self.plan.paths[group.file], group.index, &column);
+        let place = Place::column(&self.plan.files[group.file].path, group.index, &column);
         let within = row - group.first;
         match refused.problem {
             Problem::Null => Error::Null { column, row },

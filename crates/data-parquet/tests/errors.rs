@@ -107,7 +107,7 @@ fn files_that_change_after_they_were_opened() {
     let source = open();
     write(&path, &rows(60));
     let error = changed(source);
-    assert!(error.contains("x.parquet: changed since it was opened: it has 60 rows"), "{error}");
+    assert!(error.contains("x.parquet: changed since it was opened"), "{error}");
 
     let source = open();
     fs::remove_file(&path).unwrap();
@@ -118,7 +118,7 @@ fn files_that_change_after_they_were_opened() {
     let source = open();
     write(&path, &table([("x", array(StringArray::from(vec!["a"; 50])))]));
     let error = changed(source);
-    assert!(error.contains("x.parquet: column x is string, expected int32"), "{error}");
+    assert!(error.contains("x.parquet: changed since it was opened"), "{error}");
 }
 
 /// A file that is cut while it is read: the batch is empty, and a seek can mend it.
@@ -134,7 +134,7 @@ fn a_file_that_is_cut_while_it_is_read() {
     assert_eq!(source.fill(&mut batch, 150).unwrap(), 150);
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
     let error = source.fill(&mut batch, 500).unwrap_err().to_string();
-    assert!(error.contains("x.parquet, row group") && error.contains("column x"), "{error}");
+    assert!(error.contains("x.parquet, row group 2: "), "{error}");
     assert_eq!(batch.rows(), 0);
     fs::write(&path, &whole).unwrap();
     common::seek(&mut source, tidemill_data::Cursor::start(0).push(150)).unwrap();

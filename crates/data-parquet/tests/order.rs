@@ -144,7 +144,7 @@ fn folders_are_read_by_name_and_lists_as_given() {
     let mut files = files(&folder);
     std::fs::write(folder.path().join("notes.txt"), "not a table").unwrap();
     let mut source = ParquetSource::open(folder.path()).feature("id").build().unwrap();
-    assert_eq!(source.files(), files);
+    assert!(source.files().eq(&files));
     let expected: Vec<f64> = (0..ROWS).map(|i| i as f64).collect();
     assert_eq!(read_all::<f64>(&mut source).unwrap().reals(0), expected);
     files.reverse();
