@@ -136,7 +136,8 @@ pub struct Forward<'a, T> {
     pub first_row: usize,
     /// The output's shape per row.
     pub shape: &'a [usize],
-    /// This operation's random numbers of this step when training, `None` when predicting. Fold in the row's number.
+    /// The random numbers of this step, when training, of an operation that says it [draws](Op::is_random); otherwise
+    /// `None`. Fold in the row's number.
     pub key: Option<Key>,
     /// `[B, ...]`: to be written.
     pub output: &'a mut [T],

@@ -75,6 +75,7 @@ pub(crate) fn compile<T: Scalar>(
                 program.steps.push(Step {
                     kernel: op::kernel::<T>(&node.op),
                     node: index as u64,
+                    random: node.op.is_random(),
                     shape: graph.nodes[index].shape.clone(),
                     operands,
                     output,

@@ -27,6 +27,7 @@ pub struct Program<T> {
 pub(crate) struct Step<T> {
     pub(crate) kernel: Arc<dyn Kernel<T>>,
     pub(crate) node: u64,
+    pub(crate) random: bool,
     pub(crate) shape: Vec<usize>,
     pub(crate) operands: Vec<Operand>,
     pub(crate) output: Place,
@@ -215,8 +216,8 @@ impl<T: Scalar> Program<T> {
 impl<T: Scalar> Step<T> {
     fn key(&self, mode: Mode) -> Option<Key> {
         match mode {
-            Mode::Train(key) => Some(key.fold(self.node)),
-            Mode::Predict | Mode::Evaluate => None,
+            Mode::Train(key) if self.random => Some(key.fold(self.node)),
+            _ => None,
         }
     }
 

@@ -1,7 +1,7 @@
 use tidemill_autograd::{Ending, Error, Graph, Scalar, Var};
 
 use crate::Loss;
-use crate::row_mean::{self, Elementwise};
+use crate::row_mean::{self, Comparison, Elementwise};
 
 /// `loss = -1/W Σⱼ tⱼ ln pⱼ + (1 - tⱼ) ln(1 - pⱼ)` of probabilities, such as a sigmoid gives: the mean over a row's
 /// elements.
@@ -26,9 +26,16 @@ impl Loss for BinaryCrossEntropy {
 
 impl Elementwise for BinaryCrossEntropy {
     const NAME: &'static str = "binary cross entropy";
+    type Comparison = Self;
 
+    fn at(&self, _: usize) -> Self {
+        *self
+    }
+}
+
+impl Comparison for BinaryCrossEntropy {
     #[inline(always)]
-    fn value<T: Scalar>(&self, _: usize, p: T, t: T) -> T {
+    fn value<T: Scalar>(self, p: T, t: T) -> T {
         let (low, high) = (T::of(CLIP), T::of(1.0 - CLIP));
         // Written so that NaN stays NaN.
         let p = if p < low { low } else { p };
@@ -37,7 +44,7 @@ impl Elementwise for BinaryCrossEntropy {
     }
 
     #[inline(always)]
-    fn slope<T: Scalar>(&self, _: usize, p: T, t: T) -> T {
+    fn slope<T: Scalar>(self, p: T, t: T) -> T {
         let clipped = p < T::of(CLIP) || p > T::of(1.0 - CLIP);
         if clipped { T::zero() } else { (p - t) / (p * (T::one() - p)) }
     }

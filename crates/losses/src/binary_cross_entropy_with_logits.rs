@@ -1,7 +1,7 @@
 use tidemill_autograd::{Activation, Ending, Error, Graph, Scalar, Var, ops};
 
 use crate::Loss;
-use crate::row_mean::{self, Elementwise};
+use crate::row_mean::{self, Comparison, Elementwise};
 
 /// `loss = -1/W Σⱼ wⱼ tⱼ ln σ(zⱼ) + (1 - tⱼ) ln σ(-zⱼ)` of logits `z`, in a form that neither overflows nor loses its
 /// slope: the mean over a row's elements. What the model predicts is `σ(z)`.
@@ -88,17 +88,29 @@ struct Logits {
 
 impl Elementwise for Logits {
     const NAME: &'static str = "binary cross entropy with logits";
+    type Comparison = Logit;
 
+    fn at(&self, column: usize) -> Logit {
+        Logit { weight: self.weights[column] }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Logit {
+    weight: f64,
+}
+
+impl Comparison for Logit {
     // -ln σ(z) = softplus(-z) and -ln σ(-z) = z + softplus(-z)
     #[inline(always)]
-    fn value<T: Scalar>(&self, column: usize, z: T, t: T) -> T {
-        let (w, negative) = (T::of(self.weights[column]), T::one() - t);
+    fn value<T: Scalar>(self, z: T, t: T) -> T {
+        let (w, negative) = (T::of(self.weight), T::one() - t);
         negative * z + (w * t + negative) * (-z).fast_softplus()
     }
 
     #[inline(always)]
-    fn slope<T: Scalar>(&self, column: usize, z: T, t: T) -> T {
-        let w = T::of(self.weights[column]);
+    fn slope<T: Scalar>(self, z: T, t: T) -> T {
+        let w = T::of(self.weight);
         (T::one() - t) * z.fast_sigmoid() - w * t * (-z).fast_sigmoid()
     }
 }

@@ -1,7 +1,7 @@
 use tidemill_autograd::{Ending, Error, Graph, Scalar, Var};
 
 use crate::Loss;
-use crate::row_mean::{self, Elementwise};
+use crate::row_mean::{self, Comparison, Elementwise};
 
 /// `loss = 1/W Σⱼ h(pⱼ - tⱼ)`, where `h(d) = d² / 2` for `|d| <= δ` and `δ (|d| - δ / 2)` beyond: squares near the
 /// target, absolute values far from it.
@@ -45,15 +45,22 @@ impl Loss for Huber {
 
 impl Elementwise for Huber {
     const NAME: &'static str = "huber loss";
+    type Comparison = Self;
 
+    fn at(&self, _: usize) -> Self {
+        *self
+    }
+}
+
+impl Comparison for Huber {
     #[inline(always)]
-    fn value<T: Scalar>(&self, _: usize, p: T, t: T) -> T {
+    fn value<T: Scalar>(self, p: T, t: T) -> T {
         let (d, delta, half) = ((p - t).abs(), T::of(self.delta), T::of(0.5));
         if d <= delta { half * d * d } else { delta * (d - half * delta) }
     }
 
     #[inline(always)]
-    fn slope<T: Scalar>(&self, _: usize, p: T, t: T) -> T {
+    fn slope<T: Scalar>(self, p: T, t: T) -> T {
         let (d, delta) = (p - t, T::of(self.delta));
         if d.abs() <= delta { d } else { delta * d.signum() }
     }

@@ -1,7 +1,7 @@
 use tidemill_autograd::{Ending, Error, Graph, Scalar, Var};
 
 use crate::Loss;
-use crate::row_mean::{self, Elementwise};
+use crate::row_mean::{self, Comparison, Elementwise};
 
 /// `loss = 1/W Σⱼ |pⱼ - tⱼ|`: the mean over a row's elements. Where both are equal, the slope is zero.
 ///
@@ -19,14 +19,21 @@ impl Loss for MeanAbsoluteError {
 
 impl Elementwise for MeanAbsoluteError {
     const NAME: &'static str = "mean absolute error";
+    type Comparison = Self;
 
+    fn at(&self, _: usize) -> Self {
+        *self
+    }
+}
+
+impl Comparison for MeanAbsoluteError {
     #[inline(always)]
-    fn value<T: Scalar>(&self, _: usize, p: T, t: T) -> T {
+    fn value<T: Scalar>(self, p: T, t: T) -> T {
         (p - t).abs()
     }
 
     #[inline(always)]
-    fn slope<T: Scalar>(&self, _: usize, p: T, t: T) -> T {
+    fn slope<T: Scalar>(self, p: T, t: T) -> T {
         let d = p - t;
         if d == T::zero() { T::zero() } else { d.signum() }
     }

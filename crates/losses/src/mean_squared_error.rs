@@ -1,7 +1,7 @@
 use tidemill_autograd::{Ending, Error, Graph, Scalar, Var};
 
 use crate::Loss;
-use crate::row_mean::{self, Elementwise};
+use crate::row_mean::{self, Comparison, Elementwise};
 
 /// `loss = 1/W Σⱼ (pⱼ - tⱼ)²`: the mean over a row's elements, without a factor ½, as in PyTorch and Keras.
 ///
@@ -19,14 +19,21 @@ impl Loss for MeanSquaredError {
 
 impl Elementwise for MeanSquaredError {
     const NAME: &'static str = "mean squared error";
+    type Comparison = Self;
 
+    fn at(&self, _: usize) -> Self {
+        *self
+    }
+}
+
+impl Comparison for MeanSquaredError {
     #[inline(always)]
-    fn value<T: Scalar>(&self, _: usize, p: T, t: T) -> T {
+    fn value<T: Scalar>(self, p: T, t: T) -> T {
         (p - t) * (p - t)
     }
 
     #[inline(always)]
-    fn slope<T: Scalar>(&self, _: usize, p: T, t: T) -> T {
+    fn slope<T: Scalar>(self, p: T, t: T) -> T {
         T::of(2.0) * (p - t)
     }
 }

@@ -1,19 +1,29 @@
 use std::fmt::Debug;
 
+use tidemill_autograd::tensor::kernels::{self, Update};
 use tidemill_autograd::{Backward, Ending, Error, Forward, Graph, Kernel, Op, Operand, Scalar, Var};
 
 use crate::loss::compared;
 
-/// A loss of one element of the prediction and one of the target: value and slope side by side.
+/// A loss that compares each element of the prediction with one of the target.
 pub(crate) trait Elementwise: Clone + Debug + Send + Sync + 'static {
     /// What the loss is called in errors.
     const NAME: &'static str;
 
-    /// `l(p, t)` for the element at `column` of its row.
-    fn value<T: Scalar>(&self, column: usize, p: T, t: T) -> T;
+    /// The comparison of one element.
+    type Comparison: Comparison;
+
+    /// The comparison of the elements at `column` of their rows.
+    fn at(&self, column: usize) -> Self::Comparison;
+}
+
+/// A loss of two numbers: value and slope side by side.
+pub(crate) trait Comparison: Copy {
+    /// `l(p, t)`.
+    fn value<T: Scalar>(self, p: T, t: T) -> T;
 
     /// `dl / dp`.
-    fn slope<T: Scalar>(&self, column: usize, p: T, t: T) -> T;
+    fn slope<T: Scalar>(self, p: T, t: T) -> T;
 }
 
 /// Declares a target of the prediction's shape and ends in the mean of `loss` over each row.
@@ -47,15 +57,12 @@ impl<L: Elementwise, T: Scalar> Kernel<T> for RowMean<L> {
         let (p, t) = (cx.operand(0), cx.operand(1));
         // Rows of one element are the rule, and are one loop.
         if p.len() == cx.rows {
-            for ((loss, &p), &t) in cx.output.iter_mut().zip(p).zip(t) {
-                *loss = self.0.value(0, p, t);
-            }
-            return;
+            return kernels::update(Value(self.0.at(0)), cx.output, p, t);
         }
         let width = p.len() / cx.rows;
         let scale = T::of(1.0 / width as f64);
         for ((loss, p), t) in cx.output.iter_mut().zip(p.chunks_exact(width)).zip(t.chunks_exact(width)) {
-            let values = p.iter().zip(t).enumerate().map(|(column, (&p, &t))| self.0.value(column, p, t));
+            let values = p.iter().zip(t).enumerate().map(|(column, (&p, &t))| self.0.at(column).value(p, t));
             *loss = values.sum::<T>() * scale;
         }
     }
@@ -65,15 +72,37 @@ impl<L: Elementwise, T: Scalar> Kernel<T> for RowMean<L> {
         let (p, t, rows) = (cx.operand_values(0), cx.operand_values(1), cx.rows);
         let Some(into) = cx.operand(0) else { return };
         if p.len() == rows {
-            let slopes = into.upstream.iter().zip(p).zip(t).map(|((&g, &p), &t)| g * self.0.slope(0, p, t));
-            return into.write.all(into.into, slopes);
+            kernels::update(Slope(self.0.at(0)), into.upstream, p, t);
+            return into.write.slice(into.into, into.upstream);
         }
         let width = p.len() / rows;
         let scale = T::of(1.0 / width as f64);
         let compared = p.chunks_exact(width).zip(t.chunks_exact(width));
         for ((to, &g), (p, t)) in into.into.chunks_exact_mut(width).zip(&*into.upstream).zip(compared) {
-            let slopes = p.iter().zip(t).enumerate().map(|(column, (&p, &t))| self.0.slope(column, p, t));
+            let slopes = p.iter().zip(t).enumerate().map(|(column, (&p, &t))| self.0.at(column).slope(p, t));
             into.write.all(to, slopes.map(|slope| g * scale * slope));
         }
+    }
+}
+
+/// `y ← l(p, t)`.
+#[derive(Clone, Copy)]
+struct Value<C>(C);
+
+impl<C: Comparison, T: Scalar> Update<T> for Value<C> {
+    #[inline(always)]
+    fn apply(self, _: T, p: T, t: T) -> T {
+        self.0.value(p, t)
+    }
+}
+
+/// `g ← g l'(p, t)`.
+#[derive(Clone, Copy)]
+struct Slope<C>(C);
+
+impl<C: Comparison, T: Scalar> Update<T> for Slope<C> {
+    #[inline(always)]
+    fn apply(self, g: T, p: T, t: T) -> T {
+        g * self.0.slope(p, t)
     }
 }

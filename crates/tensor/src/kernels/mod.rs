@@ -56,6 +56,7 @@ mod rows;
 #[cfg(test)]
 mod samples;
 mod softmax;
+mod update;
 
 pub use activation::{Activation, ActivationError};
 pub use cross_entropy::{softmax_cross_entropy, softmax_cross_entropy_backward};
@@ -63,3 +64,4 @@ pub use elementwise::{add, add_assign, axpy, multiply, multiply_add, multiply_as
 pub use reduce::{all_finite, dot, sum, sum_of_squares};
 pub use rows::{add_bias, add_column_sums, bias_activation, bias_activation_into, column_sums};
 pub use softmax::{log_softmax_backward, log_softmax_rows, log_sum_exp_rows, softmax_backward, softmax_rows};
+pub use update::{Update, update};
