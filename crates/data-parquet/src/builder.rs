@@ -1,3 +1,4 @@
+use tidemill_data::tensor::Scalar;
 use tidemill_data::{Error, Role};
 
 use crate::layout::{Layout, Wanted, WantedKind};
@@ -73,7 +74,7 @@ impl ParquetSourceBuilder {
     ///
     /// When a file cannot be opened or is no Parquet file ([`FileError`](crate::FileError)), a column is missing or of
     /// a type that cannot serve, files disagree on a type, or the budget is too small, with the smallest that works.
-    pub fn build(self) -> Result<ParquetSource, Error> {
+    pub fn build<T: Scalar>(self) -> Result<ParquetSource<T>, Error> {
         let files = self.paths.files()?;
         let layout = Layout::new(&files, self.wanted, self.budget)?;
         ParquetSource::new(files, layout, self.budget)

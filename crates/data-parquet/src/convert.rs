@@ -9,7 +9,7 @@ use std::ops::Range;
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
 use tidemill_data::Column;
-use tidemill_tensor::Scalar;
+use tidemill_data::tensor::Scalar;
 
 use crate::layout::{Layout, Target};
 

@@ -1,8 +1,9 @@
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tidemill_data::tensor::Scalar;
 use tidemill_data::{Batch, Cursor, Error, Schema, Source};
-use tidemill_tensor::Scalar;
 
 use crate::convert::{Problem, Refused, append};
 use crate::error::Place;
@@ -11,7 +12,7 @@ use crate::plan::Plan;
 use crate::reader::{OpenFile, OpenGroup};
 use crate::{ParquetSourceBuilder, Paths};
 
-/// The rows of Parquet files, in the order of the files and of their row groups.
+/// The rows of Parquet files, in the order of the files and of their row groups, as numbers of type `T`: `f32` or `f64`.
 ///
 /// Numbers, decimals, booleans (0 and 1), dates (days since 1970-01-01), times (seconds since midnight) and timestamps
 /// (seconds since 1970-01-01 UTC) become real columns; fixed-size lists of those become real columns of that width;
@@ -52,13 +53,14 @@ use crate::{ParquetSourceBuilder, Paths};
 /// assert_eq!(batch.reals(1), [5.0, 6.0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct ParquetSource {
+pub struct ParquetSource<T = f32> {
     plan: Arc<Plan>,
     schema: Arc<Schema>,
     epoch: u64,
     row: u64,
     file: Option<OpenFile>,
     group: Option<OpenGroup>,
+    numbers: PhantomData<fn() -> T>,
 }
 
 impl ParquetSource {
@@ -66,11 +68,13 @@ impl ParquetSource {
     pub fn open(paths: impl Into<Paths>) -> ParquetSourceBuilder {
         ParquetSourceBuilder::new(paths.into())
     }
+}
 
+impl<T: Scalar> ParquetSource<T> {
     pub(crate) fn new(files: Vec<PathBuf>, layout: Layout, budget: u64) -> Result<Self, Error> {
         let plan = Plan::new(files, layout, budget)?;
         let schema = Arc::new(plan.layout.schema());
-        Ok(Self { plan: Arc::new(plan), schema, epoch: 0, row: 0, file: None, group: None })
+        Ok(Self { plan: Arc::new(plan), schema, epoch: 0, row: 0, file: None, group: None, numbers: PhantomData })
     }
 
     /// The columns that it fills.
@@ -125,7 +129,7 @@ impl ParquetSource {
         opened
     }
 
-    fn take<T: Scalar>(&mut self, batch: &mut Batch<T>, rows: u64) -> Result<(), Error> {
+    fn take(&mut self, batch: &mut Batch<T>, rows: u64) -> Result<(), Error> {
         let group = self.group.as_ref().expect("rows are decoded");
         let start = (self.row - group.rows(&self.plan).start) as usize;
         let range = start..start + rows as usize;
@@ -155,7 +159,7 @@ impl ParquetSource {
         }
     }
 
-    fn fill_rows<T: Scalar>(&mut self, batch: &mut Batch<T>, rows: usize) -> Result<usize, Error> {
+    fn fill_rows(&mut self, batch: &mut Batch<T>, rows: usize) -> Result<usize, Error> {
         let mut left = rows as u64;
         while left > 0 {
             let n = self.decode()?.min(left);
@@ -169,7 +173,7 @@ impl ParquetSource {
     }
 }
 
-impl<T: Scalar> Source<T> for ParquetSource {
+impl<T: Scalar> Source<T> for ParquetSource<T> {
     fn schema(&self) -> &Arc<Schema> {
         &self.schema
     }
@@ -208,7 +212,7 @@ impl<T: Scalar> Source<T> for ParquetSource {
 }
 
 /// A second reader of the same files, at the same position.
-impl Clone for ParquetSource {
+impl<T> Clone for ParquetSource<T> {
     fn clone(&self) -> Self {
         Self { plan: Arc::clone(&self.plan), schema: Arc::clone(&self.schema), file: None, group: None, ..*self }
     }

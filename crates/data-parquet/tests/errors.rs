@@ -31,7 +31,7 @@ fn sample() -> RecordBatch {
 
 #[track_caller]
 fn refused(builder: ParquetSourceBuilder, parts: &[&str]) {
-    let error = builder.build().map(|_| "no error").unwrap_err().to_string();
+    let error = builder.build::<f64>().map(|_| "no error").unwrap_err().to_string();
     for part in parts {
         assert!(error.contains(part), "no {part:?} in: {error}");
     }

@@ -38,13 +38,13 @@ fn files(folder: &TempDir) -> Vec<PathBuf> {
 
 const ROWS: u64 = 117;
 
-fn open(files: &[PathBuf]) -> ParquetSource {
+fn open(files: &[PathBuf]) -> ParquetSource<f64> {
     let source = ParquetSource::open(files).feature("x").feature("name").target_index("class", 3).weight("id");
     source.build().unwrap()
 }
 
 /// The same rows as they would be filled from memory.
-fn in_memory(source: &ParquetSource, start: u64, n: u64) -> Batch<f64> {
+fn in_memory(source: &ParquetSource<f64>, start: u64, n: u64) -> Batch<f64> {
     let mut batch = Batch::new(Arc::clone(source.schema()));
     for i in start..start + n {
         let write = |columns: &mut [Column<f64>]| {
@@ -119,12 +119,12 @@ fn seeking_to_every_row() {
 fn skipping_ends_with_the_epoch() {
     let folder = tempfile::tempdir().unwrap();
     let mut source = open(&files(&folder));
-    assert_eq!(Source::<f32>::skip(&mut source, 100).unwrap(), 100);
-    assert_eq!(read_all::<f32>(&mut source).unwrap().rows(), 17);
-    assert_eq!(Source::<f32>::skip(&mut source, 1).unwrap(), 0);
+    assert_eq!(Source::<f64>::skip(&mut source, 100).unwrap(), 100);
+    assert_eq!(read_all::<f64>(&mut source).unwrap().rows(), 17);
+    assert_eq!(Source::<f64>::skip(&mut source, 1).unwrap(), 0);
     seek(&mut source, Cursor::start(1)).unwrap();
-    assert_eq!(Source::<f32>::skip(&mut source, 1000).unwrap(), ROWS);
-    assert_eq!(Source::<f32>::rows(&source), Some(ROWS));
+    assert_eq!(Source::<f64>::skip(&mut source, 1000).unwrap(), ROWS);
+    assert_eq!(Source::<f64>::rows(&source), Some(ROWS));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn positions_that_no_row_has() {
     let folder = tempfile::tempdir().unwrap();
     let mut source = open(&files(&folder));
     seek(&mut source, Cursor::start(0).push(ROWS)).unwrap();
-    assert_eq!(read_all::<f32>(&mut source).unwrap().rows(), 0);
+    assert_eq!(read_all::<f64>(&mut source).unwrap().rows(), 0);
     let error = seek(&mut source, Cursor::start(0).push(ROWS + 1)).unwrap_err().to_string();
     assert!(error.contains("the files have 117 rows"), "{error}");
     assert!(seek(&mut source, Cursor::start(0).push(1).push(2)).is_err());

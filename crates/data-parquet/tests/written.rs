@@ -77,7 +77,7 @@ fn nothing_is_left_of_an_unfinished_table() {
     assert_eq!(names(folder.path()), ["table.parquet"]);
     assert_eq!(fs::read_to_string(&path).unwrap(), "what was there before");
     ParquetWriter::create(&path, COLUMNS).unwrap().finish().unwrap();
-    assert_eq!(ParquetSource::open(&path).feature("flag").build().unwrap().rows(), 0);
+    assert_eq!(ParquetSource::open(&path).feature("flag").build::<f64>().unwrap().rows(), 0);
     assert_eq!(names(folder.path()), ["table.parquet"]);
 }
 

@@ -2,17 +2,25 @@
 //!
 //! [`results`] is the record of a comparison, kept as `results.json`. Everything else only reads it: [`summary`] takes
 //! medians over seeds, [`verdict`] says in plain words which way was worth it, [`table`] prints, [`report`] writes one
-//! self-contained HTML page, [`curves`] flattens the curves into columns. Nothing here trains or reads data.
+//! self-contained HTML page, [`curves`] flattens the curves into columns.
+//!
+//! [`tasks`] prepares a comparison, [`compare`] runs it, each [`run`] in a process of its own.
 
+pub mod compare;
 pub mod curves;
 mod error;
 mod format;
+mod machine;
 mod markup;
 mod plot;
+mod progress;
 pub mod report;
 pub mod results;
+pub mod run;
+pub mod spec;
 pub mod summary;
 pub mod table;
+pub mod tasks;
 pub mod verdict;
 
 pub use error::Error;

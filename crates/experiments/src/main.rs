@@ -1,38 +1,154 @@
-//! The skeleton of the comparison: Parquet in, one dense layer, SGD, both strategies, a table out.
+//! `tidemill-experiments`: which way of training is worth it, on flights or on your own data.
 
-use anyhow::Result;
-use tidemill::prelude::*;
-use tidemill::strategies::evaluate;
+use std::path::PathBuf;
+use std::process::ExitCode;
 
-fn main() -> Result<()> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/data/flights.parquet");
-    let raw = || ParquetSource::open(path).columns(["hour", "distance", "arr_delay"]).build();
-    let (encoder, report) = Encoder::builder()
-        .feature("hour", Encoding::standardize())
-        .feature("distance", Encoding::standardize())
-        .target("arr_delay", Encoding::above(15.0).missing(Missing::DropRow))
-        .fit(&mut raw()?)?;
-    println!("{report}");
-    let program = Program::build(|graph| {
-        let x = graph.input("x", &[2])?;
-        let logits = Dense::new(1).apply(graph, x)?;
-        BinaryCrossEntropyWithLogits::new().apply(graph, logits)
-    })?;
-    let trainer = Trainer::new(program, sgd(0.1))?;
-    println!("{:8} {:>9} {:>7} {:>9} {:>7}", "strategy", "rows", "steps", "log loss", "ROC AUC");
-    for name in ["batch", "online"] {
-        let mut rows = SourceExt::<f64>::encode::<f32>(raw()?, &encoder)?;
-        let mut state = trainer.start(1);
-        let summary = match name {
-            "batch" => trainer.run(&Batch::new(3).batch_size(128), &mut state, &mut rows, &mut ())?,
-            _ => trainer.run(&Online::new().batch_size(128), &mut state, &mut rows, &mut ())?,
-        };
-        let mut metrics: Vec<Box<dyn Metric<f32>>> =
-            vec![Box::new(LogLoss::default()), Box::new(RocAuc::binned(1 << 12)?)];
-        let mut rows = SourceExt::<f64>::encode::<f32>(raw()?, &encoder)?;
-        evaluate(trainer.program(), &state.params, &mut rows, &mut metrics)?;
-        let [loss, auc] = [metrics[0].value(), metrics[1].value()];
-        println!("{name:8} {:>9} {:>7} {loss:>9.4} {auc:>7.4}", summary.rows, summary.steps);
+use anyhow::{Context, Result, bail};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tidemill::strategies::StopFlag;
+use tidemill_experiments::compare::{self, Options, STOPPED};
+use tidemill_experiments::results::TaskKind;
+use tidemill_experiments::run::{self, Outcome, Paths, STRATEGIES};
+use tidemill_experiments::tasks::{self, Effort, UserData};
+
+/// Trains the same neural network by batch and by online training, and shows which was worth it.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Compares the ways to train, on the flights data or on your own file.
+    Experiment(Experiment),
+    /// One run of a comparison, in a process of its own; started by `experiment`.
+    #[command(hide = true)]
+    Run(Run),
+}
+
+#[derive(Args)]
+struct Experiment {
+    /// The comparison that comes with the program.
+    #[arg(default_value = "flights", conflicts_with = "data")]
+    name: String,
+    /// A short trial: one seed, one epoch; under thirty seconds.
+    #[arg(long)]
+    quick: bool,
+    /// Goes on where the same command was stopped.
+    #[arg(long)]
+    resume: bool,
+    /// Your own Parquet file.
+    #[arg(long, value_name = "FILE", requires = "target")]
+    data: Option<PathBuf>,
+    /// Its column to predict.
+    #[arg(long, value_name = "COLUMN", requires = "data")]
+    target: Option<String>,
+    /// What the target is; told from the data when not given.
+    #[arg(long, requires = "data")]
+    task: Option<Task>,
+    /// The column that says in which order the rows came; the file's order when not given.
+    #[arg(long, value_name = "COLUMN", requires = "data")]
+    order: Option<String>,
+    /// Seeds of each strategy's runs.
+    #[arg(long, value_delimiter = ',')]
+    seeds: Option<Vec<u64>>,
+    /// Strategies to run, of batch, online, warm-start, retrained; all when not given.
+    #[arg(long, value_delimiter = ',')]
+    strategies: Vec<String>,
+    /// Worker threads of a run.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// MiB that batch training and sorting may take for the rows.
+    #[arg(long, default_value_t = 1024)]
+    budget: u64,
+    /// Where results, report and models are written.
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Run {
+    spec: PathBuf,
+    strategy: String,
+    seed: u64,
+    folder: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Task {
+    Binary,
+    Multiclass,
+    Regression,
+}
+
+impl From<Task> for TaskKind {
+    fn from(task: Task) -> Self {
+        match task {
+            Task::Binary => Self::Binary,
+            Task::Multiclass => Self::Multiclass,
+            Task::Regression => Self::Regression,
+        }
     }
-    Ok(())
+}
+
+fn main() -> ExitCode {
+    let stop = StopFlag::new();
+    let outcome = on_interrupt(&stop).and_then(|()| match Cli::parse().command {
+        Command::Experiment(experiment) => self::experiment(experiment, &stop),
+        Command::Run(run) => self::run(run, &stop),
+    });
+    match outcome {
+        Ok(Outcome::Finished) => ExitCode::SUCCESS,
+        Ok(Outcome::Stopped) => ExitCode::from(STOPPED),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn on_interrupt(stop: &StopFlag) -> Result<()> {
+    let stop = stop.clone();
+    ctrlc::set_handler(move || stop.set()).context("listening for Ctrl-C")
+}
+
+fn experiment(asked: Experiment, stop: &StopFlag) -> Result<Outcome> {
+    let effort = if asked.quick { Effort::Quick } else { Effort::Full };
+    if asked.data.is_none() && asked.name != "flights" {
+        bail!("there is no comparison {}; there is flights, and --data FILE --target COLUMN", asked.name);
+    }
+    if let Some(unknown) = asked.strategies.iter().find(|name| !STRATEGIES.contains(&name.as_str())) {
+        bail!("there is no strategy {unknown}; there are {}", STRATEGIES.join(", "));
+    }
+    if asked.threads == 0 {
+        bail!("--threads 0: expected 1 or more");
+    }
+    let name = match &asked.data {
+        Some(file) => file.file_stem().map_or("data".into(), |stem| stem.to_string_lossy().into_owned()),
+        None => asked.name.clone(),
+    };
+    let suffix = if asked.quick { "-quick" } else { "" };
+    let folder = asked.out.unwrap_or_else(|| PathBuf::from("tidemill-out").join(format!("{name}{suffix}")));
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let budget = asked.budget << 20;
+    let prepared = match (asked.data, asked.target) {
+        (Some(file), Some(target)) => {
+            let task = asked.task.map(TaskKind::from);
+            let data = UserData { file, target, task, order: asked.order, budget };
+            tasks::user(&data, &folder, effort, asked.threads)?
+        }
+        _ => tasks::flights(&folder, effort, asked.threads, budget)?,
+    };
+    let seeds = asked.seeds.unwrap_or_else(|| if asked.quick { vec![1] } else { vec![1, 2, 3] });
+    let options = Options { folder, seeds, strategies: asked.strategies, effort, resume: asked.resume };
+    compare::compare(&prepared, &options, stop)
+}
+
+fn run(asked: Run, stop: &StopFlag) -> Result<Outcome> {
+    let text = std::fs::read(&asked.spec).with_context(|| asked.spec.display().to_string())?;
+    let spec = serde_json::from_slice(&text).with_context(|| asked.spec.display().to_string())?;
+    let paths = Paths::new(&asked.folder, &asked.strategy, asked.seed);
+    run::run(&spec, &asked.strategy, asked.seed, &paths, stop)
 }

@@ -11,7 +11,7 @@ use arrow_array::{Array, TimestampMicrosecondArray};
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, TimeUnit};
 use tidemill_data::Nulls;
-use tidemill_tensor::{DType, Scalar};
+use tidemill_data::tensor::{DType, Scalar};
 
 use super::{Decoded, first_null};
 

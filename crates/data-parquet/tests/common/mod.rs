@@ -9,9 +9,9 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
+use tidemill_data::tensor::Scalar;
 use tidemill_data::{Batch, Cursor, Error, Source};
 use tidemill_data_parquet::ParquetSource;
-use tidemill_tensor::Scalar;
 
 pub fn table<const N: usize>(columns: [(&str, ArrayRef); N]) -> RecordBatch {
     let nullable = |array: &ArrayRef| array.logical_null_count() > 0;
@@ -47,7 +47,7 @@ pub fn array(array: impl Array + 'static) -> ArrayRef {
 }
 
 /// All rows from where the source is, in batches of `size`.
-pub fn read<T: Scalar>(source: &mut ParquetSource, size: usize) -> Result<Vec<Batch<T>>, Error> {
+pub fn read<T: Scalar>(source: &mut ParquetSource<T>, size: usize) -> Result<Vec<Batch<T>>, Error> {
     let mut batches = Vec::new();
     loop {
         let mut batch = Batch::new(Arc::clone(source.schema()));
@@ -60,16 +60,16 @@ pub fn read<T: Scalar>(source: &mut ParquetSource, size: usize) -> Result<Vec<Ba
 }
 
 /// All rows of the source as one batch.
-pub fn read_all<T: Scalar>(source: &mut ParquetSource) -> Result<Batch<T>, Error> {
+pub fn read_all<T: Scalar>(source: &mut ParquetSource<T>) -> Result<Batch<T>, Error> {
     let mut batch = Batch::new(Arc::clone(source.schema()));
     while source.fill(&mut batch, 1000)? > 0 {}
     Ok(batch)
 }
 
-pub fn seek(source: &mut ParquetSource, cursor: Cursor) -> Result<(), Error> {
-    Source::<f64>::seek(source, cursor)
+pub fn seek<T: Scalar>(source: &mut ParquetSource<T>, cursor: Cursor) -> Result<(), Error> {
+    Source::<T>::seek(source, cursor)
 }
 
-pub fn cursor(source: &ParquetSource) -> Cursor {
-    Source::<f64>::cursor(source)
+pub fn cursor<T: Scalar>(source: &ParquetSource<T>) -> Cursor {
+    Source::<T>::cursor(source)
 }

@@ -1,0 +1,73 @@
+//! What is shown while it lasts: bars on a terminal, plain lines elsewhere.
+
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::results::Run;
+
+/// The progress of a comparison.
+pub struct Progress {
+    bars: Option<Bars>,
+    done: usize,
+    planned: usize,
+}
+
+struct Bars {
+    all: ProgressBar,
+    run: ProgressBar,
+}
+
+impl Progress {
+    /// Of so many runs.
+    pub fn new(planned: usize) -> Self {
+        let target = ProgressDrawTarget::stderr();
+        let bars = (!target.is_hidden()).then(|| {
+            let multi = MultiProgress::with_draw_target(target);
+            let style =
+                |template| ProgressStyle::with_template(template).expect("a template that is part of the program");
+            let all = multi.add(ProgressBar::new(planned as u64));
+            all.set_style(style("{bar:30} {pos}/{len} runs  {elapsed} elapsed"));
+            let run = multi.add(ProgressBar::new(1));
+            run.set_style(style("{bar:30} {msg}  {human_pos} of {human_len} rows  {per_sec}  {eta} left"));
+            all.enable_steady_tick(Duration::from_millis(500));
+            Bars { all, run }
+        });
+        Self { bars, done: 0, planned }
+    }
+
+    /// A run has trained on so many rows.
+    pub fn run(&mut self, label: &str, done: u64, total: u64) {
+        let Some(bars) = &self.bars else { return };
+        if bars.run.message() != label {
+            bars.run.set_message(label.to_owned());
+            bars.run.reset();
+        }
+        bars.run.set_length(total);
+        bars.run.set_position(done);
+    }
+
+    /// A run has finished.
+    pub fn finished(&mut self, label: &str, run: &Run) {
+        self.done += 1;
+        let line = format!(
+            "{}/{}  {label}: held-out loss {:.4}, score {:.4}; {} rows in {:.1} s",
+            self.done, self.planned, run.held_out.loss, run.held_out.score, run.rows_trained, run.training_seconds
+        );
+        match &self.bars {
+            Some(bars) => {
+                bars.all.println(line);
+                bars.all.inc(1);
+            }
+            None => println!("{line}"),
+        }
+    }
+
+    /// Everything is done.
+    pub fn end(&mut self) {
+        if let Some(bars) = &self.bars {
+            bars.run.finish_and_clear();
+            bars.all.finish_and_clear();
+        }
+    }
+}

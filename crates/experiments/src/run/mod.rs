@@ -1,0 +1,9 @@
+//! One strategy with one seed, in a process of its own.
+
+mod memory;
+mod phases;
+mod recorder;
+mod worker;
+
+pub use phases::{STRATEGIES, strategies};
+pub use worker::{Outcome, Paths, run};

@@ -1,0 +1,132 @@
+//! What a run notes while it trains.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use tidemill::data::Cursor;
+use tidemill::prelude::*;
+use tidemill::strategies::{Error, Event, Flow, StopFlag, evaluate};
+
+use super::worker::{Partial, Paths};
+use crate::results::{Point, Scores, ToTarget};
+use crate::spec::Spec;
+
+/// How often a run shows progress, and how often it saves.
+const SHOW: Duration = Duration::from_millis(100);
+const SAVE: Duration = Duration::from_secs(10);
+
+/// Watches one phase of training: notes the curve, shows progress, saves, stops when asked to.
+pub struct Recorder<'a> {
+    pub spec: &'a Spec,
+    pub trainer: &'a Trainer<f32>,
+    pub paths: &'a Paths,
+    pub partial: &'a mut Partial,
+    pub held_out: &'a mut dyn Source<f32>,
+    pub stop: &'a StopFlag,
+    /// Rows that the whole run will train on, about.
+    pub total_rows: u64,
+    /// Rows of the stream before this phase's.
+    pub first_row: u64,
+    /// When training began or went on; evaluation and saving are not training.
+    pub since: Instant,
+    pub shown: Instant,
+    pub saved: Instant,
+}
+
+impl Recorder<'_> {
+    /// Takes the time of training since the last call.
+    fn pause(&mut self) {
+        self.partial.training_seconds += self.since.elapsed().as_secs_f64();
+    }
+
+    fn go_on(&mut self) {
+        self.since = Instant::now();
+    }
+
+    fn point(&mut self, state: &State<f32>) -> Result<(), Error> {
+        let scores = score(self.spec, self.trainer, state, self.held_out)?;
+        let rows_trained = self.partial.rows_before + state.rows_trained;
+        let seconds = self.partial.training_seconds;
+        let position = self.partial.stream_position(self.first_row, state);
+        let point = Point { rows_trained, position, seconds, loss: scores.loss, score: scores.score };
+        self.partial.curve.push(point);
+        let reached = self.spec.target_loss.is_some_and(|target| scores.loss <= target);
+        if reached && self.partial.to_target.is_none() {
+            let steps = self.partial.steps_before + state.step;
+            self.partial.to_target = Some(ToTarget { rows: rows_trained, steps, seconds });
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, state: &State<f32>) {
+        let rows = self.partial.rows_before + state.rows_trained;
+        // Whoever started this process reads lines; when nobody does, there is nobody to tell.
+        let _ = writeln!(std::io::stdout(), "progress {rows} {}", self.total_rows.max(rows));
+        self.shown = Instant::now();
+    }
+}
+
+impl Observer<f32> for Recorder<'_> {
+    fn observe(&mut self, event: &Event<'_, f32>) -> Result<Flow, Error> {
+        match event {
+            Event::Started { .. } => self.go_on(),
+            Event::Step { state, .. } => {
+                let rows = self.partial.rows_before + state.rows_trained;
+                let due = rows >= self.partial.next_mark;
+                let stopped = self.stop.is_set();
+                if due || stopped || self.saved.elapsed() > SAVE {
+                    self.pause();
+                    if due {
+                        self.point(state)?;
+                        self.partial.next_mark = next_mark(rows, self.total_rows, self.spec.curve_points);
+                    }
+                    if stopped || self.saved.elapsed() > SAVE {
+                        self.partial.save(self.trainer, state, self.paths)?;
+                        self.saved = Instant::now();
+                    }
+                    self.go_on();
+                }
+                if self.shown.elapsed() > SHOW {
+                    self.show(state);
+                }
+                if stopped {
+                    return Ok(Flow::Stop);
+                }
+            }
+            Event::Epoch { .. } => {}
+            Event::Finished { state, summary } => {
+                self.pause();
+                self.show(state);
+                if !summary.stopped {
+                    self.point(state)?;
+                }
+            }
+        }
+        Ok(Flow::Continue)
+    }
+}
+
+/// Marks lie closer together at first, where the loss falls fastest: each is a constant factor above the one before, up
+/// to an even spacing.
+fn next_mark(rows: u64, total: u64, points: u64) -> u64 {
+    let even = total / points.max(1);
+    rows + even.min(rows).max(1)
+}
+
+/// How well the model predicts the rows of a source, in the target's units.
+pub fn score(
+    spec: &Spec,
+    trainer: &Trainer<f32>,
+    state: &State<f32>,
+    source: &mut dyn Source<f32>,
+) -> Result<Scores, Error> {
+    let mut metrics = spec.metrics();
+    source.seek(Cursor::start(0))?;
+    let rows = evaluate(trainer.program(), &state.params, source, &mut metrics)?.sums.rows;
+    Ok(scores(spec, &metrics, rows))
+}
+
+/// The values of [`Spec::metrics`], in the target's units.
+pub fn scores(spec: &Spec, metrics: &[Box<dyn Metric<f32>>], rows: u64) -> Scores {
+    Scores { rows, loss: metrics[0].value() * spec.loss_scale, score: metrics[1].value() }
+}

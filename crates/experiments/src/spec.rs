@@ -1,0 +1,163 @@
+//! What is compared: all that a run needs to know, as a file that its process reads.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tidemill::autograd::Program;
+use tidemill::data::{Kind, Role, Take};
+use tidemill::layers::Features;
+use tidemill::prelude::*;
+
+use crate::results::TaskKind;
+
+/// One comparison, prepared: rows in order, encoder fitted, boundaries known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spec {
+    /// The rows, in the order of the stream.
+    pub data: PathBuf,
+    /// What is predicted.
+    pub task: TaskKind,
+    /// Fitted on the training rows.
+    pub encoder: Encoder,
+    /// The stretches of the stream, the held-out ones last.
+    pub spans: Vec<Span>,
+    /// How many of the spans are trained on.
+    pub training_spans: usize,
+    /// How many of them the warm start is trained on first.
+    pub warm_spans: usize,
+    /// Widths of the hidden layers.
+    pub hidden: Vec<usize>,
+    /// Rows in a step.
+    pub batch_size: usize,
+    /// Epochs of batch training.
+    pub epochs: u64,
+    /// Adam's.
+    pub learning_rate: f64,
+    /// Worker threads.
+    pub threads: usize,
+    /// The loss on the held-out rows whose first reaching is timed.
+    pub target_loss: Option<f64>,
+    /// What losses are multiplied with to be in the target's units.
+    pub loss_scale: f64,
+    /// Bytes that batch training may take for its rows.
+    pub budget: u64,
+    /// About how many points of a curve to take.
+    pub curve_points: u64,
+}
+
+/// A stretch of the stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// Short name, such as `Jan`.
+    pub label: String,
+    /// Its rows in the file, those included that the encoder leaves out.
+    pub rows: Range<u64>,
+}
+
+impl Spec {
+    /// The model: categories embedded, beside the real numbers, through dense layers with ReLU.
+    ///
+    /// # Errors
+    ///
+    /// When the encoder gives no feature.
+    pub fn program(&self) -> Result<Arc<Program<f32>>, tidemill::autograd::Error> {
+        let program = Program::build(|graph| {
+            let input = self.features().declare(graph)?;
+            let hidden = self.hidden.iter().fold(Sequential::new(), |model, &n| model.add(Dense::new(n).relu()));
+            match self.task {
+                TaskKind::Binary => {
+                    let logits = hidden.add(Dense::new(1)).apply(graph, input)?;
+                    BinaryCrossEntropyWithLogits::new().apply(graph, logits)
+                }
+                TaskKind::Multiclass => {
+                    let logits = hidden.add(Dense::new(self.classes())).apply(graph, input)?;
+                    SoftmaxCrossEntropy::new().apply(graph, logits)
+                }
+                TaskKind::Regression => {
+                    let prediction = hidden.add(Dense::new(1)).apply(graph, input)?;
+                    MeanSquaredError.apply(graph, prediction)
+                }
+            }
+        })?;
+        Ok(Arc::new(program))
+    }
+
+    /// The trainer of every strategy.
+    ///
+    /// # Errors
+    ///
+    /// When the model or a setting is impossible.
+    pub fn trainer(&self) -> Result<Trainer<f32>, tidemill::strategies::Error> {
+        let trainer = Trainer::new(self.program()?, adam(self.learning_rate))?;
+        Ok(if self.threads > 1 { trainer.engine(DataParallel::new(self.threads)) } else { trainer })
+    }
+
+    /// The encoded rows of some spans, read from the file as they are asked for.
+    ///
+    /// # Errors
+    ///
+    /// When the file is not as it was.
+    pub fn rows(&self, spans: Range<usize>) -> Result<impl Source<f32> + use<>, tidemill::data::Error> {
+        let raw = open(&self.data, &self.encoder)?;
+        let rows = match (self.spans.get(spans.start), self.spans[..spans.end].last()) {
+            (Some(first), Some(last)) if !spans.is_empty() => first.rows.start..last.rows.end,
+            _ => 0..0,
+        };
+        range(raw, rows).encode(&self.encoder)
+    }
+
+    /// The spans that are held out.
+    pub fn held_out(&self) -> Range<usize> {
+        self.training_spans..self.spans.len()
+    }
+
+    /// What is measured, in the order loss, score.
+    pub fn metrics(&self) -> Vec<Box<dyn Metric<f32>>> {
+        match self.task {
+            TaskKind::Binary => vec![Box::new(LogLoss::default()), Box::new(RocAuc::exact())],
+            TaskKind::Multiclass => vec![Box::new(LogLoss::default()), Box::new(Accuracy::multiclass())],
+            TaskKind::Regression => {
+                vec![Box::new(Rmse::default()), Box::new(R2::new(1).expect("one output is possible"))]
+            }
+        }
+    }
+
+    fn features(&self) -> Features {
+        let schema = self.encoder.schema();
+        let features = schema.fields.iter().filter(|field| field.role == Role::Feature);
+        features.fold(Features::new(), |features, field| match field.kind {
+            Kind::Index { cardinality } => features.category(&field.name, cardinality, embedding_width(cardinality)),
+            Kind::Real { width } => features.reals(&field.name, width),
+            Kind::Text => unreachable!("encoders give no text"),
+        })
+    }
+
+    fn classes(&self) -> usize {
+        self.encoder.classes().map_or(2, |classes| classes.len())
+    }
+}
+
+/// Opens a file's columns that an encoder reads.
+///
+/// # Errors
+///
+/// When the file or a column is missing or cannot be read, by name.
+pub fn open(path: &std::path::Path, encoder: &Encoder) -> Result<ParquetSource<f64>, tidemill::data::Error> {
+    ParquetSource::open(path).columns(encoder.raw_columns()).budget(READ_BUDGET).build()
+}
+
+/// Bytes that reading a file may take.
+pub const READ_BUDGET: u64 = 32 << 20;
+
+/// Some rows of a source.
+pub fn range<S: Source<f64>>(source: S, rows: Range<u64>) -> Take<Take<S>> {
+    let len = rows.end - rows.start;
+    source.skip_rows(rows.start).take(len)
+}
+
+/// Elements of a category's vector: the square root of the number of categories, between 2 and 16.
+fn embedding_width(cardinality: u32) -> usize {
+    (f64::from(cardinality).sqrt().ceil() as usize).clamp(2, 16)
+}
