@@ -43,8 +43,8 @@ pub fn compare(prepared: &Prepared, options: &Options, stop: &StopFlag) -> Resul
     let began = Instant::now();
     let runs = options.folder.join("runs");
     let spec = options.folder.join("spec.json");
+    let mut results = empty(prepared, options)?;
     start_over_or_go_on(prepared, options, &runs, &spec)?;
-    let mut results = empty(prepared, options);
     let mut progress = Progress::new(results.planned());
     for &seed in &options.seeds {
         for strategy in results.strategies.clone() {
@@ -102,14 +102,18 @@ fn start_over_or_go_on(prepared: &Prepared, options: &Options, runs: &Path, spec
     fs::write(spec, json).with_context(|| spec.display().to_string())
 }
 
-fn empty(prepared: &Prepared, options: &Options) -> Results {
+fn empty(prepared: &Prepared, options: &Options) -> Result<Results> {
     let spec = &prepared.spec;
     let mut strategies = run::strategies(spec, &prepared.data.segment);
+    if let Some(unknown) = options.strategies.iter().find(|name| !strategies.iter().any(|s| s.name == **name)) {
+        let names: Vec<&str> = strategies.iter().map(|s| s.name.as_str()).collect();
+        bail!("there is no strategy {unknown}; there are {}", names.join(", "));
+    }
     if !options.strategies.is_empty() {
         strategies.retain(|strategy| options.strategies.contains(&strategy.name));
     }
     let hidden: Vec<String> = spec.hidden.iter().map(usize::to_string).collect();
-    Results {
+    Ok(Results {
         version: VERSION,
         title: prepared.title.clone(),
         notice: None,
@@ -118,7 +122,7 @@ fn empty(prepared: &Prepared, options: &Options) -> Results {
         machine: machine::machine(),
         settings: Settings {
             model: format!("dense {}, ReLU; categories embedded", hidden.join("-")),
-            parameters: spec.program().ok().map(|program| program.layout().len() as u64),
+            parameters: Some(spec.program()?.layout().len() as u64),
             optimizer: format!("Adam, lr {}", spec.learning_rate),
             batch_size: spec.batch_size as u64,
             epochs: spec.epochs,
@@ -138,7 +142,7 @@ fn empty(prepared: &Prepared, options: &Options) -> Results {
         started: machine::now(),
         seconds: 0.0,
         complete: false,
-    }
+    })
 }
 
 fn start(spec: &Path, strategy: &str, seed: u64, folder: &Path) -> Result<Child> {

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidemill::strategies::StopFlag;
 use tidemill_experiments::compare::{self, Options, STOPPED};
 use tidemill_experiments::results::TaskKind;
-use tidemill_experiments::run::{self, Outcome, Paths, STRATEGIES};
+use tidemill_experiments::run::{self, Outcome, Paths};
 use tidemill_experiments::tasks::{self, Effort, UserData};
 
 /// Trains the same neural network by batch and by online training, and shows which was worth it.
@@ -118,9 +118,6 @@ fn experiment(asked: Experiment, stop: &StopFlag) -> Result<Outcome> {
     let effort = if asked.quick { Effort::Quick } else { Effort::Full };
     if asked.data.is_none() && asked.name != "flights" {
         bail!("there is no comparison {}; there is flights, and --data FILE --target COLUMN", asked.name);
-    }
-    if let Some(unknown) = asked.strategies.iter().find(|name| !STRATEGIES.contains(&name.as_str())) {
-        bail!("there is no strategy {unknown}; there are {}", STRATEGIES.join(", "));
     }
     if asked.threads == 0 {
         bail!("--threads 0: expected 1 or more");

@@ -21,6 +21,8 @@ pub struct Spec {
     pub task: TaskKind,
     /// Fitted on the training rows.
     pub encoder: Encoder,
+    /// Another encoder, whose runs are shown beside those of the first.
+    pub variant: Option<Variant>,
     /// The stretches of the stream, the held-out ones last.
     pub spans: Vec<Span>,
     /// How many of the spans are trained on.
@@ -47,6 +49,19 @@ pub struct Spec {
     pub curve_points: u64,
 }
 
+/// Other features from the same rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Variant {
+    /// What it is called in names of strategies, such as `month`: `batch-month`.
+    pub name: String,
+    /// What it is called in labels, such as `with month`: `Batch, with month`.
+    pub label: String,
+    /// What it is, as the end of a sentence.
+    pub description: String,
+    /// Fitted on the training rows.
+    pub encoder: Encoder,
+}
+
 /// A stretch of the stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
@@ -57,6 +72,19 @@ pub struct Span {
 }
 
 impl Spec {
+    /// What a strategy trains with: its name without the variant's, and this with the variant's encoder where the
+    /// strategy is one of the variant's.
+    pub fn of<'a>(&self, strategy: &'a str) -> (&'a str, Self) {
+        let mut spec = self.clone();
+        if let Some(variant) = spec.variant.take()
+            && let Some(plain) = strategy.strip_suffix(&format!("-{}", variant.name))
+        {
+            spec.encoder = variant.encoder;
+            return (plain, spec);
+        }
+        (strategy, spec)
+    }
+
     /// The model: categories embedded, beside the real numbers, through dense layers with ReLU.
     ///
     /// # Errors

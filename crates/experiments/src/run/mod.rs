@@ -5,5 +5,5 @@ mod phases;
 mod recorder;
 mod worker;
 
-pub use phases::{STRATEGIES, strategies};
+pub use phases::strategies;
 pub use worker::{Outcome, Paths, run};

@@ -36,9 +36,6 @@ pub enum Train {
     Online,
 }
 
-/// The strategies' names, in the order of the tables.
-pub const STRATEGIES: [&str; 4] = ["batch", "online", "warm-start", "retrained"];
-
 /// The strategies as reports show them.
 pub fn strategies(spec: &Spec, span: &str) -> Vec<Strategy> {
     let epochs = spec.epochs;
@@ -49,7 +46,7 @@ pub fn strategies(spec: &Spec, span: &str) -> Vec<Strategy> {
     };
     let of =
         |name: &str, label: &str, description: String| Strategy { name: name.into(), label: label.into(), description };
-    vec![
+    let mut all = vec![
         of("batch", "Batch", format!("All training rows in memory, {epochs} shuffled epochs, once at the end.")),
         of("online", "Online", "One pass in order; every batch is tested on, then trained on.".into()),
         of(
@@ -64,7 +61,16 @@ pub fn strategies(spec: &Spec, span: &str) -> Vec<Strategy> {
                 "Batch training from scratch at the end of every {span}, on all rows so far, {epochs} epochs each."
             ),
         ),
-    ]
+    ];
+    if let Some(variant) = &spec.variant {
+        for plain in 0..2 {
+            let strategy: &Strategy = &all[plain];
+            let description = format!("{} {}", strategy.description, variant.description);
+            let label = format!("{} {}", strategy.label, variant.label);
+            all.push(of(&format!("{}-{}", strategy.name, variant.name), &label, description));
+        }
+    }
+    all
 }
 
 /// The phases of a strategy; `None` when there is none of that name.

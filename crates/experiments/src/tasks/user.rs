@@ -62,6 +62,7 @@ pub fn user(data: &UserData, folder: &Path, effort: Effort, threads: usize) -> R
         data: path,
         task: kind,
         encoder,
+        variant: None,
         spans,
         training_spans: TRAINING,
         warm_spans: 3,
