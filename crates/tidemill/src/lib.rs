@@ -46,3 +46,13 @@ pub mod prelude {
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 pub struct Readme;
+
+/// The guides' examples, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/batch.md")]
+pub struct BatchGuide;
+
+/// As above.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/online.md")]
+pub struct OnlineGuide;
