@@ -80,3 +80,24 @@ fn online_over_one_side_of_a_split() {
 fn batch_training_of_a_file() {
     check(Batch::new(3).batch_size(16), |raw, encoder| raw.encode(encoder).unwrap().boxed());
 }
+
+/// The epochs of a state are counted from its beginning, whatever the source: new rows are begun at their start by hand.
+#[test]
+fn a_state_that_was_trained_in_batches_goes_on_online() {
+    let (table, folder) = (Table::new(160), tempfile::tempdir().unwrap());
+    let encoder = encoder(&mut table.memory());
+    let trainer = trainer::<f32>(&encoder);
+    let mut state = train(&trainer, &Batch::new(2), &mut table.memory().encode(&encoder).unwrap());
+    let (path, before) = (table.folder(folder.path(), "new", &[100]), state.step);
+    let mut new_rows = open(&path).encode::<f32>(&encoder).unwrap();
+    let online = Online::new().batch_size(10);
+
+    let nothing = trainer.run(&online, &mut state, &mut new_rows, &mut ()).unwrap();
+    assert_eq!((nothing.steps, state.cursor), (0, Cursor::start(2)), "its one pass is long done");
+
+    state.cursor = Cursor::start(0);
+    let summary = trainer.run(&online, &mut state, &mut new_rows, &mut ()).unwrap();
+    let rows = table.delay.iter().filter(|delay| !delay.is_nan()).count() as u64;
+    assert_eq!((summary.rows, summary.steps), (rows, rows.div_ceil(10)));
+    assert_eq!(state.step, before + summary.steps, "schedules and the optimizer's memory go on");
+}

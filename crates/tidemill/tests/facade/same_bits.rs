@@ -89,7 +89,8 @@ fn check_training<T: Scalar>() {
     ];
     let paths = files(&table, folder.path());
     for (name, strategy) in strategies {
-        let result = |source: &mut dyn Source<T>| bits(&train(&trainer(&encoder), &*strategy, source));
+        let parallel = DataParallel::new(2).shards(3);
+        let result = |source: &mut dyn Source<T>| bits(&train(&trainer(&encoder).engine(parallel), &*strategy, source));
         for (i, (what, mut memory)) in pipelines::<T, _>(&table.memory(), &encoder).into_iter().enumerate() {
             let want = result(&mut *memory);
             for path in &paths {
