@@ -9,6 +9,15 @@ use std::path::PathBuf;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
+/// Where a file or folder of the fixtures lies, such as `phishing.parquet`.
+pub fn fixture(name: &str) -> PathBuf {
+    match std::env::var_os("TIDEMILL_GOLDEN") {
+        Some(folder) => PathBuf::from(folder),
+        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures"),
+    }
+    .join(name)
+}
+
 /// A folder of fixtures: `cases.json` and `tensors.safetensors`.
 pub struct Group {
     name: String,
@@ -71,11 +80,7 @@ impl Group {
     ///
     /// When the folder is missing or not of the format: a test cannot go on without it.
     pub fn load(name: &str) -> Self {
-        let folder = match std::env::var_os("TIDEMILL_GOLDEN") {
-            Some(folder) => PathBuf::from(folder),
-            None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures"),
-        }
-        .join(name);
+        let folder = fixture(name);
         let read = |file: &str| {
             let path = folder.join(file);
             std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -154,6 +159,11 @@ impl Case<'_> {
     /// A flag among the hyper-parameters; absent means false.
     pub fn flag(&self, param: &str) -> bool {
         self.params[param].as_bool().unwrap_or(false)
+    }
+
+    /// What else the case says under that name, such as `eval_loss`; null where it says nothing.
+    pub fn field(&self, name: &str) -> &Value {
+        &self.raw[name]
     }
 
     /// Asserts `|got - want| <= atol + rtol |want|` for every element.

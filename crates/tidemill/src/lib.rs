@@ -27,9 +27,9 @@ pub mod prelude {
     //! The names of everyday use: `use tidemill::prelude::*;`.
 
     pub use tidemill_autograd::{Graph, Program, Var};
-    pub use tidemill_data::{Encoder, Encoding, MemorySource, Missing, Source, SourceExt};
-    pub use tidemill_data_parquet::{ParquetSource, ParquetWriter};
-    pub use tidemill_layers::{Activation, Dense, Dropout, Embedding, Flatten, Layer, LayerNorm, Sequential};
+    pub use tidemill_data::{Cursor, Encoder, Encoding, MemorySource, Missing, Side, Source, SourceExt};
+    pub use tidemill_data_parquet::{ParquetSource, ParquetWriter, ValueType, Values};
+    pub use tidemill_layers::{Activation, Dense, Dropout, Embedding, Features, Flatten, Layer, LayerNorm, Sequential};
     pub use tidemill_losses::{
         BinaryCrossEntropy, BinaryCrossEntropyWithLogits, Huber, Loss, MeanAbsoluteError, MeanSquaredError,
         SoftmaxCrossEntropy,
@@ -37,8 +37,8 @@ pub mod prelude {
     pub use tidemill_metrics::{Accuracy, LogLoss, MeanLoss, Metric, R2, Rmse, RocAuc, Summary};
     pub use tidemill_optim::{Compose, Schedule, adagrad, adam, adamw, rmsprop, sgd};
     pub use tidemill_strategies::{
-        Accumulate, Batch, Checkpoints, DataParallel, EarlyStopping, History, Model, Observer, Online, Serial, State,
-        Trainer,
+        Accumulate, Batch, Checkpoints, DataParallel, EarlyStopping, Event, Flow, History, Model, Observer, Online,
+        Serial, State, Trainer, on_event,
     };
 }
 
@@ -46,3 +46,13 @@ pub mod prelude {
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 pub struct Readme;
+
+/// The guides' examples, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/batch.md")]
+pub struct BatchGuide;
+
+/// As above.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/online.md")]
+pub struct OnlineGuide;

@@ -1,0 +1,103 @@
+//! Promise 4, where files take part: stopped after any step and resumed, the same bits as never stopped.
+
+use std::path::Path;
+
+use tidemill::prelude::*;
+use tidemill::strategies::Strategy;
+
+use crate::table::{Table, open};
+use crate::training::{bits, encoder, metrics, train, trainer};
+
+/// Stops after the step of that number.
+fn stop_after(step: u64) -> impl Observer<f32> {
+    on_event(move |event: &Event<'_, f32>| match event {
+        Event::Step { state, .. } if state.step == step => Ok(Flow::Stop),
+        _ => Ok(Flow::Continue),
+    })
+}
+
+/// Stops after every step; each time trainer, state and source go, and come back from the checkpoint and the files.
+fn check(strategy: impl Strategy<f32>, pipeline: impl Fn(Box<dyn Source<f64>>, &Encoder) -> Box<dyn Source<f32>>) {
+    let (table, folder) = (Table::new(137), tempfile::tempdir().unwrap());
+    let path = table.folder(folder.path(), "rows", &[20, 0, 50]);
+    let encoder = encoder(&mut table.memory());
+    let source = || pipeline(open(&path).boxed(), &encoder);
+    let checkpoint = folder.path().join("state.safetensors");
+
+    let whole = train(&trainer(&encoder), &strategy, &mut *source());
+    assert!(whole.step > 10, "a run worth stopping");
+    for stop in 1..whole.step {
+        go_on(&encoder, &strategy, &mut *source(), &checkpoint, Some(stop));
+        go_on(&encoder, &strategy, &mut *source(), &checkpoint, Some(stop + 3));
+        go_on(&encoder, &strategy, &mut *source(), &checkpoint, None);
+        let resumed = trainer::<f32>(&encoder).resume(&checkpoint, metrics()).unwrap();
+        assert!(bits(&resumed) == bits(&whole), "stopped after step {stop}");
+        std::fs::remove_file(&checkpoint).unwrap();
+    }
+}
+
+/// Trains from the checkpoint, or from the start where there is none, and saves.
+fn go_on(
+    encoder: &Encoder,
+    strategy: &impl Strategy<f32>,
+    source: &mut dyn Source<f32>,
+    checkpoint: &Path,
+    stop: Option<u64>,
+) {
+    let trainer = trainer::<f32>(encoder);
+    let mut state = if checkpoint.exists() {
+        trainer.resume(checkpoint, metrics()).unwrap()
+    } else {
+        trainer.start_with(7, metrics())
+    };
+    let mut observer = (stop_after(stop.unwrap_or(u64::MAX)), Checkpoints::new(&trainer, checkpoint, 0));
+    trainer.run(strategy, &mut state, source, &mut observer).unwrap();
+}
+
+#[test]
+fn online_through_files_encoder_shuffle_and_prefetch() {
+    check(Online::new().passes(2).batch_size(16), |raw, encoder| {
+        raw.encode(encoder).unwrap().shuffle(40, 3).unwrap().prefetch(2, 16).unwrap().boxed()
+    });
+}
+
+#[test]
+fn online_with_batches_that_are_not_those_read_ahead() {
+    check(Online::new().batch_size(10), |raw, encoder| {
+        raw.shuffle(30, 3).unwrap().encode(encoder).unwrap().prefetch(3, 7).unwrap().boxed()
+    });
+}
+
+#[test]
+fn online_over_one_side_of_a_split() {
+    check(Online::new().passes(3).batch_size(16), |raw, encoder| {
+        let train = raw.split_by_hash(0.8, 1, Side::First).unwrap();
+        train.encode(encoder).unwrap().shuffle(33, 3).unwrap().boxed()
+    });
+}
+
+#[test]
+fn batch_training_of_a_file() {
+    check(Batch::new(3).batch_size(16), |raw, encoder| raw.encode(encoder).unwrap().boxed());
+}
+
+/// The epochs of a state are counted from its beginning, whatever the source: new rows are begun at their start by hand.
+#[test]
+fn a_state_that_was_trained_in_batches_goes_on_online() {
+    let (table, folder) = (Table::new(160), tempfile::tempdir().unwrap());
+    let encoder = encoder(&mut table.memory());
+    let trainer = trainer::<f32>(&encoder);
+    let mut state = train(&trainer, &Batch::new(2), &mut table.memory().encode(&encoder).unwrap());
+    let (path, before) = (table.folder(folder.path(), "new", &[100]), state.step);
+    let mut new_rows = open(&path).encode::<f32>(&encoder).unwrap();
+    let online = Online::new().batch_size(10);
+
+    let nothing = trainer.run(&online, &mut state, &mut new_rows, &mut ()).unwrap();
+    assert_eq!((nothing.steps, state.cursor), (0, Cursor::start(2)), "its one pass is long done");
+
+    state.cursor = Cursor::start(0);
+    let summary = trainer.run(&online, &mut state, &mut new_rows, &mut ()).unwrap();
+    let rows = table.delay.iter().filter(|delay| !delay.is_nan()).count() as u64;
+    assert_eq!((summary.rows, summary.steps), (rows, rows.div_ceil(10)));
+    assert_eq!(state.step, before + summary.steps, "schedules and the optimizer's memory go on");
+}
