@@ -36,7 +36,8 @@ fn sources(criterion: &mut Criterion) {
     check("memory shuffled", &mut memory.shuffled(1));
     check("parquet", &mut open(&path));
     check("memory encoded", &mut raw.encode(&encoder).expect("the fitted columns"));
-    check("parquet encoded", &mut open(&path).encode(&encoder).expect("the fitted columns"));
+    let file: Box<dyn Source<f64>> = Box::new(open(&path));
+    check("parquet encoded", &mut file.encode(&encoder).expect("the fitted columns"));
 }
 
 fn epoch<T: Scalar>(source: &mut dyn Source<T>) {

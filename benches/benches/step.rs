@@ -1,5 +1,6 @@
 //! One training step of each workload: a batch from memory, its gradient, the update.
 
+#[expect(dead_code, reason = "rows are the workload's own")]
 mod common;
 
 use std::sync::Arc;
