@@ -100,7 +100,7 @@ unsafe fn tiles<T: Scalar>(kernels: &Kernels<T>, p: Product<T>) {
 ///
 /// As [`multiply`].
 unsafe fn multiply_block<T: Scalar>(kernels: &Kernels<T>, cut: &Cut, p: Product<T>, packed: &[T]) {
-    let (height, width) = cut.tile;
+    let Cut { height, width, .. } = *cut;
     for (panel, j) in (0..p.n).step_by(width).enumerate() {
         let n = width.min(p.n - j);
         let vectors = n.div_ceil(kernels.lanes);

@@ -10,37 +10,54 @@ const DEPTH: usize = 512;
 const PACKED_BYTES: usize = 512 * 1024;
 /// Bytes of `A` that all panels of a packed block of `B` are multiplied with before the next.
 const ROWS_BYTES: usize = 256 * 1024;
-/// Columns of `A` farther apart are copied: each would need its own entry in the table of pages.
-const PAGE_BYTES: usize = 4096;
-/// If B is no larger, all of it meets each few rows of A before the next, so that C is written row by row.
+/// If `B` is no larger, all of it meets each few rows of `A` before the next, so that `C` is written row by row.
 const FIRST_CACHE_BYTES: usize = 24 * 1024;
+/// Lines this far apart need each an entry of its own in the processor's table of pages.
+const PAGE_BYTES: usize = 4096;
+/// Rows of `B` without gaps are read where they lie for up to so many tiles below each other; when they fall on the same
+/// few sets of the caches, for fewer.
+const DIRECT_TILES: usize = 16;
+const DIRECT_TILES_ALIASED: usize = 2;
 
 /// How a product is cut, in elements.
 pub(super) struct Cut {
-    /// Rows and columns of the largest tile.
-    pub tile: (usize, usize),
+    /// Rows and columns of a tile.
+    pub height: usize,
+    pub width: usize,
     /// Rows of `A`, depth, and columns of `B` of a block.
     pub rows: usize,
     pub depth: usize,
     pub columns: usize,
-    /// Whether blocks of `A` and panels of `B` are copied.
+    /// Whether blocks of `A` are copied.
     pub copy_a: bool,
+    /// Whether panels of `B` are copied though they are whole registers wide.
     pub copy_b: bool,
 }
 
 impl Cut {
     pub fn new<T: Scalar>(kernels: &Kernels<T>, p: &Product<T>) -> Self {
-        let lanes = kernels.lanes;
-        let tile = (kernels.tiles[0].len(), (kernels.tiles.len() * lanes).min(p.n.next_multiple_of(lanes)));
-        let depth = p.k.div_ceil(p.k.div_ceil(DEPTH));
+        let height = share(p.m, kernels.tiles[0].len());
+        let width = share(p.n.div_ceil(kernels.lanes), kernels.tiles.len()) * kernels.lanes;
+        let depth = share(p.k, DEPTH);
         let line = depth * size_of::<T>();
-        let columns = ((PACKED_BYTES / line / tile.1).max(1) * tile.1).min(p.n.next_multiple_of(tile.1));
+        let columns = multiple(PACKED_BYTES / line, width).min(p.n.next_multiple_of(width));
         let small = columns * line <= FIRST_CACHE_BYTES;
-        let rows = if small { tile.0 } else { (ROWS_BYTES / line / tile.0).max(1) * tile.0 }.min(p.m);
-        let stride = p.a.column.unsigned_abs() * size_of::<T>();
-        let copy_a = p.a.row == 1 && stride >= PAGE_BYTES && p.n > 3 * tile.1;
-        let stride = p.b.row.unsigned_abs() * size_of::<T>();
-        let copy_b = p.b.column != 1 || p.m > tile.0 * if stride < PAGE_BYTES { 16 } else { 2 };
-        Self { tile, rows, depth, columns, copy_a, copy_b }
+        let rows = if small { height } else { multiple(ROWS_BYTES / line, height).min(p.m) };
+        let bytes = |stride: isize| stride.unsigned_abs() * size_of::<T>();
+        let copy_a = p.a.row == 1 && bytes(p.a.column) >= PAGE_BYTES && p.n > 3 * width;
+        let aliased = bytes(p.b.row) >= PAGE_BYTES && bytes(p.b.row).is_multiple_of(PAGE_BYTES / 2);
+        let direct = height * if aliased { DIRECT_TILES_ALIASED } else { DIRECT_TILES };
+        let copy_b = p.b.column != 1 || p.m > direct;
+        Self { height, width, rows, depth, columns, copy_a, copy_b }
     }
+}
+
+/// The largest of the nearly equal parts, each of at most `most`, that `whole` is cut into.
+fn share(whole: usize, most: usize) -> usize {
+    whole.div_ceil(whole.div_ceil(most))
+}
+
+/// The largest multiple of `of` up to `limit`, at least one.
+fn multiple(limit: usize, of: usize) -> usize {
+    (limit / of).max(1) * of
 }

@@ -44,7 +44,7 @@ pub(super) unsafe fn gather<T: Scalar>(to: &mut [T], a: Matrix<*const T>, m: usi
     Matrix { start: to.as_ptr(), row: 1, column: m as isize }
 }
 
-/// Copies `b [depth, n]` to panels, each a row of `cut.tile.1` numbers for each `k`, padded with zeros.
+/// Copies `b [depth, n]` to panels, each a row of `cut.width` numbers for each `k`, padded with zeros.
 ///
 /// # Safety
 ///
@@ -57,7 +57,7 @@ pub(super) unsafe fn pack<T: Scalar>(
     depth: usize,
     n: usize,
 ) {
-    let width = cut.tile.1;
+    let width = cut.width;
     for (to, j) in to.chunks_exact_mut(width * depth).zip((0..n).step_by(width)) {
         let n = width.min(n - j);
         if cut.copy_b || !n.is_multiple_of(kernels.lanes) {

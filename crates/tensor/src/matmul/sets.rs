@@ -98,9 +98,9 @@ mod x86 {
     kernels!(avx2_f64, f64, __m256d, #[target_feature(enable = "avx2,fma")], pack_columns_f64,
         vectors 1 2, rows [1 2 3 4 5 6]);
     kernels!(avx512_f32, f32, __m512, #[target_feature(enable = "avx512f,avx2,fma")], pack_columns_f32,
-        vectors 1 2, rows [1 2 3 4 5 6 7 8 9 10 11 12]);
+        vectors 1 2 3, rows [1 2 3 4 5 6 7 8]);
     kernels!(avx512_f64, f64, __m512d, #[target_feature(enable = "avx512f,avx2,fma")], pack_columns_f64,
-        vectors 1 2, rows [1 2 3 4 5 6 7 8 9 10 11 12]);
+        vectors 1 2 3, rows [1 2 3 4 5 6 7 8]);
 }
 
 /// The types that there are kernels for.

@@ -84,7 +84,7 @@ fn check_all(shapes: &[(usize, usize, usize)], layouts: &[Layout]) {
 
 #[test]
 fn small_products_agree_with_the_three_loops() {
-    let sizes: &[usize] = if cfg!(miri) { &[1, 3, 7] } else { &[1, 2, 3, 4, 5, 7, 8, 12, 13, 16, 17, 33, 40] };
+    let sizes: &[usize] = if cfg!(miri) { &[1, 7] } else { &[1, 2, 3, 4, 5, 7, 8, 12, 13, 16, 17, 33, 40] };
     let depths: &[usize] = if cfg!(miri) { &[1, 5] } else { &[1, 2, 3, 8, 17, 70] };
     let mut shapes = Vec::new();
     for &m in sizes {
@@ -137,11 +137,13 @@ fn rough(rows: usize, columns: usize, salt: usize) -> Array2<f32> {
 #[test]
 fn a_row_does_not_depend_on_how_many_there_are() {
     on_every_path(|| {
-        for (k, n) in [(1, 40), (30, 1), (30, 3), (100, 10), (600, 70)] {
-            let (a, w) = (rough(40, k, 1), rough(n, k, 2));
-            let mut all = Array2::zeros((40, n));
+        for (k, n) in
+            if cfg!(miri) { [(1, 5), (5, 1), (5, 3), (3, 9)] } else { [(1, 40), (30, 3), (100, 10), (600, 70)] }
+        {
+            let (a, w) = (rough(20, k, 1), rough(n, k, 2));
+            let mut all = Array2::zeros((20, n));
             matmul(all.view_mut(), a.view(), w.t(), 0.0);
-            for rows in [5, 6, 12, 13, 20] {
+            for rows in [5, 6, 12, 13] {
                 let mut some = Array2::zeros((rows, n));
                 matmul(some.view_mut(), a.slice(s![..rows, ..]), w.t(), 0.0);
                 assert_eq!(some, all.slice(s![..rows, ..]), "{rows} rows of {k}, {n} columns");
@@ -152,15 +154,16 @@ fn a_row_does_not_depend_on_how_many_there_are() {
 
 #[test]
 fn the_same_product_has_the_same_bits() {
-    let (a, b) = (rough(33, 700, 1), rough(700, 50, 2));
+    let (m, k, n) = if cfg!(miri) { (9, 6, 10) } else { (33, 700, 50) };
+    let (a, b) = (rough(m, k, 1), rough(k, n, 2));
     let multiply = || {
-        let mut c = Array2::zeros((33, 50));
+        let mut c = Array2::zeros((m, n));
         matmul(c.view_mut(), a.view(), b.view(), 0.0);
         c
     };
     let first = multiply();
     // Other products leave other numbers in the buffer.
-    matmul(Array2::zeros((70, 90)).view_mut(), rough(70, 80, 3).view(), rough(90, 80, 4).t(), 0.0);
+    matmul(Array2::zeros((2 * m, 2 * n)).view_mut(), rough(2 * m, k, 3).view(), rough(2 * n, k, 4).t(), 0.0);
     assert_eq!(multiply(), first);
 }
 
