@@ -13,7 +13,7 @@ use crate::training::{bits, encoder, metrics, train, trainer};
 const FLIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../experiments/data/flights.parquet");
 
 fn refusal(builder: ParquetSourceBuilder) -> String {
-    builder.build().err().expect("what cannot be read is refused").to_string()
+    builder.build::<f32>().err().expect("what cannot be read is refused").to_string()
 }
 
 fn fit_error(encoder: Encoder, source: impl Source<f64>) -> String {

@@ -1,0 +1,185 @@
+//! The program as people start it: what it prints, writes and answers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tidemill::prelude::*;
+use tidemill::tensor::Key;
+
+/// A file of the user's: two numbers, a text, and targets of three kinds that follow from them.
+fn file(folder: &Path, rows: usize) -> PathBuf {
+    let random = |stream: u64, i: usize| f64::from(Key::new(5).fold(stream).block(i as u64)[0]) / 2.0_f64.powi(32);
+    let (a, b) = (|i: usize| random(0, i), |i: usize| random(1, i));
+    let number = |i: usize| 3.0 * a(i) - b(i);
+    let place: Vec<String> = (0..rows).map(|i| format!("place {}", (4.0 * b(i)) as u32)).collect();
+    let kind = |i: usize| ["low", "middle", "high"][(number(i).clamp(0.0, 2.0)) as usize];
+    let path = folder.join("trips.parquet");
+    let columns = [
+        ("a", ValueType::F64),
+        ("b", ValueType::F64),
+        ("place", ValueType::Text),
+        ("time", ValueType::I64),
+        ("number", ValueType::F64),
+        ("kind", ValueType::Text),
+        ("yes", ValueType::Bool),
+    ];
+    let mut writer = ParquetWriter::create(&path, columns).unwrap();
+    let all = 0..rows;
+    writer
+        .write(&[
+            Values::F64(&all.clone().map(a).collect::<Vec<_>>()),
+            Values::F64(&all.clone().map(b).collect::<Vec<_>>()),
+            Values::Text(&place.iter().map(String::as_str).collect::<Vec<_>>()),
+            Values::I64(&all.clone().map(|i| -(i as i64)).collect::<Vec<_>>()),
+            Values::F64(&all.clone().map(number).collect::<Vec<_>>()),
+            Values::Text(&all.clone().map(kind).collect::<Vec<_>>()),
+            Values::Bool(&all.clone().map(|i| number(i) > 1.0).collect::<Vec<_>>()),
+        ])
+        .unwrap();
+    writer.finish().unwrap();
+    path
+}
+
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill-experiments"));
+    command.arg("experiment").arg("--out").arg(folder.join("out"));
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    let data = folder.join("trips.parquet");
+    command(folder).arg("--data").arg(data).args(arguments).output().unwrap()
+}
+
+fn results(folder: &Path) -> Value {
+    serde_json::from_slice(&fs::read(folder.join("out/results.json")).unwrap()).unwrap()
+}
+
+fn check(target: &str, kind: &str, more: &[&str]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    file(folder.path(), 2400);
+    let output = run(folder.path(), &[&["--target", target, "--quick"], more].concat());
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(printed.contains("Batch, retrained") && printed.contains("held-out"), "{printed}");
+    let results = results(folder.path());
+    assert_eq!(results["task"]["kind"], kind);
+    assert_eq!(results["complete"], true);
+    assert_eq!(results["runs"].as_array().unwrap().len(), 4);
+    let baseline = results["baseline"]["held_out"]["loss"].as_f64().unwrap();
+    let retrained = results["runs"].as_array().unwrap().iter().find(|r| r["strategy"] == "retrained").unwrap();
+    assert!(retrained["held_out"]["loss"].as_f64().unwrap() < baseline, "it learns: {retrained:#}");
+    assert!(fs::read_to_string(folder.path().join("out/report.html")).unwrap().contains("</html>"));
+    let curves = tidemill::parquet::describe(folder.path().join("out/curves.parquet")).unwrap();
+    assert!(curves.rows > 8);
+    folder
+}
+
+#[test]
+fn a_binary_target_is_told_from_the_data() {
+    check("yes", "binary", &["--order", "time"]);
+}
+
+#[test]
+fn names_of_classes_are_a_target() {
+    check("kind", "multiclass", &[]);
+}
+
+#[test]
+fn numbers_are_regressed_on_in_their_own_units() {
+    let folder = check("number", "regression", &[]);
+    let results = results(folder.path());
+    // The standard deviation of 3a - b, with a and b uniform on the unit interval.
+    let baseline = results["baseline"]["held_out"]["loss"].as_f64().unwrap();
+    assert!((baseline - (10.0_f64 / 12.0).sqrt()).abs() < 0.03, "{baseline}");
+}
+
+/// One clear error that names what and where, a code that is not zero, nothing half-written.
+fn refused(arguments: &[&str], spoil: impl FnOnce(&Path), expected: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), 2400);
+    spoil(&path);
+    let output = run(folder.path(), arguments);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.starts_with("error: ") && told.trim().lines().count() == 1, "{told}");
+    for part in expected {
+        assert!(told.contains(part), "{part:?} in {told:?}");
+    }
+    for file in ["report.html", "results.json", "curves.parquet"] {
+        assert!(!folder.path().join("out").join(file).exists(), "{file} is half-written");
+    }
+}
+
+#[test]
+fn what_cannot_be_is_refused_by_name() {
+    let same = |_: &Path| ();
+    refused(
+        &["--target", "tip"],
+        same,
+        &["trips.parquet", "there is no column tip", "a, b, place, time, number, kind, yes"],
+    );
+    refused(&["--target", "yes", "--order", "when"], same, &["trips.parquet", "there is no column when"]);
+    refused(&["--target", "kind", "--task", "regression"], same, &["column kind is text", "multiclass"]);
+    refused(&["--target", "a", "--task", "binary"], same, &["column a", "two different numbers"]);
+    refused(&["--target", "yes", "--strategies", "bacth"], same, &["there is no strategy bacth", "batch, online"]);
+    refused(&["--target", "yes", "--resume"], same, &["nothing to go on with"]);
+    refused(&["--target", "yes"], |path| fs::remove_file(path).unwrap(), &["trips.parquet", "No such file"]);
+    let truncate = |path: &Path| {
+        let bytes = fs::read(path).unwrap();
+        fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+    };
+    refused(&["--target", "yes"], truncate, &["trips.parquet"]);
+}
+
+#[test]
+fn batch_training_over_budget_is_refused_and_online_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    file(folder.path(), 60_000);
+    let output = run(folder.path(), &["--target", "yes", "--quick", "--budget", "1", "--strategies", "batch,online"]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("batch, seed 1") && told.contains("the budget is 1048576 bytes"), "{told}");
+    let results = results(folder.path());
+    assert_eq!(results["runs"][0]["strategy"], "online");
+    assert_eq!(results["complete"], false);
+}
+
+#[cfg(unix)]
+#[test]
+fn interrupted_and_resumed_gives_the_undisturbed_result() {
+    use std::os::unix::process::CommandExt;
+
+    let arguments = ["--target", "yes", "--seeds", "3", "--strategies", "retrained"];
+    let (disturbed, undisturbed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for folder in [&disturbed, &undisturbed] {
+        file(folder.path(), 24_000);
+    }
+    let mut child = command(disturbed.path());
+    child.arg("--data").arg(disturbed.path().join("trips.parquet")).args(arguments).process_group(0);
+    let mut child = child.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let runs = disturbed.path().join("out/runs");
+    while !runs.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+    }
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    // As a terminal does it: the whole group of processes is interrupted.
+    assert!(Command::new("kill").args(["-INT", "--", &format!("-{}", child.id())]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130), "stopped, not finished and not failed");
+    assert!(results(disturbed.path())["runs"].as_array().unwrap().is_empty());
+    let saved: Vec<_> = fs::read_dir(&runs).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(saved.iter().any(|name| name.contains("state")), "a checkpoint among {saved:?}");
+
+    for (folder, more) in [(&disturbed, &["--resume"][..]), (&undisturbed, &[])] {
+        let output = run(folder.path(), &[&arguments[..], more].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let (got, want) = (results(disturbed.path()), results(undisturbed.path()));
+    for field in ["held_out", "prequential", "segments", "rows_trained", "steps"] {
+        assert_eq!(got["runs"][0][field], want["runs"][0][field], "{field}");
+    }
+    assert_eq!(fs::read_dir(&runs).unwrap().count(), 2, "the result and the model, nothing else");
+}
