@@ -40,12 +40,10 @@ mod under_test {
     }
 
     fn available() -> Vec<Arch> {
-        let mut paths = vec![Arch::Scalar];
         #[cfg(target_arch = "x86_64")]
-        {
-            paths.extend(pulp::x86::V3::try_new().map(Arch::V3));
-            paths.extend(pulp::x86::V4::try_new().map(Arch::V4));
-        }
-        paths
+        let best = [pulp::x86::V3::try_new().map(Arch::V3), pulp::x86::V4::try_new().map(Arch::V4)];
+        #[cfg(not(target_arch = "x86_64"))]
+        let best = [Some(Arch::new())];
+        best.into_iter().flatten().chain([Arch::Scalar]).collect()
     }
 }

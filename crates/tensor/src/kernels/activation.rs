@@ -1,5 +1,5 @@
 use crate::Scalar;
-use crate::kernels::pointwise::Pointwise;
+use crate::kernels::pointwise::{Pointwise, with_pointwise};
 
 /// A function applied to each element by itself.
 ///
@@ -89,37 +89,6 @@ pub enum ActivationError {
     },
 }
 
-/// Calls a generic function with the pointwise function that an activation names.
-macro_rules! with_pointwise {
-    ($activation:expr, $t:ident, $f:ident($($arg:expr),*)) => {{
-        use $crate::kernels::activation::{Activation, SELU_ALPHA, SELU_SCALE};
-        use $crate::kernels::pointwise as p;
-        match $activation {
-            Activation::Identity => $f(p::Identity, $($arg),*),
-            Activation::Relu => $f(p::Relu, $($arg),*),
-            Activation::LeakyRelu { slope } => $f(p::Leaky($t::of(slope)), $($arg),*),
-            Activation::Elu { alpha } => $f(p::Exponential { scale: $t::one(), alpha: $t::of(alpha) }, $($arg),*),
-            Activation::Selu => {
-                $f(p::Exponential { scale: $t::of(SELU_SCALE), alpha: $t::of(SELU_ALPHA) }, $($arg),*)
-            }
-            Activation::Gelu => $f(p::Gelu, $($arg),*),
-            Activation::GeluTanh => $f(p::GeluTanh, $($arg),*),
-            Activation::Silu => $f(p::Silu, $($arg),*),
-            Activation::Sigmoid => $f(p::Sigmoid, $($arg),*),
-            Activation::Tanh => $f(p::Tanh, $($arg),*),
-            Activation::Softplus { beta } => {
-                $f(p::Softplus { beta: $t::of(beta), reciprocal: $t::of(1.0 / beta) }, $($arg),*)
-            }
-            Activation::HardTanh { min, max } => $f(p::HardTanh { min: $t::of(min), max: $t::of(max) }, $($arg),*),
-            Activation::Relu6 => $f(p::HardTanh { min: $t::zero(), max: $t::of(6.0) }, $($arg),*),
-        }
-    }};
-}
-pub(super) use with_pointwise;
-
-pub(super) const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
-pub(super) const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
-
 impl Activation {
     /// Checks the parameters.
     ///
@@ -202,6 +171,7 @@ vectorized! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::pointwise::{SELU_ALPHA, SELU_SCALE};
     use crate::kernels::samples::{lengths, values};
 
     type Equation = fn(f64) -> f64;

@@ -2,6 +2,37 @@
 
 use crate::Scalar;
 
+/// Calls a generic function with the pointwise function that an activation names.
+macro_rules! with_pointwise {
+    ($activation:expr, $t:ident, $f:ident($($arg:expr),*)) => {{
+        use $crate::kernels::Activation;
+        use $crate::kernels::pointwise as p;
+        match $activation {
+            Activation::Identity => $f(p::Identity, $($arg),*),
+            Activation::Relu => $f(p::Relu, $($arg),*),
+            Activation::LeakyRelu { slope } => $f(p::Leaky($t::of(slope)), $($arg),*),
+            Activation::Elu { alpha } => $f(p::Exponential { scale: $t::one(), alpha: $t::of(alpha) }, $($arg),*),
+            Activation::Selu => {
+                $f(p::Exponential { scale: $t::of(p::SELU_SCALE), alpha: $t::of(p::SELU_ALPHA) }, $($arg),*)
+            }
+            Activation::Gelu => $f(p::Gelu, $($arg),*),
+            Activation::GeluTanh => $f(p::GeluTanh, $($arg),*),
+            Activation::Silu => $f(p::Silu, $($arg),*),
+            Activation::Sigmoid => $f(p::Sigmoid, $($arg),*),
+            Activation::Tanh => $f(p::Tanh, $($arg),*),
+            Activation::Softplus { beta } => {
+                $f(p::Softplus { beta: $t::of(beta), reciprocal: $t::of(1.0 / beta) }, $($arg),*)
+            }
+            Activation::HardTanh { min, max } => $f(p::HardTanh { min: $t::of(min), max: $t::of(max) }, $($arg),*),
+            Activation::Relu6 => $f(p::HardTanh { min: $t::zero(), max: $t::of(6.0) }, $($arg),*),
+        }
+    }};
+}
+pub(super) use with_pointwise;
+
+pub(super) const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+pub(super) const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+
 /// A function of one number.
 pub(super) trait Pointwise<T>: Copy {
     /// `f(x)`.

@@ -2,8 +2,7 @@
 
 use crate::Scalar;
 use crate::kernels::Activation;
-use crate::kernels::activation::with_pointwise;
-use crate::kernels::pointwise::Pointwise;
+use crate::kernels::pointwise::{Pointwise, with_pointwise};
 use crate::kernels::sum;
 
 /// Below this width a row is shorter than the loops that vector code needs, and a second pass over all elements at once
