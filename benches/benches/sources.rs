@@ -31,7 +31,9 @@ fn sources(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("source");
     group.throughput(Throughput::Elements(ROWS as u64));
-    let mut check = |name, source: &mut dyn Source<f32>| group.bench_function(name, |b| b.iter(|| epoch(source)));
+    let mut check = |name, source: &mut dyn Source<f32>| {
+        group.bench_function(name, |b| b.iter(|| epoch(source)));
+    };
     check("memory in order", &mut memory.clone());
     check("memory shuffled", &mut memory.shuffled(1));
     check("parquet", &mut open(&path));
