@@ -36,7 +36,7 @@ fn sources(criterion: &mut Criterion) {
     };
     check("memory in order", &mut memory.clone());
     check("memory shuffled", &mut memory.shuffled(1));
-    check("parquet", &mut open(&path));
+    check("parquet", &mut open::<f32>(&path));
     check("memory encoded", &mut raw.encode(&encoder).expect("the fitted columns"));
     let file: Box<dyn Source<f64>> = Box::new(open(&path));
     check("parquet encoded", &mut file.encode(&encoder).expect("the fitted columns"));
@@ -54,7 +54,7 @@ fn names() -> impl Iterator<Item = String> {
     (0..WIDTH).map(|i| format!("x{i}"))
 }
 
-fn open(path: &Path) -> ParquetSource {
+fn open<T: Scalar>(path: &Path) -> ParquetSource<T> {
     ParquetSource::open(path).columns(names()).target("target").build().expect("the file just written")
 }
 
