@@ -448,7 +448,7 @@ fn bad_values_are_errors_that_say_where() {
     let one = || reals("v", &[1.0]).build().unwrap();
     let encoder = feature(Encoding::real()).fit(&mut one()).unwrap().0;
     apply(reals("v", &[0.0, 0.0, -f64::INFINITY]), &encoder, "column v, row 2: the value is infinite");
-    apply(reals("v", &[0.0, 1e39]), &encoder, "column v, row 1: the value is too large for F32");
+    apply(reals("v", &[0.0, 1e39]), &encoder, "column v, row 1: the value is too large for 32 bits");
     let weight = Encoder::builder().weight("v", Encoding::real()).fit(&mut one()).unwrap().0;
     apply(reals("v", &[0.0, -0.5]), &weight, "column v, row 1: the weight -0.5 is below zero");
     let category = feature(Encoding::category()).fit(&mut one()).unwrap().0;
