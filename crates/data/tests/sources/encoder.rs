@@ -314,6 +314,14 @@ fn pieces_add_up() {
 }
 
 #[test]
+fn of_equally_frequent_categories_the_first_by_name_are_kept() {
+    let letters: Vec<String> = ('a'..='z').rev().chain('b'..='e').map(String::from).collect();
+    let names: Vec<Option<&str>> = letters.iter().map(|letter| Some(letter.as_str())).collect();
+    let (encoder, _) = fit(texts(&names), Encoder::builder().feature("v", Encoding::category().max_categories(7)));
+    assert_eq!(encoder.categories("v").unwrap(), ["a", "b", "c", "d", "e", "f", "g"]);
+}
+
+#[test]
 fn the_order_of_rows_does_not_change_categories() {
     let declared = || Encoder::builder().feature("name", Encoding::category().max_categories(3));
     let expected = declared().fit(&mut mixed(50)).unwrap().0;
