@@ -60,7 +60,7 @@ impl PartialEq for Nulls {
 
 impl Eq for Nulls {}
 
-/// One column of a [`Batch`].
+/// One column of a [`Batch`](crate::Batch).
 #[derive(Clone, Debug, PartialEq)]
 pub enum Column<T> {
     /// Real numbers.

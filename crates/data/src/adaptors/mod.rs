@@ -1,6 +1,7 @@
 //! Sources made of other sources.
 
 mod prefetch;
+mod queue;
 mod select;
 mod shuffle;
 mod split;

@@ -3,9 +3,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
 use tidemill_tensor::Scalar;
 
+use super::queue::{ClosedOnDrop, Queue};
 use super::{unwrap, wrap};
 use crate::{Batch, Cursor, Error, Schema, Source};
 
@@ -132,11 +132,13 @@ fn reserve<T: Scalar>(batch: &mut Batch<T>, rows: usize) {
     (0..batch.columns().len()).for_each(|column| batch.reserve_exact(column, rows, 0));
 }
 
+#[derive(Debug)]
 enum Request<T> {
     Fill(Batch<T>),
     Seek(Cursor),
 }
 
+#[derive(Debug)]
 enum Answer<T> {
     Filled { batch: Batch<T>, before: Cursor, after: Cursor, result: Result<usize, Error> },
     Sought(Result<Cursor, Error>),
@@ -146,8 +148,8 @@ enum Answer<T> {
 /// answered unfilled.
 #[derive(Debug)]
 struct Thread<T: Scalar> {
-    requests: Option<Sender<Request<T>>>,
-    answers: Receiver<Answer<T>>,
+    requests: Queue<Request<T>>,
+    answers: Queue<Answer<T>>,
     /// How many seeks were asked for and not begun; above zero, nothing needs to be filled.
     interrupts: Arc<AtomicU64>,
     handle: Option<JoinHandle<()>>,
@@ -157,27 +159,24 @@ struct Thread<T: Scalar> {
 
 impl<T: Scalar> Thread<T> {
     fn start(source: impl Source<T> + 'static, batches: usize, size: usize) -> Result<Self, Error> {
-        // One place more than there are buffers, for a seek: so neither side ever waits to send.
-        let (requests, asked) = bounded(batches + 1);
-        let (reply, answers) = bounded(batches + 1);
+        // Room for all buffers and a seek.
+        let (requests, answers) = (Queue::new(batches + 1), Queue::new(batches + 1));
         let interrupts = Arc::new(AtomicU64::new(0));
-        let interrupted = Arc::clone(&interrupts);
+        let worker = (requests.clone(), ClosedOnDrop(answers.clone()), Arc::clone(&interrupts));
         let handle = thread::Builder::new()
             .name("prefetch".into())
-            .spawn(move || work(source, size, &asked, &reply, &interrupted))
+            .spawn(move || work(source, size, &worker.0, &worker.1, &worker.2))
             .map_err(|error| Error::invalid("prefetch", format!("there is no thread for it: {error}")))?;
-        Ok(Self { requests: Some(requests), answers, interrupts, handle: Some(handle), panic: String::new() })
+        Ok(Self { requests, answers, interrupts, handle: Some(handle), panic: String::new() })
     }
 
-    /// A request to a thread that has ended is lost; the answer says so, after those that it had ready.
+    /// A request to a thread that has ended is never answered; that the answers end says so.
     fn ask(&self, request: Request<T>) {
-        if let Some(requests) = &self.requests {
-            let _ = requests.send(request);
-        }
+        self.requests.push(request);
     }
 
     fn answer(&mut self) -> Result<Answer<T>, Error> {
-        self.answers.recv().map_err(|_| self.lost())
+        self.answers.pop().ok_or_else(|| self.lost())
     }
 
     /// Where the source is after the seek; the buffers that the thread had are then spare.
@@ -204,7 +203,7 @@ impl<T: Scalar> Thread<T> {
 impl<T: Scalar> Drop for Thread<T> {
     fn drop(&mut self) {
         self.interrupts.fetch_add(1, Ordering::SeqCst);
-        self.requests = None;
+        self.requests.close();
         if let Some(handle) = self.handle.take() {
             // A panic was either reported or is of no interest any more.
             let _ = handle.join();
@@ -215,12 +214,12 @@ impl<T: Scalar> Drop for Thread<T> {
 fn work<T: Scalar>(
     mut source: impl Source<T>,
     size: usize,
-    requests: &Receiver<Request<T>>,
-    answers: &Sender<Answer<T>>,
+    requests: &Queue<Request<T>>,
+    answers: &ClosedOnDrop<Answer<T>>,
     interrupts: &AtomicU64,
 ) {
     let mut ended = false;
-    for request in requests {
+    while let Some(request) = requests.pop() {
         let answer = match request {
             Request::Seek(cursor) => {
                 interrupts.fetch_sub(1, Ordering::SeqCst);
@@ -236,9 +235,7 @@ fn work<T: Scalar>(
                 Answer::Filled { batch, before, after: source.cursor(), result }
             }
         };
-        if answers.send(answer).is_err() {
-            return;
-        }
+        answers.0.push(answer);
     }
 }
 

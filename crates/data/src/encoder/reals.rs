@@ -134,7 +134,9 @@ impl<T: Scalar> Block<'_, T> {
             return Ok(());
         }
         match self.rows().zip(rows.kept).find(|(numbers, _)| !numbers[k].is_finite()) {
-            Some((_, &row)) => Err(rows.invalid(row, format!("the value is too large for {:?}", T::DTYPE))),
+            Some((_, &row)) => {
+                Err(rows.invalid(row, format!("the value is too large for {} bits", 8 * size_of::<T>())))
+            }
             None => Ok(()),
         }
     }

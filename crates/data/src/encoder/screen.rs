@@ -74,6 +74,7 @@ impl Screened {
 
     fn find_absent(&mut self, column: &Column<f64>) {
         self.absent.clear();
+        self.absent.reserve(column.rows());
         match column {
             Column::Real { width, values, nulls } => {
                 if nulls.any() || values.iter().any(|v| v.is_nan()) {

@@ -3,6 +3,8 @@
 mod adaptors;
 mod check;
 mod encoder;
+mod encoder_errors;
+mod encoder_rows;
 mod memory;
 mod prefetch;
 mod unknown;
