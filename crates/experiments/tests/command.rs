@@ -183,3 +183,24 @@ fn interrupted_and_resumed_gives_the_undisturbed_result() {
     }
     assert_eq!(fs::read_dir(&runs).unwrap().count(), 2, "the result and the model, nothing else");
 }
+
+#[test]
+fn online_training_on_flights_stays_below_150_mb() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = command(folder.path()).args(["--quick", "--strategies", "online,batch-month"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let results = results(folder.path());
+    let run = |name: &str| results["runs"].as_array().unwrap().iter().find(|r| r["strategy"] == name).unwrap().clone();
+    let online = run("online");
+    if cfg!(target_os = "linux") {
+        assert!(online["peak_memory_bytes"].as_u64().unwrap() < 150_000_000, "of the whole process: {online:#}");
+    }
+    let months: Vec<&str> =
+        online["segments"].as_array().unwrap().iter().map(|s| s["label"].as_str().unwrap()).collect();
+    assert_eq!(months, ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]);
+    // All rows but those without an arrival delay: trained on once, or held out.
+    let rows = online["rows_trained"].as_u64().unwrap() + online["held_out"]["rows"].as_u64().unwrap();
+    assert_eq!(rows, 336_776 - 9_430);
+    let loss = |run: &Value| run["held_out"]["loss"].as_f64().unwrap();
+    assert!(loss(&run("batch-month")) > loss(&online), "the month extrapolates");
+}

@@ -61,10 +61,7 @@ impl<T: Scalar> Strategy<T> for Batch {
     ) -> Result<Summary, Error> {
         let mut memory = match source.memory() {
             Some(memory) => memory,
-            None => {
-                source.seek(tidemill_data::Cursor::start(0))?;
-                MemorySource::load(source, self.budget)?
-            }
+            None => MemorySource::load(source, self.budget)?,
         };
         if self.shuffle {
             memory = memory.shuffled(state.seed);

@@ -124,7 +124,7 @@ impl<'t, T: Scalar> Stepper<'t, T> {
         let rows = source.rows().map_or(plan.batch_size, |rows| plan.batch_size.min(rows.max(1) as usize));
         Ok(Self {
             trainer,
-            engine: trainer.running_engine().start(program, rows)?,
+            engine: trainer.declared_engine().start(program, rows)?,
             binding: Binding::new(program, source.schema(), Need::Target)?,
             batch: Rows::new(source.schema().clone()),
             gradients: vec![T::zero(); program.layout().len()],

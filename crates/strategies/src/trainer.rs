@@ -53,7 +53,7 @@ impl<T: Scalar> Trainer<T> {
         &self.optimizer
     }
 
-    pub(crate) fn running_engine(&self) -> &dyn Engine<T> {
+    pub(crate) fn declared_engine(&self) -> &dyn Engine<T> {
         &*self.engine
     }
 
