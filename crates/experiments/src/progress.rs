@@ -1,8 +1,9 @@
 //! What is shown while it lasts: bars on a terminal, plain lines elsewhere.
 
+use std::fmt::Write;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::results::Run;
 
@@ -29,7 +30,7 @@ impl Progress {
             let all = multi.add(ProgressBar::new(planned as u64));
             all.set_style(style("{bar:30} {pos}/{len} runs  {elapsed} elapsed"));
             let run = multi.add(ProgressBar::new(1));
-            run.set_style(style("{bar:30} {msg}  {human_pos} of {human_len} rows  {per_sec}  {eta} left"));
+            run.set_style(style("{bar:30} {msg}  {human_pos} of {human_len} rows  {rate}  {eta} left"));
             all.enable_steady_tick(Duration::from_millis(500));
             Bars { all, run }
         });

@@ -144,7 +144,12 @@ impl Spec {
     /// What is measured, in the order loss, score.
     pub fn metrics(&self) -> Vec<Box<dyn Metric<f32>>> {
         match self.task {
-            TaskKind::Binary => vec![Box::new(LogLoss::default()), Box::new(RocAuc::exact())],
+            TaskKind::Binary => {
+                vec![
+                    Box::new(LogLoss::default()),
+                    Box::new(RocAuc::binned(AUC_BINS).expect("a possible number of bins")),
+                ]
+            }
             TaskKind::Multiclass => vec![Box::new(LogLoss::default()), Box::new(Accuracy::multiclass())],
             TaskKind::Regression => {
                 vec![Box::new(Rmse::default()), Box::new(R2::new(1).expect("one output is possible"))]
@@ -175,6 +180,10 @@ impl Spec {
 pub fn open(path: &std::path::Path, encoder: &Encoder) -> Result<ParquetSource<f64>, tidemill::data::Error> {
     ParquetSource::open(path).columns(encoder.raw_columns()).budget(READ_BUDGET).build()
 }
+
+/// Scores are counted in so many bins: memory does not grow with the stream, and two scores closer than this count as a
+/// tie.
+const AUC_BINS: usize = 1 << 14;
 
 /// Bytes that reading a file may take.
 pub const READ_BUDGET: u64 = 32 << 20;

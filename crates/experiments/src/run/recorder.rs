@@ -1,12 +1,14 @@
 //! What a run notes while it trains.
 
 use std::io::Write;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use tidemill::data::Cursor;
 use tidemill::prelude::*;
 use tidemill::strategies::{Error, Event, Flow, StopFlag, evaluate};
 
+use super::phases::Train;
 use super::worker::{Partial, Paths};
 use crate::results::{Point, Scores, ToTarget};
 use crate::spec::Spec;
@@ -25,8 +27,9 @@ pub struct Recorder<'a> {
     pub stop: &'a StopFlag,
     /// Rows that the whole run will train on, about.
     pub total_rows: u64,
-    /// Rows of the stream before this phase's.
-    pub first_row: u64,
+    /// How the phase trains, and on which rows of the stream.
+    pub train: Train,
+    pub rows: Range<u64>,
     /// When training began or went on; evaluation and saving are not training.
     pub since: Instant,
     pub shown: Instant,
@@ -47,7 +50,7 @@ impl Recorder<'_> {
         let scores = score(self.spec, self.trainer, state, self.held_out)?;
         let rows_trained = self.partial.rows_before + state.rows_trained;
         let seconds = self.partial.training_seconds;
-        let position = self.partial.stream_position(self.first_row, state);
+        let position = self.position(state);
         let point = Point { rows_trained, position, seconds, loss: scores.loss, score: scores.score };
         self.partial.curve.push(point);
         let reached = self.spec.target_loss.is_some_and(|target| scores.loss <= target);
@@ -56,6 +59,15 @@ impl Recorder<'_> {
             self.partial.to_target = Some(ToTarget { rows: rows_trained, steps, seconds });
         }
         Ok(())
+    }
+
+    /// Rows of the stream that have been seen: all of the phase's in batch training, which has them from the start, and
+    /// those up to the present one online. An epoch that has ended counts no rows.
+    fn position(&self, state: &State<f32>) -> u64 {
+        match (self.train, state.epoch.rows) {
+            (Train::Batch, _) | (Train::Online, 0) => self.rows.end,
+            (Train::Online, rows) => self.rows.start + rows,
+        }
     }
 
     fn show(&mut self, state: &State<f32>) {

@@ -107,11 +107,6 @@ impl Partial {
         fs::write(&temporary, json).map_err(failed)?;
         fs::rename(temporary, paths.partial()).map_err(failed)
     }
-
-    /// Rows of the stream that have been seen.
-    pub(super) fn stream_position(&self, first_row: u64, state: &State<f32>) -> u64 {
-        first_row + state.epoch.rows
-    }
 }
 
 /// Trains one strategy with one seed, from where an earlier process left it, and writes its result.
@@ -125,9 +120,8 @@ pub fn run(spec: &Spec, strategy: &str, seed: u64, paths: &Paths, stop: &StopFla
     let mut worker = Worker::new(&spec, seed, paths, stop, &phases)?;
     let began = Instant::now();
     while worker.partial.phase < phases.len() {
-        let outcome = worker.phase(&phases[worker.partial.phase])?;
-        worker.partial.total_seconds += if outcome == Outcome::Stopped { began.elapsed().as_secs_f64() } else { 0.0 };
-        if outcome == Outcome::Stopped {
+        if worker.phase(&phases[worker.partial.phase])? == Outcome::Stopped {
+            worker.partial.total_seconds += began.elapsed().as_secs_f64();
             worker.partial.write(paths)?;
             return Ok(Outcome::Stopped);
         }
@@ -186,7 +180,8 @@ impl<'a> Worker<'a> {
             held_out: &mut *self.held_out,
             stop: self.stop,
             total_rows: self.total_rows,
-            first_row: self.spec.spans[phase.spans.start].rows.start,
+            train: phase.train,
+            rows: self.spec.spans[phase.spans.start].rows.start..self.spec.spans[phase.spans.end - 1].rows.end,
             since: now,
             shown: now,
             saved: now,
@@ -204,7 +199,7 @@ impl<'a> Worker<'a> {
         if summary.stopped {
             return Ok(Outcome::Stopped);
         }
-        self.end(phase)?;
+        self.end(phase, summary.last_epoch.rows)?;
         Ok(Outcome::Finished)
     }
 
@@ -219,10 +214,9 @@ impl<'a> Worker<'a> {
     }
 
     /// Notes how well the phase's rows, or the span after them, were predicted.
-    fn end(&mut self, phase: &Phase) -> Result<()> {
+    fn end(&mut self, phase: &Phase, rows: u64) -> Result<()> {
         if phase.train == Train::Online {
             let span = phase.spans.start;
-            let rows = self.state.epoch.rows.max(self.spec.spans[span].rows.end - self.spec.spans[span].rows.start);
             let found = scores(self.spec, &self.state.metrics, rows);
             let metrics = std::mem::take(&mut self.state.metrics);
             self.note(span, found, &metrics)?;
