@@ -25,8 +25,13 @@ impl Progress {
         let target = ProgressDrawTarget::stderr();
         let bars = (!target.is_hidden()).then(|| {
             let multi = MultiProgress::with_draw_target(target);
-            let style =
-                |template| ProgressStyle::with_template(template).expect("a template that is part of the program");
+            let style = |template| {
+                let style = ProgressStyle::with_template(template).expect("a template that is part of the program");
+                style.with_key("rate", |state: &ProgressState, text: &mut dyn Write| {
+                    // Text that cannot be shown is shown to nobody.
+                    let _ = write!(text, "{:.0} k rows/s", state.per_sec() / 1e3);
+                })
+            };
             let all = multi.add(ProgressBar::new(planned as u64));
             all.set_style(style("{bar:30} {pos}/{len} runs  {elapsed} elapsed"));
             let run = multi.add(ProgressBar::new(1));
