@@ -45,14 +45,14 @@ impl<T: Scalar> Engine<T> for DataParallel {
             let problem = "the model looks at several rows at once; its batch cannot be cut";
             return Err(Error::setting("data parallel", problem));
         }
-        let slot = || Slot {
+        let slot = |number: usize| Slot {
             shard: Shard::new(program, rows.div_ceil(self.shards)),
-            gradients: vec![T::zero(); program.layout().len()],
+            gradients: vec![T::zero(); if number == 0 { 0 } else { program.layout().len() }],
             sums: Sums::default(),
         };
         Ok(Box::new(Parallel {
             pool: Pool::new(self.threads.min(self.shards)).map_err(|e| Error::setting("data parallel", e))?,
-            slots: (0..self.shards).map(|_| RwLock::new(slot())).collect(),
+            slots: (0..self.shards).map(|number| RwLock::new(slot(number))).collect(),
             width: program.prediction_width(),
         }))
     }
@@ -70,6 +70,7 @@ struct Parallel<T> {
 
 struct Slot<T> {
     shard: Shard<T>,
+    /// Empty for the first shard, which writes its gradient where the sum of all is to be.
     gradients: Vec<T>,
     sums: Sums,
 }
@@ -80,7 +81,7 @@ impl<T: Scalar> Parallel<T> {
         &mut self,
         task: &Task<'_, T>,
         outputs: Option<&mut Outputs<T>>,
-        compute: impl Fn(&mut Slot<T>, &Task<'_, T>, Option<RowOutputs<'_, T>>) + Sync,
+        compute: impl Fn(usize, &mut Slot<T>, &Task<'_, T>, Option<RowOutputs<'_, T>>) + Sync,
     ) -> Sums {
         let (slots, width, workers) = (&self.slots, self.width, self.pool.size());
         let parts = outputs.map(|o| {
@@ -97,7 +98,7 @@ impl<T: Scalar> Parallel<T> {
                     losses: with_loss.then(|| unsafe { losses.part(rows.clone()) }),
                 });
                 let mut slot = slots[shard].write().unwrap_or_else(PoisonError::into_inner);
-                compute(&mut slot, &Task { rows, ..task.clone() }, outputs);
+                compute(shard, &mut slot, &Task { rows, ..task.clone() }, outputs);
             }
         });
         let mut sums = Sums::default();
@@ -116,34 +117,43 @@ impl<T: Scalar> Running<T> for Parallel<T> {
         write: Write,
         outputs: Option<&mut Outputs<T>>,
     ) -> Sums {
-        let sums = self.each_shard(task, outputs, |slot, task, outputs| {
-            let Slot { shard, gradients, sums } = slot;
-            *sums = shard.gradient(task, gradients, Write::Assign, outputs);
-        });
-        let (slots, workers, len) = (&self.slots, self.pool.size(), gradients.len());
+        let len = gradients.len();
         let parts = Parts::new(gradients);
-        self.pool.run(&|worker| {
-            let range = share(0..len, worker, workers);
-            // SAFETY: the workers' ranges are disjoint.
-            let into = unsafe { parts.part(range.clone()) };
-            write.begin(into);
-            for slot in slots {
-                let slot = slot.read().unwrap_or_else(PoisonError::into_inner);
-                kernels::add_assign(into, &slot.gradients[range.clone()]);
-            }
+        let sums = self.each_shard(task, outputs, |number, slot, task, outputs| {
+            let Slot { shard, gradients, sums } = slot;
+            *sums = if number == 0 {
+                // SAFETY: there is one shard of this number, and the others have arenas of their own.
+                shard.gradient(task, unsafe { parts.part(0..len) }, write, outputs)
+            } else {
+                shard.gradient(task, gradients, Write::Assign, outputs)
+            };
         });
+        let slots = &self.slots[1..];
+        if !slots.is_empty() {
+            share_out(&mut self.pool, 0..len, |range| {
+                // SAFETY: the workers' ranges are disjoint.
+                let into = unsafe { parts.part(range.clone()) };
+                for slot in slots {
+                    let slot = slot.read().unwrap_or_else(PoisonError::into_inner);
+                    kernels::add_assign(into, &slot.gradients[range.clone()]);
+                }
+            });
+        }
         sums
     }
 
     fn evaluate(&mut self, task: &Task<'_, T>, outputs: &mut Outputs<T>) -> Sums {
-        self.each_shard(task, Some(outputs), |slot, task, outputs| {
+        self.each_shard(task, Some(outputs), |_, slot, task, outputs| {
             slot.sums = slot.shard.evaluate(task, outputs.expect("outputs were given"));
         })
     }
 
     fn update(&mut self, optimizer: &Optimizer<T>, step: u64, scale: T, arenas: Arenas<'_, T>) {
         let Arenas { params, gradients, optimizer: memory } = arenas;
-        let workers = self.pool.size().min(MOST_PARTS);
+        let workers = workers(&self.pool, params.len()).min(MOST_PARTS);
+        if workers == 1 {
+            return optimizer.update(step, scale, params, gradients, memory);
+        }
         for phase in optimizer.phases() {
             let slots = optimizer.slots() * params.len();
             phase.prepare(scale, params, gradients, &mut memory[slots..]);
@@ -157,6 +167,26 @@ impl<T: Scalar> Running<T> for Parallel<T> {
                 }
             });
         }
+    }
+}
+
+/// Elements of an arena for which it is worth waking another worker up.
+const WORTHWHILE: usize = 4096;
+
+/// How many workers share an arena of so many elements.
+fn workers(pool: &Pool, elements: usize) -> usize {
+    (elements / WORTHWHILE).clamp(1, pool.size())
+}
+
+/// Calls `job` with disjoint ranges that make up `range`, on as many workers as are worth it.
+fn share_out(pool: &mut Pool, range: Range<usize>, job: impl Fn(Range<usize>) + Sync) {
+    match workers(pool, range.len()) {
+        1 => job(range),
+        workers => pool.run(&|worker| {
+            if worker < workers {
+                job(share(range.clone(), worker, workers));
+            }
+        }),
     }
 }
 

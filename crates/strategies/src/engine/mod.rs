@@ -2,6 +2,7 @@
 
 mod accumulate;
 mod data_parallel;
+mod gate;
 mod pool;
 mod serial;
 

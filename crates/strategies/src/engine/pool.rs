@@ -1,9 +1,13 @@
 use std::any::Any;
+use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+
+use super::gate::Gate;
 
 /// Threads that stay alive between steps and run a borrowed job together, the caller being one of them.
 pub(crate) struct Pool {
@@ -12,18 +16,15 @@ pub(crate) struct Pool {
 }
 
 struct Shared {
-    board: Mutex<Board>,
-    posted: Condvar,
-    finished: Condvar,
-}
-
-#[derive(Default)]
-struct Board {
-    job: Option<Job>,
-    generation: u64,
-    running: usize,
-    panic: Option<Box<dyn Any + Send>>,
-    stop: bool,
+    job: UnsafeCell<Option<Job>>,
+    /// How many jobs were posted.
+    generation: AtomicUsize,
+    /// Threads that have not ended the last one.
+    running: AtomicUsize,
+    stop: AtomicBool,
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+    posted: Gate,
+    finished: Gate,
 }
 
 /// A job whose lifetime [`Pool::run`] vouches for.
@@ -33,10 +34,22 @@ struct Job(*const (dyn Fn(usize) + Sync));
 // SAFETY: the closure behind the pointer is Sync, and `Pool::run` keeps it alive while any thread may call it.
 unsafe impl Send for Job {}
 
+// SAFETY: `job` is written by `Pool::run` alone, before it counts `generation` up and while `running` is zero; threads
+// read it after they have seen the new `generation` and before they count `running` down. The rest is Sync.
+unsafe impl Sync for Shared {}
+
 impl Pool {
     /// A pool of `size` workers: the caller and `size - 1` threads.
     pub(crate) fn new(size: usize) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared { board: Mutex::default(), posted: Condvar::new(), finished: Condvar::new() });
+        let shared = Arc::new(Shared {
+            job: UnsafeCell::new(None),
+            generation: AtomicUsize::new(0),
+            running: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+            panic: Mutex::new(None),
+            posted: Gate::new(size),
+            finished: Gate::new(size),
+        });
         let mut pool = Self { shared, threads: Vec::new() };
         for worker in 1..size {
             let shared = Arc::clone(&pool.shared);
@@ -59,21 +72,14 @@ impl Pool {
         // SAFETY: only the lifetime is changed. This function does not return, nor unwind, before `running` is zero,
         // and no thread calls the job after it has counted itself down.
         let job_ref = unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(job) };
-        {
-            let mut board = self.shared.lock();
-            board.job = Some(Job(job_ref));
-            board.generation += 1;
-            board.running = self.threads.len();
-            self.shared.posted.notify_all();
-        }
+        let shared = &*self.shared;
+        // SAFETY: `running` is zero between calls, and this call holds the pool alone, so no thread looks at the job.
+        unsafe { *shared.job.get() = Some(Job(job_ref)) };
+        shared.running.store(self.threads.len(), Ordering::SeqCst);
+        shared.post();
         let mine = catch_unwind(AssertUnwindSafe(|| job(0)));
-        let mut board = self.shared.lock();
-        while board.running > 0 {
-            board = self.shared.finished.wait(board).unwrap_or_else(PoisonError::into_inner);
-        }
-        board.job = None;
-        let theirs = board.panic.take();
-        drop(board);
+        shared.finished.wait(|| shared.running.load(Ordering::SeqCst) == 0);
+        let theirs = shared.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(panic) = mine.err().or(theirs) {
             resume_unwind(panic);
         }
@@ -82,8 +88,8 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.shared.lock().stop = true;
-        self.shared.posted.notify_all();
+        self.shared.stop.store(true, Ordering::SeqCst);
+        self.shared.post();
         for thread in self.threads.drain(..) {
             // A panic of the thread itself cannot be: jobs are caught, and nothing else runs there.
             let _ = thread.join();
@@ -92,35 +98,28 @@ impl Drop for Pool {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Board> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    fn post(&self) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        self.posted.open();
     }
 
     fn work(&self, worker: usize) {
-        let mut seen = 0;
-        loop {
-            let job = {
-                let mut board = self.lock();
-                while board.generation == seen && !board.stop {
-                    board = self.posted.wait(board).unwrap_or_else(PoisonError::into_inner);
-                }
-                if board.stop {
-                    return;
-                }
-                seen = board.generation;
-                board.job.expect("a generation comes with a job")
-            };
+        for seen in 0_usize.. {
+            self.posted.wait(|| self.generation.load(Ordering::SeqCst) != seen);
+            if self.stop.load(Ordering::SeqCst) {
+                return;
+            }
+            // SAFETY: the job was written before this generation was posted, and stays until `running` is zero.
+            let job = unsafe { *self.job.get() }.expect("a generation comes with a job");
             let result = catch_unwind(AssertUnwindSafe(|| {
                 // SAFETY: `Pool::run` waits for this thread's count-down below before the closure goes away.
                 unsafe { (*job.0)(worker) }
             }));
-            let mut board = self.lock();
             if let Err(panic) = result {
-                board.panic = Some(panic);
+                *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
             }
-            board.running -= 1;
-            if board.running == 0 {
-                self.finished.notify_one();
+            if self.running.fetch_sub(1, Ordering::SeqCst) == 1 {
+                self.finished.open();
             }
         }
     }
