@@ -1,8 +1,14 @@
 //! Promise 3: same seed, same shards: same bits, on any number of threads.
 
-use tidemill_strategies::{Batch, DataParallel, Online};
+use std::sync::Arc;
 
-use crate::model::{bits, metrics, rows, train, trainer};
+use tidemill_autograd::Program;
+use tidemill_layers::{Dense, Layer, Sequential};
+use tidemill_losses::{BinaryCrossEntropyWithLogits, Loss};
+use tidemill_optim::{Compose, adam, clip_by_global_norm};
+use tidemill_strategies::{Accumulate, Batch, DataParallel, Engine, Online, Serial, State, Trainer};
+
+use crate::model::{bits, close, metrics, rows, train, trainer};
 
 #[test]
 fn threads_do_not_change_a_bit() {
@@ -14,6 +20,31 @@ fn threads_do_not_change_a_bit() {
     for threads in [2, 3, 4] {
         assert_eq!(run(threads), want, "{threads} threads");
     }
+}
+
+/// Of so many parameters that all threads have their share of adding gradients up and of updating.
+fn train_large(engine: impl Engine<f64> + 'static) -> State<f64> {
+    let program = Program::build(|graph| {
+        let x = graph.input("x", &[3])?;
+        let y = Sequential::new().add(Dense::new(4_001).relu()).add(Dense::new(1)).apply(graph, x)?;
+        BinaryCrossEntropyWithLogits::new().apply(graph, y)
+    });
+    let optimizer = clip_by_global_norm(0.05).then(adam(0.01));
+    let trainer = Trainer::new(Arc::new(program.unwrap()), optimizer).unwrap().engine(engine);
+    train(&trainer, &Batch::new(2).batch_size(40), &mut rows(100))
+}
+
+#[test]
+fn threads_do_not_change_a_bit_of_a_large_model() {
+    let want = train_large(DataParallel::new(1).shards(4));
+    close("4 shards", &want, &train_large(Serial));
+    for threads in [2, 3, 4] {
+        assert_eq!(bits(&train_large(DataParallel::new(threads).shards(4))), bits(&want), "{threads} threads");
+    }
+    let pieces = |threads| Accumulate::new(15, DataParallel::new(threads).shards(3));
+    let want = train_large(pieces(1));
+    close("pieces of 15 rows in 3 shards", &want, &train_large(Serial));
+    assert_eq!(bits(&train_large(pieces(3))), bits(&want), "3 threads, in pieces");
 }
 
 #[test]
