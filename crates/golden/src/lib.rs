@@ -9,13 +9,19 @@ use std::path::PathBuf;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
-/// Where a file or folder of the fixtures lies, such as `phishing.parquet`.
-pub fn fixture(name: &str) -> PathBuf {
-    match std::env::var_os("TIDEMILL_GOLDEN") {
-        Some(folder) => PathBuf::from(folder),
-        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures"),
-    }
-    .join(name)
+/// A data set that cases refer to, such as `phishing.parquet`: of the fixtures where they bring it, else this crate's.
+pub fn data_set(name: &str) -> PathBuf {
+    let theirs = folder().join(name);
+    if theirs.exists() { theirs } else { own_folder().join(name) }
+}
+
+/// Where the fixtures lie.
+fn folder() -> PathBuf {
+    std::env::var_os("TIDEMILL_GOLDEN").map_or_else(own_folder, PathBuf::from)
+}
+
+fn own_folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
 /// A folder of fixtures: `cases.json` and `tensors.safetensors`.
@@ -80,7 +86,7 @@ impl Group {
     ///
     /// When the folder is missing or not of the format: a test cannot go on without it.
     pub fn load(name: &str) -> Self {
-        let folder = fixture(name);
+        let folder = folder().join(name);
         let read = |file: &str| {
             let path = folder.join(file);
             std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

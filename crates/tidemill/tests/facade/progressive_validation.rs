@@ -10,7 +10,7 @@ use tidemill::metrics::{Rows as Scored, RunningMoments, Target};
 use tidemill::optim::{Chain, l2, learning_rate};
 use tidemill::prelude::*;
 use tidemill::strategies::Error;
-use tidemill_golden::{Case, Group, Outcome, fixture};
+use tidemill_golden::{Case, Group, Outcome, data_set};
 
 #[test]
 fn golden_progressive_validation() {
@@ -77,7 +77,7 @@ impl Table {
         let features = case.params["features"].as_array().unwrap();
         let features: Vec<&str> = features.iter().map(|name| name.as_str().unwrap()).collect();
         let width = features.len();
-        let source = ParquetSource::open(fixture("phishing.parquet")).real_block("x", features).target("is_phishing");
+        let source = ParquetSource::open(data_set("phishing.parquet")).real_block("x", features).target("is_phishing");
         let mut source = source.build().unwrap();
         let order = case.tensor("order").indices();
         let mut batch = Rows::<f64>::new(source.schema().clone());
