@@ -7,6 +7,7 @@ mod lanes;
 mod pack;
 mod product;
 mod sets;
+mod sparse;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 

@@ -1,13 +1,12 @@
 //! The loops around the kernels: which block of which operand is taken when.
 
-use std::mem::MaybeUninit;
-
 use crate::Scalar;
 use crate::matmul::cut::Cut;
 use crate::matmul::kernel::{Dots, Outer, Store, Tile};
 use crate::matmul::pack::{gather, pack, with_buffer};
 use crate::matmul::product::{Matrix, Product};
 use crate::matmul::sets::{Kernels, TILE_ELEMENTS};
+use crate::matmul::sparse::{self, SparseCut, has_many_zeros};
 
 /// Up to so many rows of `A` or columns of `B` that lie without gaps, dot products are faster than tiles.
 const FEW: usize = 4;
@@ -62,7 +61,15 @@ unsafe fn dots<T: Scalar>(kernels: &Kernels<T>, p: Product<T>) {
 unsafe fn tiles<T: Scalar>(kernels: &Kernels<T>, p: Product<T>) {
     let cut = Cut::new(kernels, &p);
     let lengths = (if cut.copy_a { cut.rows * cut.depth } else { 0 }, cut.columns * cut.depth);
-    with_buffer(lengths.0 + lengths.1, |buffer: &mut [T]| {
+    let sparse = SparseCut::new(kernels, &p);
+    // Room for both ways: which one is taken may change from a step to the next, and nothing is allocated then.
+    let len = sparse.as_ref().map_or(0, SparseCut::buffer_len).max(lengths.0 + lengths.1);
+    with_buffer(len, |buffer: &mut [T]| {
+        // SAFETY: the caller's promise; the shapes are such that the rows or columns of A are without gaps.
+        if let Some(cut) = sparse.filter(|_| unsafe { has_many_zeros(&p) }) {
+            // SAFETY: the caller's promise.
+            return unsafe { sparse::multiply(kernels, &cut, p, buffer) };
+        }
         let (for_a, for_b) = buffer.split_at_mut(lengths.0);
         for j in (0..p.n).step_by(cut.columns) {
             for k in (0..p.k).step_by(cut.depth) {
@@ -150,19 +157,18 @@ unsafe fn aside<T: Scalar>(
     n: usize,
     width: usize,
 ) {
-    let mut values = MaybeUninit::<[T; TILE_ELEMENTS]>::uninit();
-    let start = values.as_mut_ptr().cast::<T>();
-    // SAFETY: the kernel writes `m` rows of `width` numbers, of which `n` columns are read; they fit, and so does C.
+    let mut values = [T::zero(); TILE_ELEMENTS];
+    let values = &mut values[..m * width];
+    // SAFETY: the kernel reads and writes `m` rows of `width` numbers; `n` columns of them are C's.
     unsafe {
-        kernel(&Tile { c: start, c_row: width as isize, last: width, store: Store::Assign, ..tile });
-        for i in 0..m {
-            for j in 0..n {
-                let (to, value) = (c.at(i, j), *start.add(i * width + j));
-                match tile.store {
-                    Store::Assign => *to = value,
-                    Store::Add => *to += value,
-                }
+        if tile.store == Store::Add {
+            for (i, row) in values.chunks_exact_mut(width).enumerate() {
+                row[..n].iter_mut().enumerate().for_each(|(j, value)| *value = *c.at(i, j));
             }
+        }
+        kernel(&Tile { c: values.as_mut_ptr(), c_row: width as isize, last: width, ..tile });
+        for (i, row) in values.chunks_exact(width).enumerate() {
+            row[..n].iter().enumerate().for_each(|(j, &value)| *c.at(i, j) = value);
         }
     }
 }

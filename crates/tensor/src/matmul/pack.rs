@@ -72,7 +72,7 @@ pub(super) unsafe fn pack<T: Scalar>(
 /// # Safety
 ///
 /// `b` is valid for reads.
-unsafe fn pack_panel<T: Scalar>(
+pub(super) unsafe fn pack_panel<T: Scalar>(
     kernels: &Kernels<T>,
     to: &mut [T],
     b: Matrix<*const T>,
