@@ -7,7 +7,7 @@ use tidemill_optim::{Optimizer, Part};
 
 use super::pool::{Parts, Pool};
 use super::serial::{RowOutputs, Shard};
-use super::{Arenas, Engine, Outputs, Running, Task};
+use super::{Arenas, Engine, Outputs, Running, Task, share};
 use crate::{Error, Sums};
 
 /// The batch cut into shards of equal size, computed on several threads, each shard with its workspace and gradient
@@ -209,10 +209,4 @@ fn cut<T>(part: Part<'_, T>, count: usize) -> [Mutex<Option<Part<'_, T>>>; MOST_
         rest = after;
         Mutex::new(part)
     })
-}
-
-/// Part `index` of `count` of a range: contiguous, in order, of equal size up to one.
-fn share(range: Range<usize>, index: usize, count: usize) -> Range<usize> {
-    let cut = |i: usize| range.start + range.len() * i / count;
-    cut(index)..cut(index + 1)
 }

@@ -98,3 +98,9 @@ impl<T: Scalar> Outputs<T> {
         self.losses.resize(if need == Need::Target { rows } else { 0 }, T::zero());
     }
 }
+
+/// Part `index` of `count` of a range: contiguous, in order, of equal size up to one.
+fn share(range: Range<usize>, index: usize, count: usize) -> Range<usize> {
+    let cut = |i: usize| range.start + range.len() * i / count;
+    cut(index)..cut(index + 1)
+}
