@@ -1,4 +1,4 @@
-use tidemill_tensor::Scalar;
+use tidemill_tensor::{Arena, Scalar};
 
 use crate::Program;
 use crate::op::Place;
@@ -8,8 +8,8 @@ use crate::op::Place;
 pub struct Workspace<T> {
     capacity: usize,
     rows: usize,
-    pub(crate) values: Vec<T>,
-    pub(crate) gradients: Vec<T>,
+    pub(crate) values: Arena<T>,
+    pub(crate) gradients: Arena<T>,
     prediction: Place,
     loss: Option<Place>,
     upstream: Place,
@@ -17,13 +17,14 @@ pub struct Workspace<T> {
 }
 
 impl<T: Scalar> Workspace<T> {
-    /// A workspace for batches of at most `capacity` rows.
+    /// A workspace for batches of at most `capacity` rows, rounded up so that every value begins with a cache line.
     pub fn new(program: &Program<T>, capacity: usize) -> Self {
+        let capacity = capacity.next_multiple_of(16);
         Self {
             capacity,
             rows: 0,
-            values: vec![T::zero(); program.value_len * capacity],
-            gradients: vec![T::zero(); program.gradient_len * capacity],
+            values: Arena::zeros(program.value_len * capacity),
+            gradients: Arena::zeros(program.gradient_len * capacity),
             prediction: program.prediction,
             loss: program.loss,
             upstream: program.upstream,

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use tidemill_autograd::tensor::Scalar;
+use tidemill_autograd::tensor::{Arena, Scalar};
 use tidemill_data::{Batch as Rows, Cursor, Source};
 use tidemill_metrics::{Rows as Scored, Target};
 
@@ -115,7 +115,7 @@ struct Stepper<'t, T> {
     engine: Box<dyn Running<T>>,
     binding: Binding,
     batch: Rows<T>,
-    gradients: Vec<T>,
+    gradients: Arena<T>,
     outputs: Outputs<T>,
     target: Option<usize>,
 }
@@ -129,7 +129,7 @@ impl<'t, T: Scalar> Stepper<'t, T> {
             engine: trainer.declared_engine().start(program, rows)?,
             binding: Binding::new(program, source.schema(), Need::Target)?,
             batch: Rows::new(source.schema().clone()),
-            gradients: vec![T::zero(); program.layout().len()],
+            gradients: Arena::zeros(program.layout().len()),
             outputs: Outputs::default(),
             target: source.schema().role(tidemill_data::Role::Target),
         })

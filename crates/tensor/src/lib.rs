@@ -4,6 +4,7 @@
 //! This crate knows nothing of graphs, data or training. Arrays are [`ndarray`]'s; what is here is what training needs
 //! besides.
 
+mod arena;
 mod isa;
 pub mod kernels;
 mod layout;
@@ -11,6 +12,7 @@ mod matmul;
 mod random;
 mod scalar;
 
+pub use arena::Arena;
 pub use layout::{Initializer, Layout, LayoutError, Parameter};
 pub use matmul::matmul;
 pub use random::{Key, Philox};

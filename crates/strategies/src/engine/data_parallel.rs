@@ -1,7 +1,7 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use tidemill_autograd::tensor::{Scalar, kernels};
+use tidemill_autograd::tensor::{Arena, Scalar, kernels};
 use tidemill_autograd::{Program, Write};
 use tidemill_optim::{Optimizer, Part};
 
@@ -47,7 +47,7 @@ impl<T: Scalar> Engine<T> for DataParallel {
         }
         let slot = |number: usize| Slot {
             shard: Shard::new(program, rows.div_ceil(self.shards)),
-            gradients: vec![T::zero(); if number == 0 { 0 } else { program.layout().len() }],
+            gradients: Arena::zeros(if number == 0 { 0 } else { program.layout().len() }),
             sums: Sums::default(),
         };
         Ok(Box::new(Parallel {
@@ -71,7 +71,7 @@ struct Parallel<T> {
 struct Slot<T> {
     shard: Shard<T>,
     /// Empty for the first shard, which writes its gradient where the sum of all is to be.
-    gradients: Vec<T>,
+    gradients: Arena<T>,
     sums: Sums,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::Scalar;
 use crate::matmul::cut::Cut;
-use crate::matmul::kernel::{Dots, Outer, Store, Tile};
+use crate::matmul::kernel::{Dots, Outer, Packing, Store, Tile};
 use crate::matmul::pack::{gather, pack, with_buffer};
 use crate::matmul::product::{Matrix, Product};
 use crate::matmul::sets::{Kernels, TILE_ELEMENTS};
@@ -24,12 +24,20 @@ pub(super) unsafe fn multiply<T: Scalar>(p: Product<T>) {
             (kernels.outer)(&Outer { m, n, a: a.start, a_row: a.row, b: b.start, c: c.start, c_row: c.row, store });
         } else if along_depth && (p.m <= FEW || p.n <= FEW) {
             dots(kernels, p);
-        } else if (p.c.column != 1 && p.c.row == 1) || (p.n == 1 && p.a.row == 1) {
+        } else if let Some(cut) = SparseCut::new(kernels, &p).filter(|_| has_many_zeros(&p)) {
+            with_buffer(cut.buffer_len(), |buffer| sparse::multiply(kernels, &cut, p, buffer));
+        } else if (p.c.column != 1 && p.c.row == 1) || (p.n == 1 && p.a.row == 1) || is_lighter_transposed(&p) {
             tiles(kernels, p.transposed());
         } else {
             tiles(kernels, p);
         }
     }
+}
+
+/// Whether less would be copied of `Bᵀ` and `Cᵀ` than of a `B` that must be turned round to be read by rows.
+fn is_lighter_transposed<T>(p: &Product<T>) -> bool {
+    let (turned, result) = (p.m * p.k, p.m * p.n);
+    p.a.column == 1 && p.b.column != 1 && p.b.row == 1 && 2 * (turned + result) < p.n * p.k
 }
 
 /// # Safety
@@ -61,15 +69,7 @@ unsafe fn dots<T: Scalar>(kernels: &Kernels<T>, p: Product<T>) {
 unsafe fn tiles<T: Scalar>(kernels: &Kernels<T>, p: Product<T>) {
     let cut = Cut::new(kernels, &p);
     let lengths = (if cut.copy_a { cut.rows * cut.depth } else { 0 }, cut.columns * cut.depth);
-    let sparse = SparseCut::new(kernels, &p);
-    // Room for both ways: which one is taken may change from a step to the next, and nothing is allocated then.
-    let len = sparse.as_ref().map_or(0, SparseCut::buffer_len).max(lengths.0 + lengths.1);
-    with_buffer(len, |buffer: &mut [T]| {
-        // SAFETY: the caller's promise; the shapes are such that the rows or columns of A are without gaps.
-        if let Some(cut) = sparse.filter(|_| unsafe { has_many_zeros(&p) }) {
-            // SAFETY: the caller's promise.
-            return unsafe { sparse::multiply(kernels, &cut, p, buffer) };
-        }
+    with_buffer(lengths.0 + lengths.1, |buffer: &mut [T]| {
         let (for_a, for_b) = buffer.split_at_mut(lengths.0);
         for j in (0..p.n).step_by(cut.columns) {
             for k in (0..p.k).step_by(cut.depth) {
@@ -137,7 +137,7 @@ unsafe fn multiply_block<T: Scalar>(kernels: &Kernels<T>, cut: &Cut, p: Product<
                 if p.c.column == 1 {
                     kernel(&tile);
                 } else {
-                    aside(kernel, tile, c, m, n, vectors * kernels.lanes);
+                    aside(kernels, kernel, tile, c, [m, n, vectors * kernels.lanes]);
                 }
             }
         }
@@ -150,25 +150,32 @@ unsafe fn multiply_block<T: Scalar>(kernels: &Kernels<T>, cut: &Cut, p: Product<
 ///
 /// As [`multiply`], for the tile.
 unsafe fn aside<T: Scalar>(
+    kernels: &Kernels<T>,
     kernel: unsafe fn(&Tile<T>),
     tile: Tile<T>,
     c: Matrix<*mut T>,
-    m: usize,
-    n: usize,
-    width: usize,
+    [m, n, width]: [usize; 3],
 ) {
     let mut values = [T::zero(); TILE_ELEMENTS];
-    let values = &mut values[..m * width];
-    // SAFETY: the kernel reads and writes `m` rows of `width` numbers; `n` columns of them are C's.
+    let start = values.as_mut_ptr();
+    // SAFETY: the kernel reads and writes `m` rows of `width` numbers, which fit; `n` columns of them are C's.
     unsafe {
         if tile.store == Store::Add {
-            for (i, row) in values.chunks_exact_mut(width).enumerate() {
-                row[..n].iter_mut().enumerate().for_each(|(j, value)| *value = *c.at(i, j));
+            for i in 0..m {
+                for j in 0..n {
+                    *start.add(i * width + j) = *c.at(i, j);
+                }
             }
         }
-        kernel(&Tile { c: values.as_mut_ptr(), c_row: width as isize, last: width, ..tile });
-        for (i, row) in values.chunks_exact(width).enumerate() {
-            row[..n].iter().enumerate().for_each(|(j, &value)| *c.at(i, j) = value);
+        kernel(&Tile { c: start, c_row: width as isize, last: width, ..tile });
+        if c.row == 1 {
+            let (from, from_stride, to, to_row) = (start.cast_const(), width as isize, c.start, c.column as usize);
+            return (kernels.pack_columns)(&Packing { rows: n, columns: m, from, from_stride, to, to_row });
+        }
+        for i in 0..m {
+            for j in 0..n {
+                *c.at(i, j) = *start.add(i * width + j);
+            }
         }
     }
 }

@@ -11,8 +11,8 @@ use crate::vectorized;
 
 /// Rows of `A` of which the numbers that are not zero are listed at once.
 const ROWS: usize = 256;
-/// Rows of `B` that stay in the first-level cache, 24 KiB with the widest registers, while all listed rows of `A` pass.
-const DEPTH: usize = 48;
+/// Rows of `B` that stay in the first-level cache, 32 KiB at most, while all listed rows of `A` pass.
+const DEPTH: usize = 64;
 /// Below so many rows, depth or registers in a row of `C` the lists cost more than they spare.
 const FEWEST: usize = 16;
 const FEWEST_REGISTERS: usize = 4;
