@@ -76,7 +76,9 @@ pub(crate) fn drive<T: Scalar>(
     let waits = source.memory().is_none();
     let mut last_epoch = state.epoch;
     let rows_of_epoch = source.rows();
-    let mut flow = observer.observe(&Event::Started { state, rows: rows_of_epoch, epochs: plan.epochs })?;
+    let engine = stepper.engine.describe();
+    let mut flow =
+        observer.observe(&Event::Started { state, rows: rows_of_epoch, epochs: plan.epochs, engine: &engine })?;
     while flow == Flow::Continue && plan.epochs.is_none_or(|epochs| state.cursor.epoch < epochs) {
         let asked = waits.then(Instant::now);
         let rows = stepper.fill(source, plan.batch_size)?;

@@ -127,6 +127,10 @@ impl<T: Scalar> Shard<T> {
 }
 
 impl<T: Scalar> Running<T> for Shard<T> {
+    fn describe(&self) -> String {
+        Engine::<T>::describe(&Serial)
+    }
+
     fn gradient(
         &mut self,
         task: &Task<'_, T>,

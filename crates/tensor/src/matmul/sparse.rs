@@ -133,7 +133,9 @@ impl<'a, T: Scalar> Scratch<'a, T> {
         let a = if cut.transpose {
             let (from, from_stride, to) = (a.start, a.column, self.rows.as_mut_ptr());
             // SAFETY: `m` rows of `depth` numbers are read and written.
-            unsafe { (kernels.pack_columns)(&Packing { rows: m, columns: depth, from, from_stride, to, to_row: DEPTH }) };
+            unsafe {
+                (kernels.pack_columns)(&Packing { rows: m, columns: depth, from, from_stride, to, to_row: DEPTH })
+            };
             Matrix { start: self.rows.as_ptr(), row: DEPTH as isize, column: 1 }
         } else {
             a
@@ -166,12 +168,7 @@ impl<'a, T: Scalar> Scratch<'a, T> {
         let width = registers * kernels.lanes;
         // SAFETY: the caller's promise.
         unsafe { pack_panel(kernels, &mut self.panel[..width * depth], b, depth, n, width) };
-        let a = Nonzeros {
-            stride: cut.stride,
-            values: self.values,
-            columns: self.columns,
-            counts: &self.counts[..m],
-        };
+        let a = Nonzeros { stride: cut.stride, values: self.values, columns: self.columns, counts: &self.counts[..m] };
         let last = n - (registers - 1) * kernels.lanes;
         let sparse = Sparse { a: &a, b: self.panel.as_ptr(), c: c.start, c_row: c.row, last, store };
         // SAFETY: the columns are below `depth`, of which the panel has rows, and `c` has `m` rows of `n` numbers.

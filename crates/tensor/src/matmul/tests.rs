@@ -132,14 +132,19 @@ fn beta_zero_does_not_read_the_old_values() {
 
 /// `A` with about so many zeros out of ten, in clusters and alone.
 fn with_zeros<T: Scalar>(mut a: ArrayViewMut2<'_, T>, of_ten: usize) {
-    a.indexed_iter_mut().filter(|((i, j), _)| (i * 7 + j * 3 + i * j / 5) % 10 < of_ten).for_each(|(_, x)| *x = T::zero());
+    a.indexed_iter_mut()
+        .filter(|((i, j), _)| (i * 7 + j * 3 + i * j / 5) % 10 < of_ten)
+        .for_each(|(_, x)| *x = T::zero());
 }
 
 #[test]
 fn products_with_many_zeros_agree_with_the_three_loops() {
-    let shapes = if cfg!(miri) { vec![(16, 17, 33)] } else { vec![(16, 16, 64), (33, 100, 130), (300, 50, 67), (40, 97, 784)] };
+    let shapes =
+        if cfg!(miri) { vec![(16, 17, 33)] } else { vec![(16, 16, 64), (33, 100, 130), (300, 50, 67), (40, 97, 784)] };
     for (m, k, n) in shapes {
-        for (layout, of_b) in [(Layout::Rows, Layout::Columns), (Layout::Columns, Layout::Rows), (Layout::Gaps, Layout::Gaps)] {
+        for (layout, of_b) in
+            [(Layout::Rows, Layout::Columns), (Layout::Columns, Layout::Rows), (Layout::Gaps, Layout::Gaps)]
+        {
             for of_ten in [4, 5, 9, 10] {
                 let (mut a, mut b) = (laid_out::<f32>(m, k, 1, layout), laid_out::<f32>(k, n, 2, of_b));
                 with_zeros(view(&mut a, layout), of_ten);

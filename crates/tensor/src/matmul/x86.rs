@@ -272,14 +272,34 @@ macro_rules! nonzeros {
 }
 
 nonzeros!(
-    nonzeros_f32, f32, 16, load_some_512, first_of_16, |x| _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(x, _mm512_setzero_ps()),
-    _mm512_maskz_compress_ps, _mm512_storeu_ps,
-    __m512i, _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), _mm512_set1_epi32(16),
-    _mm512_add_epi32, _mm512_maskz_compress_epi32, _mm512_storeu_si512
+    nonzeros_f32,
+    f32,
+    16,
+    load_some_512,
+    first_of_16,
+    |x| _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(x, _mm512_setzero_ps()),
+    _mm512_maskz_compress_ps,
+    _mm512_storeu_ps,
+    __m512i,
+    _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
+    _mm512_set1_epi32(16),
+    _mm512_add_epi32,
+    _mm512_maskz_compress_epi32,
+    _mm512_storeu_si512
 );
 nonzeros!(
-    nonzeros_f64, f64, 8, load_some_512d, first_of_8, |x| _mm512_cmp_pd_mask::<_CMP_NEQ_UQ>(x, _mm512_setzero_pd()),
-    _mm512_maskz_compress_pd, _mm512_storeu_pd,
-    __m256i, _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0), _mm256_set1_epi32(8),
-    _mm256_add_epi32, _mm256_maskz_compress_epi32, _mm256_storeu_si256
+    nonzeros_f64,
+    f64,
+    8,
+    load_some_512d,
+    first_of_8,
+    |x| _mm512_cmp_pd_mask::<_CMP_NEQ_UQ>(x, _mm512_setzero_pd()),
+    _mm512_maskz_compress_pd,
+    _mm512_storeu_pd,
+    __m256i,
+    _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0),
+    _mm256_set1_epi32(8),
+    _mm256_add_epi32,
+    _mm256_maskz_compress_epi32,
+    _mm256_storeu_si256
 );
