@@ -50,9 +50,9 @@ pub struct State<T> {
 }
 
 impl<T: Scalar> State<T> {
-    /// The key of the next step's random numbers.
-    pub(crate) fn step_key(&self) -> Key {
-        Key::new(self.seed).fold(STEPS).fold(self.step)
+    /// The key of which the keys of the steps' random numbers are children.
+    pub(crate) fn steps_key(&self) -> Key {
+        Key::new(self.seed).fold(STEPS)
     }
 
     /// The key of the first parameters.

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use tidemill_autograd::tensor::{Arena, Scalar};
+use tidemill_autograd::tensor::{Arena, Key, Scalar};
 use tidemill_data::{Batch as Rows, Cursor, Source};
 use tidemill_metrics::{Rows as Scored, Target};
 
@@ -68,7 +68,7 @@ pub(crate) fn drive<T: Scalar>(
     if plan.batch_size == 0 {
         return Err(Error::setting("batch size", "0 rows; expected 1 or more"));
     }
-    let mut stepper = Stepper::new(trainer, source, plan)?;
+    let mut stepper = Stepper::new(trainer, state, source, plan)?;
     source.seek(state.cursor)?;
     let (began, first_step, first_row) = (Instant::now(), state.step, state.rows_trained);
     let mut waiting = Duration::ZERO;
@@ -120,10 +120,11 @@ struct Stepper<'t, T> {
     gradients: Arena<T>,
     outputs: Outputs<T>,
     target: Option<usize>,
+    steps_key: Key,
 }
 
 impl<'t, T: Scalar> Stepper<'t, T> {
-    fn new(trainer: &'t Trainer<T>, source: &dyn Source<T>, plan: &Plan) -> Result<Self, Error> {
+    fn new(trainer: &'t Trainer<T>, state: &State<T>, source: &dyn Source<T>, plan: &Plan) -> Result<Self, Error> {
         let program = trainer.program();
         let rows = source.rows().map_or(plan.batch_size, |rows| plan.batch_size.min(rows.max(1) as usize));
         Ok(Self {
@@ -134,7 +135,13 @@ impl<'t, T: Scalar> Stepper<'t, T> {
             gradients: Arena::zeros(program.layout().len()),
             outputs: Outputs::default(),
             target: source.schema().role(tidemill_data::Role::Target),
+            steps_key: state.steps_key(),
         })
+    }
+
+    /// Of this step's random numbers; making a new one takes a good part of a small step, so only where any are drawn.
+    fn key(&self, state: &State<T>) -> Key {
+        if self.trainer.program().is_random() { self.steps_key.fold(state.step) } else { self.steps_key }
     }
 
     fn fill(&mut self, source: &mut dyn Source<T>, rows: usize) -> Result<usize, Error> {
@@ -149,7 +156,7 @@ impl<'t, T: Scalar> Stepper<'t, T> {
             batch: &self.batch,
             binding: &self.binding,
             rows: 0..self.batch.rows(),
-            key: state.step_key(),
+            key: self.key(state),
         };
         let tested = test == Test::BeforeTraining && !state.metrics.is_empty();
         if tested {
@@ -190,7 +197,7 @@ impl<'t, T: Scalar> Stepper<'t, T> {
             batch: &self.batch,
             binding: &self.binding,
             rows: 0..self.batch.rows(),
-            key: state.step_key(),
+            key: self.key(state),
         };
         self.outputs.resize(self.trainer.program(), task.rows.len(), Need::Target);
         self.engine.evaluate(&task, &mut self.outputs);
