@@ -14,7 +14,7 @@ mod scalar;
 
 pub use arena::Arena;
 pub use layout::{Initializer, Layout, LayoutError, Parameter};
-pub use matmul::matmul;
+pub use matmul::{RowMajor, matmul, multiply};
 pub use random::{Key, Philox};
 pub use scalar::{DType, Scalar};
 

@@ -1,10 +1,9 @@
 use std::sync::Arc;
 
 use tidemill_tensor::kernels::{self, Activation};
-use tidemill_tensor::ndarray::{ArrayView2, ArrayViewMut2};
-use tidemill_tensor::{Scalar, matmul};
+use tidemill_tensor::{RowMajor, Scalar, multiply};
 
-use crate::{Backward, Forward, Kernel, Op, Operand};
+use crate::{Backward, Forward, Kernel, Op, Operand, Write};
 
 /// `y = f(x Wᵀ + b)` on the last axis; `f` is the identity until an activation is fused.
 ///
@@ -72,7 +71,7 @@ impl<T: Scalar> Kernel<T> for Linear {
         let size = Size::of(cx.rows, cx.shape, w.len());
         let saves_input = self.activation.saves_input();
         let product = if saves_input { &mut *cx.saved } else { &mut *cx.output };
-        matmul(size.outputs_mut(product), size.inputs(x), size.weight(w).reversed_axes(), T::zero());
+        multiply(product, size.inputs(x), size.weight(w).t(), false);
         match (saves_input, bias) {
             (false, Some(bias)) => kernels::bias_activation(cx.output, bias, self.activation),
             (false, None) => self.activation.forward(cx.output),
@@ -84,20 +83,19 @@ impl<T: Scalar> Kernel<T> for Linear {
     fn backward(&self, cx: &mut Backward<'_, T>) {
         let (x, w) = (cx.operand_values(0), cx.param_values(0));
         let size = Size::of(cx.rows, cx.shape, w.len());
-        let saved = if self.activation.saves_input() { cx.saved } else { cx.output };
-        self.activation.backward(saved, cx.upstream);
-
+        if self.activation != Activation::Identity {
+            let saved = if self.activation.saves_input() { cx.saved } else { cx.output };
+            self.activation.backward(saved, cx.upstream);
+        }
         let weight = cx.param(0);
-        let beta = weight.write.beta();
-        matmul(size.weight_mut(weight.into), size.outputs(weight.upstream).reversed_axes(), size.inputs(x), beta);
+        multiply(weight.into, size.outputs(weight.upstream).t(), size.inputs(x), weight.write == Write::Add);
         if cx.param_count() == 2 {
             let bias = cx.param(1);
             bias.write.begin(bias.into);
             kernels::add_column_sums(bias.into, bias.upstream);
         }
         if let Some(input) = cx.operand(0) {
-            let beta = input.write.beta();
-            matmul(size.inputs_mut(input.into), size.outputs(input.upstream), size.weight(w), beta);
+            multiply(input.into, size.outputs(input.upstream), size.weight(w), input.write == Write::Add);
         }
     }
 }
@@ -116,35 +114,15 @@ impl Size {
         Self { n: rows * outer.iter().product::<usize>(), i: weights / o, o }
     }
 
-    fn inputs<T>(self, x: &[T]) -> ArrayView2<'_, T> {
-        view(x, self.n, self.i)
+    fn inputs<T>(self, x: &[T]) -> RowMajor<'_, T> {
+        RowMajor::new(x, self.n, self.i)
     }
 
-    fn inputs_mut<T>(self, x: &mut [T]) -> ArrayViewMut2<'_, T> {
-        view_mut(x, self.n, self.i)
+    fn weight<T>(self, w: &[T]) -> RowMajor<'_, T> {
+        RowMajor::new(w, self.o, self.i)
     }
 
-    fn weight<T>(self, w: &[T]) -> ArrayView2<'_, T> {
-        view(w, self.o, self.i)
+    fn outputs<T>(self, y: &[T]) -> RowMajor<'_, T> {
+        RowMajor::new(y, self.n, self.o)
     }
-
-    fn weight_mut<T>(self, w: &mut [T]) -> ArrayViewMut2<'_, T> {
-        view_mut(w, self.o, self.i)
-    }
-
-    fn outputs<T>(self, y: &[T]) -> ArrayView2<'_, T> {
-        view(y, self.n, self.o)
-    }
-
-    fn outputs_mut<T>(self, y: &mut [T]) -> ArrayViewMut2<'_, T> {
-        view_mut(y, self.n, self.o)
-    }
-}
-
-fn view<T>(values: &[T], rows: usize, columns: usize) -> ArrayView2<'_, T> {
-    ArrayView2::from_shape((rows, columns), values).expect("the graph has checked the shapes")
-}
-
-fn view_mut<T>(values: &mut [T], rows: usize, columns: usize) -> ArrayViewMut2<'_, T> {
-    ArrayViewMut2::from_shape((rows, columns), values).expect("the graph has checked the shapes")
 }

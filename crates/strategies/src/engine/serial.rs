@@ -31,14 +31,16 @@ pub(crate) struct Shard<T> {
     block: usize,
 }
 
-/// What a block's values and gradients may take.
+/// What a block's values and gradients may take; as much as the parameters, where those are more, because each block
+/// reads them all.
 const BLOCK_BYTES: usize = 1 << 20;
-/// Weights are read once for each block, so blocks are not smaller than this.
-const FEWEST_ROWS: usize = 128;
+/// Below so many rows, what a block costs beside its products shows.
+const FEWEST_ROWS: usize = 8;
 
 impl<T: Scalar> Shard<T> {
     pub(crate) fn new(program: &Arc<Program<T>>, rows: usize) -> Self {
-        let fits = (BLOCK_BYTES / program.bytes_per_row().max(1)).max(FEWEST_ROWS);
+        let bytes = BLOCK_BYTES.max(program.layout().len() * size_of::<T>());
+        let fits = (bytes / program.bytes_per_row().max(1)).max(FEWEST_ROWS);
         let block = if program.couples_rows() { rows } else { rows.min(fits) };
         Self { program: Arc::clone(program), workspace: Workspace::new(program, block), block }
     }

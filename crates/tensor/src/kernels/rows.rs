@@ -37,7 +37,9 @@ vectorized! {
 pub fn bias_activation<T: Scalar>(x: &mut [T], bias: &[T], activation: Activation) {
     if bias.len() < NARROW || activation == Activation::Identity {
         add_bias(x, bias);
-        activation.forward(x);
+        if activation != Activation::Identity {
+            activation.forward(x);
+        }
     } else {
         with_pointwise!(activation, T, bias_forward(x, bias));
     }

@@ -1,5 +1,7 @@
 //! The loops around the kernels: which block of which operand is taken when.
 
+use std::mem::MaybeUninit;
+
 use crate::Scalar;
 use crate::matmul::cut::Cut;
 use crate::matmul::kernel::{Dots, Outer, Packing, Store, Tile};
@@ -11,10 +13,15 @@ use crate::matmul::sparse::{self, SparseCut, has_many_zeros};
 /// Up to so many rows of `A` or columns of `B` that lie without gaps, dot products are faster than tiles.
 const FEW: usize = 4;
 
+/// Where there is nothing to add up, `C` stays as it is.
+///
 /// # Safety
 ///
 /// The three matrices are valid for their accesses and `C` overlaps neither other.
 pub(super) unsafe fn multiply<T: Scalar>(p: Product<T>) {
+    if p.m == 0 || p.n == 0 || p.k == 0 {
+        return;
+    }
     let kernels = T::kernels();
     let along_depth = p.a.column == 1 && p.b.row == 1;
     // SAFETY: the caller's promise.
@@ -156,11 +163,13 @@ unsafe fn aside<T: Scalar>(
     c: Matrix<*mut T>,
     [m, n, width]: [usize; 3],
 ) {
-    let mut values = [T::zero(); TILE_ELEMENTS];
-    let start = values.as_mut_ptr();
-    // SAFETY: the kernel reads and writes `m` rows of `width` numbers, which fit; `n` columns of them are C's.
+    let mut values = MaybeUninit::<[T; TILE_ELEMENTS]>::uninit();
+    let start = values.as_mut_ptr().cast::<T>();
+    // SAFETY: the kernel writes `m` rows of `width` numbers, which fit, and reads them only where they were set before;
+    // `n` columns of them are C's.
     unsafe {
         if tile.store == Store::Add {
+            values.write([T::zero(); TILE_ELEMENTS]);
             for i in 0..m {
                 for j in 0..n {
                     *start.add(i * width + j) = *c.at(i, j);

@@ -18,8 +18,8 @@ const FEWEST: usize = 16;
 const FEWEST_REGISTERS: usize = 4;
 /// How many rows (or columns, where those have no gaps) of `A` are looked at for zeros.
 const SAMPLES: usize = 16;
-/// Out of five numbers of `A`, so many must be zero: with three nonzero, dense tiles are about as fast.
-const ZEROS_OF_FIVE: usize = 2;
+/// The part of `A` that must be zero; where less is, dense tiles are as fast.
+const ZEROS: f64 = 0.3;
 
 /// How the columns of a product are cut, and the memory that it takes.
 pub(super) struct SparseCut {
@@ -70,7 +70,7 @@ pub(super) unsafe fn has_many_zeros<T: Scalar>(p: &Product<T>) -> bool {
         seen += len;
         zeros += count_zeros(line);
     }
-    5 * zeros >= ZEROS_OF_FIVE * seen
+    zeros as f64 >= ZEROS * seen as f64
 }
 
 vectorized! {
