@@ -77,7 +77,7 @@ impl Settings {
             return Err(invalid(format!("expects {expected} channels, {label} gives {channels}")));
         }
         let groups = self.groups;
-        if groups == 0 || channels % groups != 0 || self.outputs % groups != 0 {
+        if !channels.is_multiple_of(groups) || !self.outputs.is_multiple_of(groups) {
             let outputs = self.outputs;
             return Err(invalid(format!("{groups} groups do not divide {channels} channels and {outputs} outputs")));
         }

@@ -72,7 +72,7 @@ impl Convolution {
         y: &mut [T],
         finish: impl FnMut(usize, &mut [T]),
     ) {
-        forward::forward(&self.plan(), x, weight, bias, y, finish);
+        forward::forward(&self.plan(self.outputs), x, weight, bias, y, finish);
     }
 
     /// The gradients with respect to weight and bias, added to what is there, from `g`, the one with respect to `y`.
@@ -90,7 +90,7 @@ impl Convolution {
         bias: Option<&mut [T]>,
         prepare: impl FnMut(usize, &mut [T]),
     ) {
-        backward_weight::backward_weight(&self.plan(), x, g, weight, bias, prepare);
+        backward_weight::backward_weight(&self.plan(self.outputs), x, g, weight, bias, prepare);
     }
 
     /// The gradient with respect to `x`, written or added to what is there, from `g`, the one with respect to `y`.
@@ -99,6 +99,6 @@ impl Convolution {
     ///
     /// When the sizes do not fit.
     pub fn backward_input<T: Scalar>(&self, g: &[T], weight: &[T], x: &mut [T], onto: Accumulate) {
-        backward_input::backward_input(&self.plan(), g, weight, x, onto);
+        backward_input::backward_input(&self.plan(self.channels), g, weight, x, onto);
     }
 }

@@ -63,7 +63,7 @@ impl Op for Conv {
         if x.shape != expected {
             return Err(format!("{} is {:?}, expected {expected:?}", x.label, x.shape));
         }
-        if groups == 0 || channels % groups != 0 || outputs % groups != 0 {
+        if !channels.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
             return Err(format!("{groups} groups do not divide {channels} channels and {outputs} outputs"));
         }
         let weight = self.shape(&[outputs, channels / groups], window.kernel);

@@ -2,6 +2,7 @@ use crate::conv::kernel::{Store, Tile};
 use crate::conv::panels::{from_padded, to_panel};
 use crate::conv::plan::{Panel, Plan, parts};
 use crate::conv::scratch::with_scratch;
+use crate::conv::transpose::Transposition;
 use crate::{Accumulate, Scalar};
 
 pub(super) fn backward_input<T: Scalar>(plan: &Plan<T>, g: &[T], weight: &[T], x: &mut [T], onto: Accumulate) {
@@ -46,12 +47,17 @@ fn pack<T: Scalar>(plan: &Plan<T>, weight: &[T], mut to: &mut [T]) {
                 let (these, others) = to.split_at_mut(taps * outputs.count * channels.width);
                 to = others;
                 for o in 0..outputs.count {
-                    let weight = &weight[(outputs.start + o) * depth..][channels.start * taps..];
-                    for (c, weight) in weight.chunks_exact(taps).take(channels.count).enumerate() {
-                        for (tap, &w) in weight.iter().enumerate() {
-                            these[(tap * outputs.count + o) * channels.width + c] = w;
-                        }
-                    }
+                    let transposition = Transposition {
+                        rows: channels.count,
+                        columns: taps,
+                        from: weight[(outputs.start + o) * depth + channels.start * taps..].as_ptr(),
+                        from_row: taps,
+                        to: these[o * channels.width..].as_mut_ptr(),
+                        to_row: outputs.count * channels.width,
+                        add: false,
+                    };
+                    // SAFETY: both are as long as their shapes say; the kernels are those of this processor.
+                    unsafe { (plan.kernels.transpose)(&transposition) };
                 }
             }
         }
@@ -69,8 +75,9 @@ fn multiply<T: Scalar>(
 ) {
     let width = channels.width;
     let tiles = plan.kernels.apart[width / plan.kernels.lanes - 1];
+    let parts = parts(plan.output[1], tiles.len());
     for row in 0..plan.output[0] {
-        for (column, count) in parts(plan.output[1], tiles.len()) {
+        for (column, count) in parts.clone() {
             let place = row * plan.output[1] + column;
             let pixel = row * plan.place_row() + column * plan.stride[1];
             for (tap, weights) in weights.chunks_exact(outputs.count * width).enumerate() {

@@ -3,6 +3,7 @@ use crate::conv::kernel::{Store, Tile};
 use crate::conv::panels::{Image, to_panel};
 use crate::conv::plan::{Panel, Plan, parts};
 use crate::conv::scratch::with_scratch;
+use crate::conv::transpose::Transposition;
 
 pub(super) fn backward_weight<T: Scalar>(
     plan: &Plan<T>,
@@ -61,13 +62,19 @@ fn unpack<T: Scalar>(plan: &Plan<T>, from: &[T], weight: &mut [T]) {
     for (weight, from) in weight.chunks_exact_mut(plan.outputs * depth).zip(from.chunks_exact(whole * depth)) {
         for panel in plan.panels(plan.outputs) {
             let from = &from[panel.start * depth..][..panel.width * depth];
-            let weight = weight[panel.start * depth..].chunks_exact_mut(depth).take(panel.count);
-            for (lane, weight) in weight.enumerate() {
-                for (channel, weight) in weight.chunks_exact_mut(taps).enumerate() {
-                    for (tap, w) in weight.iter_mut().enumerate() {
-                        *w += from[(tap * plan.channels + channel) * panel.width + lane];
-                    }
-                }
+            let weight = &mut weight[panel.start * depth..][..panel.count * depth];
+            for channel in 0..plan.channels {
+                let transposition = Transposition {
+                    rows: taps,
+                    columns: panel.count,
+                    from: from[channel * panel.width..].as_ptr(),
+                    from_row: plan.channels * panel.width,
+                    to: weight[channel * taps..].as_mut_ptr(),
+                    to_row: depth,
+                    add: true,
+                };
+                // SAFETY: both are as long as their shapes say; the kernels are those of this processor.
+                unsafe { (plan.kernels.transpose)(&transposition) };
             }
         }
     }

@@ -3,6 +3,7 @@ use crate::conv::kernel::{Store, Tile};
 use crate::conv::panels::{Image, from_panel};
 use crate::conv::plan::{Panel, Plan, parts};
 use crate::conv::scratch::with_scratch;
+use crate::conv::transpose::Transposition;
 
 pub(super) fn forward<T: Scalar>(
     plan: &Plan<T>,
@@ -52,13 +53,19 @@ fn pack<T: Scalar>(plan: &Plan<T>, weight: &[T], to: &mut [T]) {
     for (weight, to) in weight.chunks_exact(plan.outputs * depth).zip(to.chunks_exact_mut(whole * depth)) {
         for panel in plan.panels(plan.outputs) {
             let to = &mut to[panel.start * depth..][..panel.width * depth];
-            let weight = weight[panel.start * depth..].chunks_exact(depth).take(panel.count);
-            for (lane, weight) in weight.enumerate() {
-                for (channel, weight) in weight.chunks_exact(taps).enumerate() {
-                    for (tap, &w) in weight.iter().enumerate() {
-                        to[(tap * plan.channels + channel) * panel.width + lane] = w;
-                    }
-                }
+            let weight = &weight[panel.start * depth..][..panel.count * depth];
+            for channel in 0..plan.channels {
+                let transposition = Transposition {
+                    rows: panel.count,
+                    columns: taps,
+                    from: weight[channel * taps..].as_ptr(),
+                    from_row: depth,
+                    to: to[channel * panel.width..].as_mut_ptr(),
+                    to_row: plan.channels * panel.width,
+                    add: false,
+                };
+                // SAFETY: both are as long as their shapes say; the kernels are those of this processor.
+                unsafe { (plan.kernels.transpose)(&transposition) };
             }
         }
     }
@@ -69,8 +76,9 @@ fn multiply<T: Scalar>(plan: &Plan<T>, panel: Panel, x: &[T], weights: &[T], bia
     let (channels, width) = (plan.channels, panel.width);
     let tiles = plan.kernels.apart[width / plan.kernels.lanes - 1];
     let (runs, length) = plan.runs();
+    let parts = parts(plan.output[1], tiles.len());
     for row in 0..plan.output[0] {
-        for (column, count) in parts(plan.output[1], tiles.len()) {
+        for (column, count) in parts.clone() {
             let pixel = row * plan.place_row() + column * plan.stride[1];
             let place = row * plan.output[1] + column;
             let tile = Tile {

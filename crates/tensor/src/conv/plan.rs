@@ -34,7 +34,9 @@ impl Convolution {
     /// # Panics
     ///
     /// When window, image and groups do not fit.
-    pub(super) fn plan<T: Scalar>(&self) -> Plan<T> {
+    ///
+    /// `vectors` is what lies along the registers: outputs, or channels.
+    pub(super) fn plan<T: Scalar>(&self, vectors: usize) -> Plan<T> {
         let Self { channels, outputs, groups, mut image, window } = *self;
         let mut output = window.output(image).unwrap_or_else(|error| panic!("convolution: {error}"));
         assert!(
@@ -47,7 +49,7 @@ impl Convolution {
             output = image;
         }
         Plan {
-            kernels: T::conv_kernels(),
+            kernels: T::conv_kernels(vectors / groups),
             groups,
             channels: channels / groups,
             outputs: outputs / groups,
@@ -144,7 +146,7 @@ impl<T: Scalar> Plan<T> {
 }
 
 /// Cuts `whole` in nearly equal parts of at most `most`: `(start, length)`.
-pub(super) fn parts(whole: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+pub(super) fn parts(whole: usize, most: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
     let part = whole.div_ceil(whole.div_ceil(most).max(1)).max(1);
     (0..whole).step_by(part).map(move |start| (start, part.min(whole - start)))
 }

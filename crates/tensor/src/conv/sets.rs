@@ -85,19 +85,30 @@ mod x86 {
         numbers [1 2 3 4 5 6 7 8 9 10 11 12], of_three [1 2 3 4]);
     kernels!(avx512_f64, f64, __m512d, #[target_feature(enable = "avx512f,avx2,fma")], transpose::avx2_f64,
         numbers [1 2 3 4 5 6 7 8 9 10 11 12], of_three [1 2 3 4]);
+
+    // As many registers, of half the size: for so few channels that they fill no more.
+    kernels!(few_f32, f32, __m256, #[target_feature(enable = "avx512f,avx512vl,avx2,fma")], transpose::avx2_f32,
+        numbers [1 2 3 4 5 6 7 8 9 10 11 12], of_three [1 2 3 4]);
+    kernels!(few_f64, f64, __m256d, #[target_feature(enable = "avx512f,avx512vl,avx2,fma")], transpose::avx2_f64,
+        numbers [1 2 3 4 5 6 7 8 9 10 11 12], of_three [1 2 3 4]);
 }
 
 /// The types that there are kernels for.
 pub trait Convolve: Sized + 'static {
-    /// The best set that the processor has.
-    fn conv_kernels() -> &'static Kernels<Self>;
+    /// The best set that the processor has, for so many channels along the registers.
+    fn conv_kernels(channels: usize) -> &'static Kernels<Self>;
 }
 
 macro_rules! convolve {
-    ($t:ty, $avx512:ident, $avx2:ident, $portable:ident) => {
+    ($t:ty, $avx512:ident, $few:ident, $avx2:ident, $portable:ident) => {
         impl Convolve for $t {
-            fn conv_kernels() -> &'static Kernels<Self> {
+            fn conv_kernels(
+                #[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables, reason = "there is one set"))]
+                channels: usize,
+            ) -> &'static Kernels<Self> {
                 match crate::isa::arch() {
+                    #[cfg(target_arch = "x86_64")]
+                    pulp::Arch::V4(_) if channels <= x86::$few::KERNELS.lanes => &x86::$few::KERNELS,
                     #[cfg(target_arch = "x86_64")]
                     pulp::Arch::V4(_) => &x86::$avx512::KERNELS,
                     #[cfg(target_arch = "x86_64")]
@@ -109,5 +120,5 @@ macro_rules! convolve {
     };
 }
 
-convolve!(f32, avx512_f32, avx2_f32, portable_f32);
-convolve!(f64, avx512_f64, avx2_f64, portable_f64);
+convolve!(f32, avx512_f32, few_f32, avx2_f32, portable_f32);
+convolve!(f64, avx512_f64, few_f64, avx2_f64, portable_f64);

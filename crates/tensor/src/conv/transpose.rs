@@ -41,7 +41,8 @@ pub(super) unsafe fn portable<T: Scalar>(t: &Transposition<T>) {
     unsafe { rest(t, 0..t.rows, 0..t.columns) };
 }
 
-/// Square blocks by `$block`, the rest element by element.
+/// Square blocks by `$block`; what is left over at the sides is in blocks that overlap those before, or, where numbers
+/// may be added only once or there are too few, element by element.
 macro_rules! by_blocks {
     ($name:ident, $t:ty, $size:literal, $block:ident) => {
         /// # Safety
@@ -50,9 +51,13 @@ macro_rules! by_blocks {
         #[cfg(target_arch = "x86_64")]
         #[inline(always)]
         pub(super) unsafe fn $name(t: &Transposition<$t>) {
-            let (rows, columns) = (t.rows / $size * $size, t.columns / $size * $size);
+            let overlap = !t.add && t.rows >= $size && t.columns >= $size;
+            let covered = |len: usize| if overlap { len } else { len / $size * $size };
+            let (rows, columns) = (covered(t.rows), covered(t.columns));
             for i in (0..rows).step_by($size) {
+                let i = i.min(rows - $size);
                 for j in (0..columns).step_by($size) {
+                    let j = j.min(columns - $size);
                     // SAFETY: the block lies within both.
                     unsafe {
                         let (from, to) = (t.from.add(i * t.from_row + j), t.to.add(j * t.to_row + i));
