@@ -31,29 +31,23 @@ pub(super) fn max(image: [usize; 2], x: &[f32], y: &mut [f32], places: &mut [f32
     let (rows, columns) = (height / 2, width / 2);
     let planes = y.chunks_exact_mut(rows * columns).zip(places.chunks_exact_mut(rows * columns));
     for (x, (y, places)) in x.chunks_exact(height * width).zip(planes) {
-        let outputs = y.chunks_exact_mut(columns).zip(places.chunks_exact_mut(columns));
-        for (x, (y, places)) in x.chunks_exact(2 * width).zip(outputs) {
-            for at in (0..columns).step_by(16) {
-                let (mask, [head, tail]) = masks(columns - at);
-                // SAFETY: the masks leave out what is beyond the row.
+        for at in (0..columns).step_by(16) {
+            let (mask, parts) = masks(columns - at);
+            for row in 0..rows {
+                let to = row * columns + at;
+                // SAFETY: the rows lie within their planes, and the masks leave out what is beyond them.
                 unsafe {
-                    let row = |y: usize| {
-                        let from = x.as_ptr().add(y * width + 2 * at);
-                        let numbers =
-                            (_mm512_maskz_loadu_ps(head, from), _mm512_maskz_loadu_ps(tail, from.wrapping_add(16)));
-                        let of = |which| _mm512_permutex2var_ps(numbers.0, table(which), numbers.1);
-                        [of(&EVEN), of(&ODD)]
-                    };
-                    let (upper, lower) = (row(0), row(1));
-                    let (mut largest, mut place) = (upper[0], _mm512_setzero_ps());
-                    for (i, numbers) in [upper[1], lower[0], lower[1]].into_iter().enumerate() {
+                    let [a, b] = load(x.as_ptr().add(2 * row * width + 2 * at), parts);
+                    let [c, d] = load(x.as_ptr().add((2 * row + 1) * width + 2 * at), parts);
+                    let (mut largest, mut place) = (a, _mm512_setzero_ps());
+                    for (i, numbers) in [b, c, d].into_iter().enumerate() {
                         let larger = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(numbers, largest)
                             | _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(numbers, numbers);
                         largest = _mm512_mask_mov_ps(largest, larger, numbers);
                         place = _mm512_mask_mov_ps(place, larger, _mm512_set1_ps((i + 1) as f32));
                     }
-                    _mm512_mask_storeu_ps(y.as_mut_ptr().add(at), mask, largest);
-                    _mm512_mask_storeu_ps(places.as_mut_ptr().add(at), mask, place);
+                    _mm512_mask_storeu_ps(y.as_mut_ptr().add(to), mask, largest);
+                    _mm512_mask_storeu_ps(places.as_mut_ptr().add(to), mask, place);
                 }
             }
         }
@@ -67,35 +61,61 @@ pub(super) fn max_backward(image: [usize; 2], g: &[f32], places: &[f32], x: &mut
     let (rows, columns) = (height / 2, width / 2);
     let planes = g.chunks_exact(rows * columns).zip(places.chunks_exact(rows * columns));
     for (x, (g, places)) in x.chunks_exact_mut(height * width).zip(planes) {
-        let outputs = g.chunks_exact(columns).zip(places.chunks_exact(columns));
-        for (x, (g, places)) in x.chunks_exact_mut(2 * width).zip(outputs) {
-            for at in (0..columns).step_by(16) {
-                let (mask, [head, tail]) = masks(columns - at);
-                // SAFETY: the masks leave out what is beyond the row.
+        for at in (0..columns).step_by(16) {
+            let (mask, parts) = masks(columns - at);
+            for row in 0..rows {
+                let from = row * columns + at;
+                // SAFETY: the rows lie within their planes, and the masks leave out what is beyond them.
                 unsafe {
-                    let g = _mm512_maskz_loadu_ps(mask, g.as_ptr().add(at));
-                    let place = _mm512_maskz_loadu_ps(mask, places.as_ptr().add(at));
+                    let g = _mm512_maskz_loadu_ps(mask, g.as_ptr().add(from));
+                    let place = _mm512_maskz_loadu_ps(mask, places.as_ptr().add(from));
                     let of =
                         |k: f32| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(place, _mm512_set1_ps(k)), g);
-                    for (y, [left, right]) in [[of(0.0), of(1.0)], [of(2.0), of(3.0)]].into_iter().enumerate() {
-                        let to = x.as_mut_ptr().add(y * width + 2 * at);
-                        let halves = [(to, head, &FIRST), (to.wrapping_add(16), tail, &SECOND)];
-                        for (to, mask, which) in halves {
-                            let mut numbers = _mm512_permutex2var_ps(left, table(which), right);
-                            if onto == Accumulate::Add {
-                                numbers = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, to), numbers);
-                            }
-                            _mm512_mask_storeu_ps(to, mask, numbers);
-                        }
-                    }
+                    store(x.as_mut_ptr().add(2 * row * width + 2 * at), parts, [of(0.0), of(1.0)], onto);
+                    store(x.as_mut_ptr().add((2 * row + 1) * width + 2 * at), parts, [of(2.0), of(3.0)], onto);
                 }
-            }
-            if onto == Accumulate::Overwrite && width % 2 == 1 {
-                (x[width - 1], x[2 * width - 1]) = (0.0, 0.0);
             }
         }
         if onto == Accumulate::Overwrite {
+            if !width.is_multiple_of(2) {
+                x.chunks_exact_mut(width).for_each(|row| row[width - 1] = 0.0);
+            }
             x[rows * 2 * width..].fill(0.0);
+        }
+    }
+}
+
+/// The numbers at even places, and those at odd ones.
+///
+/// # Safety
+///
+/// The numbers that the masks name can be read; the processor has AVX-512.
+#[inline(always)]
+unsafe fn load(from: *const f32, parts: [__mmask16; 2]) -> [__m512; 2] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let head = _mm512_maskz_loadu_ps(parts[0], from);
+        let tail = _mm512_maskz_loadu_ps(parts[1], from.wrapping_add(16));
+        [&EVEN, &ODD].map(|which| _mm512_permutex2var_ps(head, table(which), tail))
+    }
+}
+
+/// Writes numbers to even and to odd places.
+///
+/// # Safety
+///
+/// The numbers that the masks name can be read and written; the processor has AVX-512.
+#[inline(always)]
+unsafe fn store(to: *mut f32, parts: [__mmask16; 2], [even, odd]: [__m512; 2], onto: Accumulate) {
+    for (i, (which, mask)) in [&FIRST, &SECOND].into_iter().zip(parts).enumerate() {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let to = to.wrapping_add(16 * i);
+            let mut numbers = _mm512_permutex2var_ps(even, table(which), odd);
+            if onto == Accumulate::Add {
+                numbers = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, to), numbers);
+            }
+            _mm512_mask_storeu_ps(to, mask, numbers);
         }
     }
 }
