@@ -13,10 +13,10 @@ mod x86;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use crate::Scalar;
 use crate::matmul::kernel::Store;
 use crate::matmul::product::{Matrix, Product};
 pub(crate) use crate::matmul::sets::Multiply;
+use crate::{Accumulate, Scalar};
 
 /// `C ← A B + β C`, on one thread, for any strides.
 ///
@@ -109,31 +109,34 @@ impl<'a, T> RowMajor<'a, T> {
     }
 }
 
-/// As [`matmul`], for matrices in slices: `C [M, N]` lies row by row, and the product is assigned or, if `add`, added to
-/// it. Where products are small this costs less than the views of arrays.
+/// As [`matmul`], for matrices in slices: `C [M, N]` lies row by row, and the product overwrites it or is added
+/// to it. Where products are small this costs less than the views of arrays.
 ///
 /// # Example
 ///
 /// ```
-/// use tidemill_tensor::{RowMajor, multiply};
+/// use tidemill_tensor::{Accumulate, RowMajor, multiply};
 ///
 /// let (x, weight) = ([1.0_f32, 2.0], [3.0, 4.0, 5.0, 6.0]);
 /// let mut y = [0.0; 2];
-/// multiply(&mut y, RowMajor::new(&x, 1, 2), RowMajor::new(&weight, 2, 2).t(), false);
+/// multiply(&mut y, RowMajor::new(&x, 1, 2), RowMajor::new(&weight, 2, 2).t(), Accumulate::Overwrite);
 /// assert_eq!(y, [11.0, 17.0]);
 /// ```
 ///
 /// # Panics
 ///
 /// When the shapes do not fit.
-pub fn multiply<T: Scalar>(c: &mut [T], a: RowMajor<'_, T>, b: RowMajor<'_, T>, add: bool) {
+pub fn multiply<T: Scalar>(c: &mut [T], a: RowMajor<'_, T>, b: RowMajor<'_, T>, write: Accumulate) {
     let (m, k, n) = (a.rows, a.columns, b.columns);
     assert!(b.rows == k && c.len() == m * n, "multiply: [{m}, {k}] x [{}, {n}] into {} elements", b.rows, c.len());
-    if k == 0 && !add {
+    if k == 0 && write == Accumulate::Overwrite {
         c.fill(T::zero());
     }
     let c = Matrix { start: c.as_mut_ptr(), row: n as isize, column: 1 };
-    let store = if add { Store::Add } else { Store::Assign };
+    let store = match write {
+        Accumulate::Overwrite => Store::Assign,
+        Accumulate::Add => Store::Add,
+    };
     // SAFETY: the slices have as many elements as the shapes say, and `c` is borrowed alone.
     unsafe { blocks::multiply(Product { m, k, n, a: a.matrix(), b: b.matrix(), c, store }) };
 }

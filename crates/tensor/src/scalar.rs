@@ -1,8 +1,10 @@
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
 
+use crate::conv::Convolve;
 use crate::kernels::math;
 use crate::matmul::Multiply;
+use crate::pool::Pool;
 
 /// The name of a [`Scalar`] type, as a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ mod private {
 pub trait Scalar:
     private::Sealed
     + Multiply
+    + Convolve
+    + Pool
     + num_traits::Float
     + num_traits::NumAssign
     + ndarray::LinalgScalar
