@@ -44,7 +44,7 @@ pub use check::{GradientCheck, check_gradients};
 pub use error::Error;
 pub use graph::{Domain, Ending, Graph, Input, Param, Role, Var};
 pub use inputs::{Inputs, Slices};
-pub use op::{Backward, Forward, Gradient, Kernel, Op, Operand, Write};
+pub use op::{Backward, Forward, Gradient, Kernel, Op, Operand, TwoGradients, Write};
 pub use program::{Mode, Program, Run};
 pub use workspace::Workspace;
 

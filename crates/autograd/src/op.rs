@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use tidemill_tensor::kernels::{self, Activation};
-use tidemill_tensor::{DType, Key, Scalar};
+use tidemill_tensor::{Accumulate, DType, Key, Scalar};
 
 use crate::{Domain, Inputs};
 
@@ -121,6 +121,15 @@ impl Write {
     }
 }
 
+impl From<Write> for Accumulate {
+    fn from(write: Write) -> Self {
+        match write {
+            Write::Assign => Self::Overwrite,
+            Write::Add => Self::Add,
+        }
+    }
+}
+
 /// Where an operand's numbers are during a run.
 #[derive(Clone, Copy)]
 pub(crate) enum View<'a, T> {
@@ -228,6 +237,16 @@ pub struct Gradient<'g, T> {
     pub upstream: &'g mut [T],
 }
 
+/// Where the gradients with respect to two parameters go, beside the gradient that they come from.
+pub struct TwoGradients<'g, T> {
+    /// To be written, as `writes` say.
+    pub into: [&'g mut [T]; 2],
+    /// Whether to overwrite or to add.
+    pub writes: [Write; 2],
+    /// The gradient with respect to the operation's output.
+    pub upstream: &'g mut [T],
+}
+
 impl<'a, T: Scalar> Backward<'a, T> {
     /// The numbers of operand `i`, `[B, ...]`.
     pub fn operand_values(&self, i: usize) -> &'a [T] {
@@ -260,6 +279,19 @@ impl<'a, T: Scalar> Backward<'a, T> {
     pub fn param(&mut self, i: usize) -> Gradient<'_, T> {
         let write = if self.accumulate == Write::Add { Write::Add } else { self.param_writes[i] };
         Gradient { into: &mut self.param_gradients[self.ranges[i].clone()], write, upstream: self.upstream }
+    }
+
+    /// The gradients with respect to two parameters, for an operation that computes them at once.
+    ///
+    /// # Panics
+    ///
+    /// When both are the same parameter.
+    pub fn two_params(&mut self, which: [usize; 2]) -> TwoGradients<'_, T> {
+        let accumulate = self.accumulate;
+        let writes = which.map(|i| if accumulate == Write::Add { Write::Add } else { self.param_writes[i] });
+        let ranges = which.map(|i| self.ranges[i].clone());
+        let into = self.param_gradients.get_disjoint_mut(ranges).expect("two parameters of the arena");
+        TwoGradients { into, writes, upstream: self.upstream }
     }
 }
 

@@ -4,7 +4,7 @@
 //! layer; [`Features`] declares the inputs of a model of tables. Layers do not know losses, optimizers, data or workers.
 //!
 //! Parameters are named `dense1.weight`, `dense1.bias`, `embedding1.weight`, … in the order in which layers are applied,
-//! unless a layer is given a name; weights are `[out, in]`. Shapes are per row, the batch dimension is implicit.
+//! unless a layer is given a name; weights are `[out, in]`, of convolutions `[out, in, height, width]`. Shapes are per row, the batch dimension is implicit.
 //!
 //! # Example
 //!
@@ -23,6 +23,9 @@
 //! ```
 
 mod activation;
+mod conv;
+mod conv1d;
+mod conv2d;
 mod dense;
 mod dropout;
 mod embedding;
@@ -30,16 +33,22 @@ mod features;
 mod flatten;
 mod layer;
 mod layer_norm;
+mod pair;
+mod pool;
 mod sequential;
 
 pub use activation::{LogSoftmax, Softmax};
+pub use conv1d::Conv1d;
+pub use conv2d::Conv2d;
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use features::Features;
-pub use flatten::Flatten;
+pub use flatten::{Flatten, FlattenAxes};
 pub use layer::Layer;
 pub use layer_norm::LayerNorm;
+pub use pair::Pair;
+pub use pool::{AvgPool2d, GlobalAveragePool2d, MaxPool2d};
 pub use sequential::Sequential;
 
 pub use tidemill_autograd::{Activation, Initializer};

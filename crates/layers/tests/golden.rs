@@ -2,7 +2,10 @@
 
 use tidemill_autograd::{Ending, Graph, Mode, Program, Run, Scalar, Slices, Workspace, Write};
 use tidemill_golden::{Case, Group, Outcome, Tensor};
-use tidemill_layers::{Activation, Dense, Embedding, Flatten, Layer, LayerNorm, LogSoftmax, Sequential, Softmax};
+use tidemill_layers::{
+    Activation, AvgPool2d, Conv1d, Conv2d, Dense, Embedding, Flatten, GlobalAveragePool2d, Layer, LayerNorm,
+    LogSoftmax, MaxPool2d, Sequential, Softmax,
+};
 
 const F64: (f64, f64) = (1e-10, 1e-9);
 const F32: (f64, f64) = (1e-5, 1e-5);
@@ -16,8 +19,12 @@ fn golden_layers() {
             "embedding" => Box::new(embedding(case)),
             "softmax" => Box::new(Softmax),
             "log_softmax" => Box::new(LogSoftmax),
-            "flatten" if case.count("start_dim") == 1 && case.params["end_dim"] == -1 => Box::new(Flatten),
-            "flatten" => return Outcome::NotCovered("Flatten joins all axes of a row"),
+            "conv1d" => Box::new(conv1d(case)),
+            "conv2d" => Box::new(conv2d(case)),
+            "max_pool2d" => Box::new(max_pool2d(case)),
+            "avg_pool2d" => Box::new(avg_pool2d(case)),
+            "global_avg_pool2d" => Box::new(GlobalAveragePool2d),
+            "flatten" => flatten(case),
             kind => match activation(kind, case) {
                 Some(activation) => Box::new(activation),
                 None => return Outcome::NotCovered("there is no such layer yet"),
@@ -46,6 +53,54 @@ fn embedding(case: &Case<'_>) -> Embedding {
         return embedding;
     }
     embedding.padding(case.count("padding_idx") as u32)
+}
+
+fn conv1d(case: &Case<'_>) -> Conv1d {
+    let one = |param: &str| case.params[param][0].as_u64().unwrap() as usize;
+    let conv = Conv1d::new(case.count("out_channels"), one("kernel_size"))
+        .channels(case.count("in_channels"))
+        .stride(one("stride"))
+        .padding(one("padding"))
+        .dilation(one("dilation"))
+        .groups(case.count("groups"));
+    if case.flag("bias") { conv } else { conv.without_bias() }
+}
+
+fn conv2d(case: &Case<'_>) -> Conv2d {
+    let conv = Conv2d::new(case.count("out_channels"), pair(case, "kernel_size"))
+        .channels(case.count("in_channels"))
+        .stride(pair(case, "stride"))
+        .padding(pair(case, "padding"))
+        .dilation(pair(case, "dilation"))
+        .groups(case.count("groups"));
+    if case.flag("bias") { conv } else { conv.without_bias() }
+}
+
+fn max_pool2d(case: &Case<'_>) -> MaxPool2d {
+    MaxPool2d::new(pair(case, "kernel_size"))
+        .stride(pair(case, "stride"))
+        .padding(pair(case, "padding"))
+        .dilation(pair(case, "dilation"))
+}
+
+fn avg_pool2d(case: &Case<'_>) -> AvgPool2d {
+    let pool = AvgPool2d::new(pair(case, "kernel_size")).stride(pair(case, "stride")).padding(pair(case, "padding"));
+    if case.flag("count_include_pad") { pool } else { pool.without_padding_counted() }
+}
+
+/// The fixture's axes count the batch, and its last one is joined too.
+fn flatten(case: &Case<'_>) -> Box<dyn Layer> {
+    let start = case.count("start_dim") - 1;
+    match case.params["end_dim"].as_u64() {
+        Some(end) => Box::new(Flatten.axes(start..end as usize)),
+        None if start == 0 => Box::new(Flatten),
+        None => Box::new(Flatten.axes(start..)),
+    }
+}
+
+/// `[height, width]`.
+fn pair(case: &Case<'_>, param: &str) -> [usize; 2] {
+    [0, 1].map(|i| case.params[param][i].as_u64().unwrap_or_else(|| panic!("{}: {param}", case.name)) as usize)
 }
 
 fn activation(kind: &str, case: &Case<'_>) -> Option<Activation> {

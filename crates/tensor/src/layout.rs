@@ -19,11 +19,12 @@ pub enum Initializer {
         /// Standard deviation.
         std: f64,
     },
-    /// Uniform with bound `sqrt(6 / (I + O))` for a weight `[O, I]`: keeps the variance of activations and gradients
+    /// Uniform with bound `sqrt(6 / (I + O))` for a weight `[O, I]`, where `I` and `O` are times the elements of the window
+    /// for one `[O, I, ..]` of a convolution: keeps the variance of activations and gradients
     /// alike (X. Glorot, Y. Bengio, *Understanding the difficulty of training deep feedforward neural networks*, 2010).
-    /// Keras's default for dense layers.
+    /// Keras's default for dense layers and convolutions.
     GlorotUniform,
-    /// Normal with standard deviation `sqrt(2 / I)` for a weight `[O, I]`: made for rectifiers (K. He et al.,
+    /// Normal with standard deviation `sqrt(2 / I)` for a weight `[O, I]` or `[O, I, ..]`, `I` as above: made for rectifiers (K. He et al.,
     /// *Delving deep into rectifiers*, 2015).
     HeNormal,
 }
@@ -171,7 +172,8 @@ impl std::ops::Index<usize> for Layout {
 
 fn draw<T: Scalar>(parameter: &Parameter, key: Key, arena: &mut Vec<T>) {
     let mut rng = key.rng();
-    let fan_out = parameter.shape.first().copied().unwrap_or(1);
+    let window = parameter.shape.iter().skip(2).product::<usize>();
+    let fan_out = parameter.shape.first().copied().unwrap_or(1) * window;
     let fan_in = parameter.shape.iter().skip(1).product::<usize>();
     let n = parameter.len();
     match parameter.initializer {
@@ -219,6 +221,7 @@ mod tests {
         let mut layout = Layout::new();
         layout.push("glorot", &[100, 200], Initializer::GlorotUniform).unwrap();
         layout.push("he", &[100, 200], Initializer::HeNormal).unwrap();
+        layout.push("window", &[60, 40, 3, 3], Initializer::GlorotUniform).unwrap();
         let arena = layout.initialize::<f64>(Key::new(3));
         let std = |range: Range<usize>| {
             let n = range.len() as f64;
@@ -226,6 +229,7 @@ mod tests {
         };
         assert!((std(layout[0].range()) - (2.0 / 300.0_f64).sqrt()).abs() < 1e-3);
         assert!((std(layout[1].range()) - 0.1).abs() < 2e-3);
+        assert!((std(layout[2].range()) - (2.0 / 900.0_f64).sqrt()).abs() < 1e-3);
         assert!(arena[layout[0].range()].iter().all(|x| x.abs() <= (6.0 / 300.0_f64).sqrt()));
     }
 }

@@ -1,20 +1,28 @@
-//! Numbers, and where they lie: flat arenas described by a [`Layout`], matrix products, vector kernels with run-time
-//! CPU dispatch, and random numbers that are functions of a [`Key`].
+//! Numbers, and where they lie: flat arenas described by a [`Layout`], matrix products, convolutions and pooling, vector kernels
+//! with run-time CPU dispatch, and random numbers that are functions of a [`Key`].
 //!
 //! This crate knows nothing of graphs, data or training. Arrays are [`ndarray`]'s; what is here is what training needs
 //! besides.
 
+mod accumulate;
+mod conv;
 mod isa;
 pub mod kernels;
 mod layout;
 mod matmul;
+mod pool;
 mod random;
 mod scalar;
+mod window;
 
+pub use accumulate::Accumulate;
+pub use conv::Convolution;
 pub use layout::{Initializer, Layout, LayoutError, Parameter};
 pub use matmul::matmul;
+pub use pool::{Divisor, Pooling};
 pub use random::{Key, Philox};
 pub use scalar::{DType, Scalar};
+pub use window::{Window, WindowError};
 
 pub use ndarray;
 pub use ndarray_rand;

@@ -1,6 +1,7 @@
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
 
+use crate::conv::Convolve;
 use crate::kernels::math;
 use crate::matmul::Multiply;
 
@@ -25,6 +26,7 @@ mod private {
 pub trait Scalar:
     private::Sealed
     + Multiply
+    + Convolve
     + num_traits::Float
     + num_traits::NumAssign
     + ndarray::LinalgScalar

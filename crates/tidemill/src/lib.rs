@@ -29,7 +29,10 @@ pub mod prelude {
     pub use tidemill_autograd::{Graph, Program, Var};
     pub use tidemill_data::{Cursor, Encoder, Encoding, MemorySource, Missing, Side, Source, SourceExt};
     pub use tidemill_data_parquet::{ParquetSource, ParquetWriter, ValueType, Values};
-    pub use tidemill_layers::{Activation, Dense, Dropout, Embedding, Features, Flatten, Layer, LayerNorm, Sequential};
+    pub use tidemill_layers::{
+        Activation, AvgPool2d, Conv1d, Conv2d, Dense, Dropout, Embedding, Features, Flatten, GlobalAveragePool2d,
+        Layer, LayerNorm, MaxPool2d, Sequential,
+    };
     pub use tidemill_losses::{
         BinaryCrossEntropy, BinaryCrossEntropyWithLogits, Huber, Loss, MeanAbsoluteError, MeanSquaredError,
         SoftmaxCrossEntropy,

@@ -1,26 +1,33 @@
 //! The operations that graphs are made of, one file each, equation above, forward and backward side by side.
 //!
-//! Dimension letters: `B` rows of a batch, `I` inputs, `O` outputs, `K` classes.
+//! Dimension letters: `B` rows of a batch, `I` inputs, `O` outputs, `K` classes, `C` channels, `H`×`W` image,
+//! `T` time steps.
 
 mod activation;
 mod add;
 mod concat;
+mod conv;
 mod dropout;
 mod embedding;
+mod global_average_pool;
 mod layer_norm;
 mod linear;
 mod multiply;
+mod pool;
 mod reshape;
 mod softmax;
 
 pub use activation::Activate;
 pub use add::Add;
 pub use concat::Concat;
+pub use conv::Conv;
 pub use dropout::Dropout;
 pub use embedding::Embedding;
+pub use global_average_pool::GlobalAveragePool;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use multiply::Multiply;
+pub use pool::{AveragePool, MaxPool};
 pub use reshape::Reshape;
 pub use softmax::{LogSoftmax, Softmax};
 

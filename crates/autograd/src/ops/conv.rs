@@ -1,0 +1,123 @@
+use std::sync::Arc;
+
+use tidemill_tensor::kernels::Activation;
+use tidemill_tensor::{Convolution, Scalar};
+
+use crate::{Backward, Forward, Kernel, Op, Operand};
+
+/// `y[o, p] = f(b[o] + Σ_c Σ_t w[o, c, t] x[c, stride p + dilation t - padding])`: a [`Convolution`], which is a
+/// cross-correlation as in every framework; `f` is the identity until an activation is fused.
+///
+/// # Shapes
+///
+/// In two dimensions `x [C, H, W]`, `w [O, C / groups, kh, kw]`, `y [O, H', W']`; in one `x [C, T]`,
+/// `w [O, C / groups, k]`, `y [O, T']`. `b [O]` or absent.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv {
+    sizes: Convolution,
+    axes: Axes,
+    activation: Activation,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Axes {
+    Time,
+    HeightAndWidth,
+}
+
+impl Conv {
+    /// Over the height and width of images.
+    pub fn two_dimensional(sizes: Convolution) -> Self {
+        Self { sizes, axes: Axes::HeightAndWidth, activation: Activation::Identity }
+    }
+
+    /// Over time: the sizes are those of an image of one row.
+    pub fn one_dimensional(sizes: Convolution) -> Self {
+        Self { sizes, axes: Axes::Time, activation: Activation::Identity }
+    }
+
+    /// `count` and then the sizes of the axes that it goes over.
+    fn shape(&self, counts: &[usize], [height, width]: [usize; 2]) -> Vec<usize> {
+        match self.axes {
+            Axes::Time => [counts, &[width]].concat(),
+            Axes::HeightAndWidth => [counts, &[height, width]].concat(),
+        }
+    }
+}
+
+impl Op for Conv {
+    fn name(&self) -> &'static str {
+        "convolution"
+    }
+
+    fn output_shape(&self, operands: &[Operand<'_>], params: &[&[usize]]) -> Result<Vec<usize>, String> {
+        super::expect(operands, 1, params, params.len().clamp(1, 2))?;
+        let (x, Convolution { channels, outputs, groups, image, window }) = (operands[0], self.sizes);
+        if self.axes == Axes::Time && (image[0], window.kernel[0], window.padding[0]) != (1, 1, 0) {
+            return Err(format!("{window:?} on {image:?} does not stay in one row"));
+        }
+        let expected = self.shape(&[channels], image);
+        if x.shape != expected {
+            return Err(format!("{} is {:?}, expected {expected:?}", x.label, x.shape));
+        }
+        if groups == 0 || channels % groups != 0 || outputs % groups != 0 {
+            return Err(format!("{groups} groups do not divide {channels} channels and {outputs} outputs"));
+        }
+        let weight = self.shape(&[outputs, channels / groups], window.kernel);
+        if params[0] != weight {
+            return Err(format!("weight is {:?}, expected {weight:?}", params[0]));
+        }
+        if let Some(bias) = params.get(1).filter(|bias| **bias != [outputs]) {
+            return Err(format!("bias {bias:?} does not fit weight {weight:?}"));
+        }
+        let places = window.output(image).map_err(|error| error.to_string())?;
+        Ok(self.shape(&[outputs], places))
+    }
+
+    fn saved(&self, output: &[usize]) -> usize {
+        if self.activation.saves_input() { output.iter().product() } else { 0 }
+    }
+
+    fn with_activation(&self, activation: Activation) -> Option<Arc<dyn Op>> {
+        (self.activation == Activation::Identity).then(|| Arc::new(Self { activation, ..*self }) as Arc<dyn Op>)
+    }
+}
+
+impl<T: Scalar> Kernel<T> for Conv {
+    fn forward(&self, cx: &mut Forward<'_, T>) {
+        let (x, w) = (cx.operand(0), cx.param(0));
+        let bias = (cx.param_count() == 2).then(|| cx.param(1));
+        let activation = self.activation;
+        if activation.saves_input() {
+            let len = cx.shape.iter().product();
+            let mut outputs = cx.output.chunks_exact_mut(len);
+            self.sizes.forward(x, w, bias, cx.saved, |_, sums| {
+                activation.forward_into(sums, outputs.next().expect("there are as many outputs as rows"));
+            });
+        } else {
+            self.sizes.forward(x, w, bias, cx.output, |_, sums| activation.forward(sums));
+        }
+    }
+
+    fn backward(&self, cx: &mut Backward<'_, T>) {
+        let (x, w) = (cx.operand_values(0), cx.param_values(0));
+        let saved = if self.activation.saves_input() { cx.saved } else { cx.output };
+        let len: usize = cx.shape.iter().product();
+        let activate = |row: usize, g: &mut [T]| self.activation.backward(&saved[row * len..][..len], g);
+
+        if cx.param_count() == 2 {
+            let both = cx.two_params([0, 1]);
+            let [weight, bias] = both.into;
+            both.writes[0].begin(weight);
+            both.writes[1].begin(bias);
+            self.sizes.backward_weight(x, both.upstream, weight, Some(bias), activate);
+        } else {
+            let weight = cx.param(0);
+            weight.write.begin(weight.into);
+            self.sizes.backward_weight(x, weight.upstream, weight.into, None, activate);
+        }
+        if let Some(input) = cx.operand(0) {
+            self.sizes.backward_input(input.upstream, w, input.into, input.write.into());
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Images, gradients and weights laid out as the kernels read them.
+//!
+//! An image lies pixel by pixel with the channels of a pixel side by side, with its padding. Outputs and their gradients
+//! lie in panels of a register or two of channels, each pixel by pixel.
+
+use crate::conv::plan::{Panel, Plan};
+use crate::conv::transpose::Transposition;
+use crate::{Accumulate, Scalar};
+
+/// An image of one group with the channels of a pixel side by side.
+pub(super) struct Image<'a, T> {
+    scratch: &'a mut [T],
+}
+
+impl<'a, T: Scalar> Image<'a, T> {
+    /// Numbers of scratch that it needs.
+    pub fn len(plan: &Plan<T>) -> usize {
+        if Self::lies_ready(plan) { 0 } else { plan.padded_pixels() * plan.channels }
+    }
+
+    pub fn new(plan: &Plan<T>, scratch: &'a mut [T]) -> Self {
+        if plan.padding != [0, 0] {
+            scratch.fill(T::zero());
+        }
+        Self { scratch }
+    }
+
+    /// Whether planes of channels are as the kernels want them.
+    fn lies_ready(plan: &Plan<T>) -> bool {
+        plan.channels == 1 && plan.padding == [0, 0]
+    }
+
+    /// Brings in planes `[C, H, W]`.
+    pub fn load<'b>(&'b mut self, plan: &Plan<T>, planes: &'b [T]) -> &'b [T] {
+        if Self::lies_ready(plan) {
+            return planes;
+        }
+        let ([height, width], channels) = (plan.image, plan.channels);
+        let (lines, length) = if plan.padding == [0, 0] { (1, height * width) } else { (height, width) };
+        let padded_width = plan.padded()[1];
+        for y in 0..lines {
+            let pixel = (y + plan.padding[0]) * padded_width + plan.padding[1];
+            let to = &mut self.scratch[pixel * channels..][..length * channels];
+            let from = &planes[y * length..];
+            assert!(from.len() >= (channels - 1) * plan.pixels() + length);
+            let transposition = Transposition {
+                rows: channels,
+                columns: length,
+                from: from.as_ptr(),
+                from_row: plan.pixels(),
+                to: to.as_mut_ptr(),
+                to_row: channels,
+                add: false,
+            };
+            // SAFETY: both lengths were checked; the kernels are those of this processor.
+            unsafe { (plan.kernels.transpose)(&transposition) };
+        }
+        self.scratch
+    }
+}
+
+/// Planes `[C, places]` to `[places, width]`; what is beyond the panel's channels becomes zero.
+pub(super) fn to_panel<T: Scalar>(plan: &Plan<T>, planes: &[T], panel: Panel, to: &mut [T]) {
+    let places = plan.places();
+    assert!(planes.len() >= (panel.start + panel.count) * places && to.len() == places * panel.width);
+    if panel.count < panel.width {
+        to.fill(T::zero());
+    }
+    let transposition = Transposition {
+        rows: panel.count,
+        columns: places,
+        from: planes[panel.start * places..].as_ptr(),
+        from_row: places,
+        to: to.as_mut_ptr(),
+        to_row: panel.width,
+        add: false,
+    };
+    // SAFETY: both lengths were checked; the kernels are those of this processor.
+    unsafe { (plan.kernels.transpose)(&transposition) };
+}
+
+/// `[places, width]` to planes `[C, places]`.
+pub(super) fn from_panel<T: Scalar>(plan: &Plan<T>, from: &[T], panel: Panel, planes: &mut [T]) {
+    let places = plan.places();
+    assert!(planes.len() >= (panel.start + panel.count) * places && from.len() == places * panel.width);
+    let transposition = Transposition {
+        rows: places,
+        columns: panel.count,
+        from: from.as_ptr(),
+        from_row: panel.width,
+        to: planes[panel.start * places..].as_mut_ptr(),
+        to_row: places,
+        add: false,
+    };
+    // SAFETY: both lengths were checked; the kernels are those of this processor.
+    unsafe { (plan.kernels.transpose)(&transposition) };
+}
+
+/// `[padded pixels, width]` without the padding to planes `[C, H, W]`, or added to them.
+pub(super) fn from_padded<T: Scalar>(plan: &Plan<T>, from: &[T], panel: Panel, planes: &mut [T], onto: Accumulate) {
+    let [height, width] = plan.image;
+    let (lines, length) = if plan.padding == [0, 0] { (1, height * width) } else { (height, width) };
+    for y in 0..lines {
+        let pixel = (y + plan.padding[0]) * plan.padded()[1] + plan.padding[1];
+        let from = &from[pixel * panel.width..][..length * panel.width];
+        let to = &mut planes[panel.start * plan.pixels() + y * length..];
+        assert!(to.len() >= (panel.count - 1) * plan.pixels() + length);
+        let transposition = Transposition {
+            rows: length,
+            columns: panel.count,
+            from: from.as_ptr(),
+            from_row: panel.width,
+            to: to.as_mut_ptr(),
+            to_row: plan.pixels(),
+            add: onto == Accumulate::Add,
+        };
+        // SAFETY: both lengths were checked; the kernels are those of this processor.
+        unsafe { (plan.kernels.transpose)(&transposition) };
+    }
+}

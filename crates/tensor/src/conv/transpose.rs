@@ -1,0 +1,143 @@
+//! Transposition: planes of channels to pixels of channels, and back.
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+use crate::Scalar;
+
+/// `to[j, i] ← from[i, j]`, or added to it, for `rows × columns` numbers.
+pub(super) struct Transposition<T> {
+    pub rows: usize,
+    pub columns: usize,
+    pub from: *const T,
+    pub from_row: usize,
+    pub to: *mut T,
+    pub to_row: usize,
+    pub add: bool,
+}
+
+/// # Safety
+///
+/// `from` is valid for reads, `to` for writes.
+#[inline(always)]
+unsafe fn rest<T: Scalar>(t: &Transposition<T>, rows: std::ops::Range<usize>, columns: std::ops::Range<usize>) {
+    for i in rows {
+        for j in columns.clone() {
+            // SAFETY: within both.
+            unsafe {
+                let (x, to) = (*t.from.add(i * t.from_row + j), t.to.add(j * t.to_row + i));
+                *to = if t.add { *to + x } else { x };
+            }
+        }
+    }
+}
+
+/// # Safety
+///
+/// `from` is valid for reads, `to` for writes.
+#[inline(always)]
+pub(super) unsafe fn portable<T: Scalar>(t: &Transposition<T>) {
+    // SAFETY: the caller's promise.
+    unsafe { rest(t, 0..t.rows, 0..t.columns) };
+}
+
+/// Square blocks by `$block`, the rest element by element.
+macro_rules! by_blocks {
+    ($name:ident, $t:ty, $size:literal, $block:ident) => {
+        /// # Safety
+        ///
+        /// As for [`portable`]; the processor has AVX2.
+        #[cfg(target_arch = "x86_64")]
+        #[inline(always)]
+        pub(super) unsafe fn $name(t: &Transposition<$t>) {
+            let (rows, columns) = (t.rows / $size * $size, t.columns / $size * $size);
+            for i in (0..rows).step_by($size) {
+                for j in (0..columns).step_by($size) {
+                    // SAFETY: the block lies within both.
+                    unsafe {
+                        let (from, to) = (t.from.add(i * t.from_row + j), t.to.add(j * t.to_row + i));
+                        $block(from, t.from_row, to, t.to_row, t.add);
+                    }
+                }
+            }
+            // SAFETY: within both.
+            unsafe {
+                rest(t, 0..rows, columns..t.columns);
+                rest(t, rows..t.rows, 0..t.columns);
+            }
+        }
+    };
+}
+
+by_blocks!(avx2_f32, f32, 8, block_f32);
+by_blocks!(avx2_f64, f64, 4, block_f64);
+
+/// # Safety
+///
+/// Eight times eight numbers can be read at `from` and written at `to`; the processor has AVX2.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn block_f32(from: *const f32, from_row: usize, to: *mut f32, to_row: usize, add: bool) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let r: [__m256; 8] = std::array::from_fn(|i| _mm256_loadu_ps(from.add(i * from_row)));
+        // Pairs of rows, interleaved.
+        let p: [__m256; 8] = [
+            _mm256_unpacklo_ps(r[0], r[1]),
+            _mm256_unpackhi_ps(r[0], r[1]),
+            _mm256_unpacklo_ps(r[2], r[3]),
+            _mm256_unpackhi_ps(r[2], r[3]),
+            _mm256_unpacklo_ps(r[4], r[5]),
+            _mm256_unpackhi_ps(r[4], r[5]),
+            _mm256_unpacklo_ps(r[6], r[7]),
+            _mm256_unpackhi_ps(r[6], r[7]),
+        ];
+        // Four rows, two columns each.
+        let q: [__m256; 8] = [
+            _mm256_shuffle_ps::<0x44>(p[0], p[2]),
+            _mm256_shuffle_ps::<0xee>(p[0], p[2]),
+            _mm256_shuffle_ps::<0x44>(p[1], p[3]),
+            _mm256_shuffle_ps::<0xee>(p[1], p[3]),
+            _mm256_shuffle_ps::<0x44>(p[4], p[6]),
+            _mm256_shuffle_ps::<0xee>(p[4], p[6]),
+            _mm256_shuffle_ps::<0x44>(p[5], p[7]),
+            _mm256_shuffle_ps::<0xee>(p[5], p[7]),
+        ];
+        for i in 0..4 {
+            let columns =
+                [_mm256_permute2f128_ps::<0x20>(q[i], q[i + 4]), _mm256_permute2f128_ps::<0x31>(q[i], q[i + 4])];
+            for (column, j) in columns.into_iter().zip([i, i + 4]) {
+                let to = to.add(j * to_row);
+                let column = if add { _mm256_add_ps(_mm256_loadu_ps(to), column) } else { column };
+                _mm256_storeu_ps(to, column);
+            }
+        }
+    }
+}
+
+/// # Safety
+///
+/// Four times four numbers can be read at `from` and written at `to`; the processor has AVX2.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn block_f64(from: *const f64, from_row: usize, to: *mut f64, to_row: usize, add: bool) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let r: [__m256d; 4] = std::array::from_fn(|i| _mm256_loadu_pd(from.add(i * from_row)));
+        let p: [__m256d; 4] = [
+            _mm256_unpacklo_pd(r[0], r[1]),
+            _mm256_unpackhi_pd(r[0], r[1]),
+            _mm256_unpacklo_pd(r[2], r[3]),
+            _mm256_unpackhi_pd(r[2], r[3]),
+        ];
+        for i in 0..2 {
+            let columns =
+                [_mm256_permute2f128_pd::<0x20>(p[i], p[i + 2]), _mm256_permute2f128_pd::<0x31>(p[i], p[i + 2])];
+            for (column, j) in columns.into_iter().zip([i, i + 2]) {
+                let to = to.add(j * to_row);
+                let column = if add { _mm256_add_pd(_mm256_loadu_pd(to), column) } else { column };
+                _mm256_storeu_pd(to, column);
+            }
+        }
+    }
+}
