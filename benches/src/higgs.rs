@@ -77,11 +77,12 @@ fn columns_of(start: usize, rows: usize) -> Vec<Vec<f32>> {
     let mut draw = || (0..rows).map(|_| rng.sample(StandardNormal)).collect::<Vec<f32>>();
     // The noise first; the label takes its place.
     let mut columns: Vec<Vec<f32>> = (0..=FEATURES).map(|_| draw()).collect();
-    for row in 0..rows {
+    let label = |row: usize| {
         let x = |feature: usize| columns[1 + feature][row];
         let signal = 0.5 * x(0) * x(1) + (x(2) - x(3)).tanh() + 0.5 * (x(4) + x(5)) - 0.3 * x(6).abs();
-        columns[0][row] = f32::from(signal + columns[0][row] > 0.0);
-    }
+        f32::from(signal + columns[0][row] > 0.0)
+    };
+    columns[0] = (0..rows).map(label).collect();
     columns
 }
 

@@ -6,6 +6,7 @@
 //! | `seed` | 10-10-1 | binary cross-entropy | 32 | 100,000 |
 //! | `mlp` | 784-512-512-10 | softmax cross-entropy | 128 | 12,800 |
 //! | `wide` | 28-256-256-1 | binary cross-entropy | 1024 | 102,400 |
+//! | `cnn` | 1×28×28, conv 3×3 (16), pool 2, conv 3×3 (32), pool 2, 10 | softmax cross-entropy | 64 | 3,200 |
 //! | `online1` | 28-1 | binary cross-entropy | 1 | 400,000 |
 //! | `stream` | that of `wide` | | 1024 | 2,200,000 |
 //!

@@ -8,6 +8,12 @@ use tidemill::prelude::*;
 pub enum Model {
     /// Inputs, then the outputs of each dense layer; ReLU in between.
     Dense(Vec<usize>),
+    /// Classifies images of 1×28×28: two convolutions of 3×3 with ReLU and pooling of 2×2, of 16 and 32 channels, then
+    /// one dense layer.
+    Convolutional {
+        /// Outputs of the last layer.
+        classes: usize,
+    },
 }
 
 impl Model {
@@ -26,6 +32,7 @@ impl Model {
     pub fn input(&self) -> Vec<usize> {
         match self {
             Self::Dense(dims) => vec![dims[0]],
+            Self::Convolutional { .. } => vec![1, 28, 28],
         }
     }
 
@@ -33,6 +40,7 @@ impl Model {
     pub fn outputs(&self) -> usize {
         match self {
             Self::Dense(dims) => dims[dims.len() - 1],
+            Self::Convolutional { classes } => *classes,
         }
     }
 
@@ -44,6 +52,13 @@ impl Model {
                 let layers = hidden.iter().fold(Sequential::new(), |model, &width| model.add(Dense::new(width).relu()));
                 layers.add(Dense::new(outputs))
             }
+            Self::Convolutional { classes } => Sequential::new()
+                .add(Conv2d::new(16, 3).relu())
+                .add(MaxPool2d::new(2))
+                .add(Conv2d::new(32, 3).relu())
+                .add(MaxPool2d::new(2))
+                .add(Flatten)
+                .add(Dense::new(*classes)),
         }
     }
 }
@@ -52,6 +67,7 @@ impl fmt::Display for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dense(dims) => f.write_str(&dims.iter().map(usize::to_string).collect::<Vec<_>>().join("-")),
+            Self::Convolutional { classes } => write!(f, "28x28-conv16-pool-conv32-pool-{classes}"),
         }
     }
 }

@@ -7,13 +7,13 @@ use crate::{Figure, Goal, Mode, Model, OneByOne, Setup, Streaming, Workload};
 
 /// Measures training throughput, and compares it with other frameworks.
 ///
-/// Workloads: seed (10-10-1), mlp (784-512-512-10) and wide (28-256-256-1), in epochs over rows in memory, after one to
-/// warm up; online1 (28-1, one row at a time); stream (28-256-256-1, one pass over a Parquet file with the columns label
+/// Workloads: seed (10-10-1), mlp (784-512-512-10), wide (28-256-256-1) and cnn (two convolutions of images of 28x28), in
+/// epochs over rows in memory, after one to warm up; online1 (28-1, one row at a time); stream (28-256-256-1, one pass over a Parquet file with the columns label
 /// and f00 to f27). All that lie in memory unless one is named; or any dense model with --dims.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "cargo xtask bench")]
 pub struct Options {
-    /// seed, mlp, wide, online1, stream
+    /// seed, mlp, wide, cnn, online1, stream
     #[arg(value_name = "WORKLOAD")]
     pub workloads: Vec<String>,
     /// A model of one's own instead: inputs, then the outputs of each layer
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn several_numbers_of_threads_and_workloads_make_a_table() {
-        assert_eq!(names(""), ["seed 1", "mlp 1", "wide 1", "online1 memory 1"]);
+        assert_eq!(names(""), ["seed 1", "mlp 1", "wide 1", "cnn 1", "online1 memory 1"]);
         assert_eq!(names("seed wide --threads 1,2"), ["seed 1", "seed 2", "wide 1", "wide 2"]);
         assert_eq!(names("online1"), ["online1 memory 1", "online1 parquet 1"]);
         assert_eq!(names("stream --threads 2"), ["stream 2"]);
@@ -266,8 +266,16 @@ mod tests {
             names("stream online1 --mode memory,decode"),
             ["stream memory 1", "stream decode 1", "online1 memory 1"]
         );
-        let compared =
-            ["seed 1", "mlp 1", "wide 1", "online1 memory 1", "stream 1", "stream memory 1", "stream decode 1"];
+        let compared = [
+            "seed 1",
+            "mlp 1",
+            "wide 1",
+            "cnn 1",
+            "online1 memory 1",
+            "stream 1",
+            "stream memory 1",
+            "stream decode 1",
+        ];
         assert_eq!(names("--peers python"), compared);
         assert_eq!(names("--peers python mlp --threads 1,2 --rounds 2"), ["mlp 1", "mlp 2"]);
     }
@@ -305,7 +313,7 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused_by_name() {
-        check_error("resnet", "there is no workload \"resnet\", only seed, mlp, wide, online1, stream");
+        check_error("resnet", "there is no workload \"resnet\", only seed, mlp, wide, cnn, online1, stream");
         check_error("mlp --dims 3,1", "give one of them");
         check_error("mlp --batch 64", "--batch goes with --dims, not with mlp");
         check_error("mlp --rows 64", "--rows goes with --dims, online1 and stream, not with mlp");

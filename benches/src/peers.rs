@@ -13,7 +13,7 @@ use crate::{Answer, Comparison, Figure};
 struct Peer {
     name: &'static str,
     script: &'static str,
-    /// What pip calls the packages that it takes.
+    /// What pip calls the packages that it takes; where one has several names, with `|` between.
     packages: &'static [&'static str],
     /// The figures that it has too, by [`Figure::name`].
     takes: &'static [&'static str],
@@ -25,8 +25,13 @@ const EPOCHS_AND_STREAM: &[&str] = &["seed", "mlp", "wide", "cnn", "stream", "st
 const PEERS: &[Peer] = &[
     Peer { name: "jax", script: "jax_peer.py", packages: &["jax", "optax", "pyarrow"], takes: EPOCHS_AND_STREAM },
     Peer { name: "torch", script: "torch_peer.py", packages: &["torch", "pyarrow"], takes: EPOCHS_AND_STREAM },
-    Peer { name: "keras", script: "keras_peer.py", packages: &["keras", "tensorflow"], takes: EPOCHS },
-    Peer { name: "tensorflow", script: "tensorflow_peer.py", packages: &["keras", "tensorflow"], takes: EPOCHS },
+    Peer { name: "keras", script: "keras_peer.py", packages: &["keras", "tensorflow|tensorflow-cpu"], takes: EPOCHS },
+    Peer {
+        name: "tensorflow",
+        script: "tensorflow_peer.py",
+        packages: &["keras", "tensorflow|tensorflow-cpu"],
+        takes: EPOCHS,
+    },
     Peer {
         name: "scikit-learn",
         script: "scikit_learn_peer.py",
@@ -117,14 +122,14 @@ impl Peers {
     }
 
     fn lacks(&self, peer: &Peer) -> Option<Trouble> {
-        let absent = |package: &&&str| !self.versions.contains_key(**package);
+        let absent = |package: &&&str| !package.split('|').any(|name| self.versions.contains_key(name));
         let missing: Vec<&str> = peer.packages.iter().filter(absent).copied().collect();
-        (!missing.is_empty()).then(|| format!("this Python has no {}", missing.join(", ")))
+        (!missing.is_empty()).then(|| format!("this Python has no {}", missing.join(", ").replace('|', " or ")))
     }
 
     fn probe(&self) -> Result<BTreeMap<String, String>> {
         let packages: std::collections::BTreeSet<&str> =
-            self.chosen.iter().flat_map(|peer| peer.packages).copied().collect();
+            self.chosen.iter().flat_map(|peer| peer.packages).flat_map(|package| package.split('|')).collect();
         let output = self.command("versions.py").args(packages).output();
         let output = output.with_context(|| format!("--peers: {} cannot be started", self.python.display()))?;
         let said = String::from_utf8_lossy(&output.stderr);

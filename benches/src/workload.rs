@@ -58,7 +58,7 @@ struct Named {
     rows: usize,
 }
 
-const NAMED: [Named; 3] = [
+const NAMED: [Named; 4] = [
     Named { name: "seed", model: || Model::Dense(vec![10, 10, 1]), goal: Goal::Bce, batch_size: 32, rows: 100_000 },
     Named {
         name: "mlp",
@@ -74,6 +74,7 @@ const NAMED: [Named; 3] = [
         batch_size: 1024,
         rows: 102_400,
     },
+    Named { name: "cnn", model: || Model::Convolutional { classes: 10 }, goal: Goal::Ce, batch_size: 64, rows: 3_200 },
 ];
 
 impl FromStr for Workload {
@@ -176,13 +177,14 @@ mod tests {
         check_parameters("seed", (10 + 1) * 10 + (10 + 1));
         check_parameters("mlp", (784 + 1) * 512 + (512 + 1) * 512 + (512 + 1) * 10);
         check_parameters("wide", (28 + 1) * 256 + (256 + 1) * 256 + (256 + 1));
+        check_parameters("cnn", (9 + 1) * 16 + (16 * 9 + 1) * 32 + (32 * 5 * 5 + 1) * 10);
     }
 
     #[test]
     fn an_unknown_name_is_answered_with_those_that_exist() {
         for name in ["resnet", "stream", "Seed", ""] {
             let error = name.parse::<Workload>().unwrap_err().to_string();
-            assert_eq!(error, format!("no model is named {name:?}, only seed, mlp, wide"));
+            assert_eq!(error, format!("no model is named {name:?}, only seed, mlp, wide, cnn"));
         }
     }
 
@@ -208,8 +210,9 @@ mod tests {
 
     #[test]
     fn sources_feed_their_programs() {
-        for goal in [Goal::Ce, Goal::Bce, Goal::Mse] {
-            let workload = Workload::new("own".into(), Model::Dense(vec![1, 4, 2]), goal, 8, 16).unwrap();
+        let dense = [Goal::Ce, Goal::Bce, Goal::Mse].map(|goal| (Model::Dense(vec![1, 4, 2]), goal));
+        for (model, goal) in dense.into_iter().chain([(Model::Convolutional { classes: 3 }, Goal::Ce)]) {
+            let workload = Workload::new("own".into(), model, goal, 8, 16).unwrap();
             let program = std::sync::Arc::new(workload.program().unwrap());
             let params = program.layout().initialize(Key::new(1));
             let mut source = workload.source().unwrap();
