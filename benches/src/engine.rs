@@ -3,11 +3,12 @@ use std::sync::Arc;
 use tidemill::prelude::*;
 use tidemill::strategies::{Engine, Error, Running};
 
-/// The engine for so many threads: the one place in this crate where it is chosen.
+/// The engine for so many threads: the one place in this crate where it is chosen. The engine itself chooses how many
+/// shards a step is worth, unless that is said.
 pub fn engine(threads: usize, shards: Option<usize>) -> Chosen {
     Chosen(match (threads, shards) {
         (1, None | Some(1)) => Box::new(Serial),
-        (threads, None) => Box::new(DataParallel::new(threads)),
+        (threads, None) => Box::new(Auto::new(threads)),
         (threads, Some(shards)) => Box::new(DataParallel::new(threads).shards(shards)),
     })
 }

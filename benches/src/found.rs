@@ -1,7 +1,8 @@
 use std::fmt;
-use std::time::Duration;
 
 use serde::Serialize;
+
+use crate::measure::Clock;
 
 /// What was found, as its one line of JSON: the keys that the peers' lines have, and what applies beside them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -64,7 +65,7 @@ impl Found {
         threads: usize,
         rows: usize,
         steps: usize,
-        mut times: Vec<Duration>,
+        Clock { mut times, how }: Clock,
     ) -> Self {
         times.sort();
         let (best, median) = (times[0].as_secs_f64(), times[times.len() / 2].as_secs_f64());
@@ -74,7 +75,7 @@ impl Found {
             us_per_step: (1e8 * median / steps as f64).round() / 100.0,
             median_with_metric: None,
         };
-        Self { repeated: Some(repeated), ..Self::new(workload, threads) }
+        Self { repeated: Some(repeated), how, ..Self::new(workload, threads) }
     }
 
     /// Of nothing yet.
@@ -131,11 +132,14 @@ impl fmt::Display for Found {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn times_become_rates() {
-        let found = Found::of_times("own", 1, 64, 8, [3, 1, 2].map(Duration::from_secs).to_vec());
+        let clock = Clock { times: [3, 1, 2].map(Duration::from_secs).to_vec(), how: "serial".into() };
+        let found = Found::of_times("own", 1, 64, 8, clock);
         let Repeated { best, median, us_per_step, .. } = found.repeated.unwrap();
         assert_eq!((best, median, us_per_step), (64, 32, 250_000.0));
     }

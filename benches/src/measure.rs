@@ -37,10 +37,9 @@ impl Setup {
         let trainer = Trainer::new(workload.program()?, optimizer())?.engine(engine(self.threads, self.shards));
         let epochs = 1 + self.repeats * self.epochs;
         let strategy = Batch::new(epochs as u64).batch_size(workload.batch_size).in_order();
-        let times = epoch_times(&trainer, &strategy, &mut trainer.start(0), &mut workload.source()?, self.epochs)?;
+        let clock = epoch_times(&trainer, &strategy, &mut trainer.start(0), &mut workload.source()?, self.epochs)?;
         let (rows, steps) = (workload.rows * self.epochs, workload.steps() * self.epochs);
-        let found = Found::of_times(&workload.name, self.threads, rows, steps, times);
-        Ok(Found { how: trainer.describe_engine(), ..found })
+        Ok(Found::of_times(&workload.name, self.threads, rows, steps, clock))
     }
 
     /// Whether this can be done, before anything is built.
@@ -65,6 +64,14 @@ pub(crate) fn optimizer() -> Adam {
     adam(1e-3).beta1(0.9).beta2(0.999).epsilon(1e-8, EpsilonMode::Torch)
 }
 
+/// What a run was like.
+pub(crate) struct Clock {
+    /// How long each group of epochs took.
+    pub(crate) times: Vec<Duration>,
+    /// What the engine says of itself.
+    pub(crate) how: String,
+}
+
 /// Runs the strategy to its end, and says how long each group of so many epochs took, after the first epoch.
 pub(crate) fn epoch_times(
     trainer: &Trainer<f32>,
@@ -72,17 +79,19 @@ pub(crate) fn epoch_times(
     state: &mut State<f32>,
     source: &mut dyn Source<f32>,
     epochs: usize,
-) -> Result<Vec<Duration>> {
-    let mut ends = Vec::new();
+) -> Result<Clock> {
+    let (mut ends, mut how) = (Vec::new(), String::new());
     let mut clock = on_event(|event: &Event<'_, f32>| {
-        if let Event::Epoch { .. } = event {
-            ends.push(Instant::now());
+        match event {
+            Event::Started { engine, .. } => how = (*engine).to_owned(),
+            Event::Epoch { .. } => ends.push(Instant::now()),
+            Event::Step { .. } | Event::Finished { .. } => {}
         }
         Ok(Flow::Continue)
     });
     trainer.run(strategy, state, source, &mut clock)?;
     let ends: Vec<Instant> = ends.into_iter().step_by(epochs).collect();
-    Ok(ends.windows(2).map(|ends| ends[1] - ends[0]).collect())
+    Ok(Clock { times: ends.windows(2).map(|ends| ends[1] - ends[0]).collect(), how })
 }
 
 #[cfg(test)]

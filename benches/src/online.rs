@@ -38,13 +38,13 @@ impl OneByOne {
         let trainer = Trainer::new(program, sgd(0.01))?.engine(engine(1, None));
         let strategy = Online::new().batch_size(1).passes(1 + self.repeats as u64);
         let mut found = |metrics| -> Result<Found> {
-            let times = epoch_times(&trainer, &strategy, &mut trainer.start_with(0, metrics), &mut source, 1)?;
-            Ok(Found::of_times("online1", self.threads, rows, rows, times))
+            let clock = epoch_times(&trainer, &strategy, &mut trainer.start_with(0, metrics), &mut source, 1)?;
+            Ok(Found::of_times("online1", self.threads, rows, rows, clock))
         };
         let (plain, scored) = (found(Vec::new())?, found(vec![Box::new(LogLoss::default())])?);
         let median_with_metric = scored.repeated.map(|scored| scored.median);
         let repeated = plain.repeated.clone().map(|plain| crate::Repeated { median_with_metric, ..plain });
-        Ok(Found { mode: Some(self.mode.name()), how: trainer.describe_engine(), repeated, ..plain })
+        Ok(Found { mode: Some(self.mode.name()), repeated, ..plain })
     }
 
     /// Whether this can be done, before anything is built.

@@ -82,7 +82,14 @@ impl Streaming {
             }
             _ => (self.ahead(higgs::open(file, self.budget)?, wide.batch_size)?, None),
         };
-        let summary = trainer.run(&strategy, &mut trainer.start(0), &mut source, &mut ())?;
+        let mut how = String::new();
+        let mut listen = on_event(|event: &Event<'_, f32>| {
+            if let Event::Started { engine, .. } = event {
+                how = (*engine).to_owned();
+            }
+            Ok(Flow::Continue)
+        });
+        let summary = trainer.run(&strategy, &mut trainer.start(0), &mut source, &mut listen)?;
         let waiting = summary.waiting.as_secs_f64() / summary.time.as_secs_f64();
         let pass = Pass {
             rows_per_s: rate(summary.rows as usize, began.elapsed().as_secs_f64()),
@@ -91,7 +98,7 @@ impl Streaming {
             load_s,
             loss: Some(summary.last_epoch.mean_loss()),
         };
-        Ok((pass, trainer.describe_engine()))
+        Ok((pass, how))
     }
 
     /// Fills batches and does nothing with them.

@@ -43,6 +43,11 @@ pub trait Op: Kernel<f32> + Kernel<f64> + Debug + 'static {
         0
     }
 
+    /// About how many multiplications the forward pass takes for a row: what the work of a step is estimated from.
+    fn multiplications(&self, output: &[usize], _params: &[&[usize]]) -> usize {
+        output.iter().product()
+    }
+
     /// Whether a row's output depends on other rows of the batch. Engines cut no batch of such a program.
     fn couples_rows(&self) -> bool {
         false

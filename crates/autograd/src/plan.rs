@@ -43,6 +43,7 @@ pub(crate) fn compile<T: Scalar>(
         input_gradients: vec![None; graph.inputs.len()],
         unwritten: Vec::new(),
         couples_rows: false,
+        multiplications: 0,
         random: false,
     };
     let mut values = vec![None; graph.nodes.len()];
@@ -70,6 +71,9 @@ pub(crate) fn compile<T: Scalar>(
                 let operands = node.operands.iter().map(|v| values[v.0].expect("operands come before")).collect();
                 values[index] = Some(Operand::Value(output));
                 program.couples_rows |= node.op.couples_rows();
+                let shapes: Vec<&[usize]> = node.params.iter().map(|&p| graph.layout[p].shape()).collect();
+                // Backward takes two products for each one of forward.
+                program.multiplications += 3 * node.op.multiplications(&graph.nodes[index].shape, &shapes);
                 program.random |= node.op.is_random();
                 places.push(index);
                 program.steps.push(Step {

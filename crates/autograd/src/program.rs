@@ -21,6 +21,7 @@ pub struct Program<T> {
     pub(crate) input_gradients: Vec<Option<Place>>,
     pub(crate) unwritten: Vec<Range<usize>>,
     pub(crate) couples_rows: bool,
+    pub(crate) multiplications: usize,
     pub(crate) random: bool,
 }
 
@@ -137,6 +138,11 @@ impl<T: Scalar> Program<T> {
         (self.value_len + self.gradient_len) * size_of::<T>()
     }
 
+    /// About how many multiplications a row takes forward and backward: an estimate of a step's work.
+    pub fn multiplications_per_row(&self) -> usize {
+        self.multiplications
+    }
+
     /// Computes prediction and loss, as the mode says, into the workspace.
     ///
     /// # Panics
@@ -145,7 +151,7 @@ impl<T: Scalar> Program<T> {
     /// ask for.
     pub fn forward(&self, run: &Run<'_, T>, workspace: &mut Workspace<T>) {
         workspace.begin(self, run.rows);
-        let capacity = workspace.capacity();
+        let capacity = workspace.stride;
         for step in &self.steps {
             let wanted = match run.mode {
                 Mode::Predict => step.needed.prediction,
@@ -186,7 +192,7 @@ impl<T: Scalar> Program<T> {
         if write == Write::Assign {
             self.unwritten.iter().for_each(|range| gradients[range.clone()].fill(T::zero()));
         }
-        let capacity = workspace.capacity();
+        let capacity = workspace.stride;
         for step in self.steps[..=self.root_step].iter().rev() {
             let Some(place) = step.gradient else { continue };
             let values = &workspace.values[..];

@@ -1,4 +1,4 @@
-use tidemill_tensor::Scalar;
+use tidemill_tensor::{Arena, Scalar};
 
 use crate::Program;
 use crate::op::Place;
@@ -7,9 +7,11 @@ use crate::op::Place;
 #[derive(Clone, Debug)]
 pub struct Workspace<T> {
     capacity: usize,
+    /// Rows that there is room for, so many that every value begins with a cache line.
+    pub(crate) stride: usize,
     rows: usize,
-    pub(crate) values: Vec<T>,
-    pub(crate) gradients: Vec<T>,
+    pub(crate) values: Arena<T>,
+    pub(crate) gradients: Arena<T>,
     prediction: Place,
     loss: Option<Place>,
     upstream: Place,
@@ -19,11 +21,13 @@ pub struct Workspace<T> {
 impl<T: Scalar> Workspace<T> {
     /// A workspace for batches of at most `capacity` rows.
     pub fn new(program: &Program<T>, capacity: usize) -> Self {
+        let stride = capacity.next_multiple_of(16);
         Self {
             capacity,
+            stride,
             rows: 0,
-            values: vec![T::zero(); program.value_len * capacity],
-            gradients: vec![T::zero(); program.gradient_len * capacity],
+            values: Arena::zeros(program.value_len * stride),
+            gradients: Arena::zeros(program.gradient_len * stride),
             prediction: program.prediction,
             loss: program.loss,
             upstream: program.upstream,
@@ -43,7 +47,7 @@ impl<T: Scalar> Workspace<T> {
 
     /// The last prediction, `[B, ...]`.
     pub fn prediction(&self) -> &[T] {
-        &self.values[self.prediction.range(self.capacity, self.rows)]
+        &self.values[self.prediction.range(self.stride, self.rows)]
     }
 
     /// The last losses, `[B]`.
@@ -53,25 +57,25 @@ impl<T: Scalar> Workspace<T> {
     /// When the program has no loss.
     pub fn losses(&self) -> &[T] {
         let loss = self.loss.expect("the program ends in a loss");
-        &self.values[loss.range(self.capacity, self.rows)]
+        &self.values[loss.range(self.stride, self.rows)]
     }
 
     /// What backward starts from, to be written before: the gradient of what is minimised with respect to each row's
     /// loss — the row's weight — or to the prediction, where there is no loss. Backward uses it up.
     pub fn upstream(&mut self) -> &mut [T] {
-        let range = self.upstream.range(self.capacity, self.rows);
+        let range = self.upstream.range(self.stride, self.rows);
         &mut self.gradients[range]
     }
 
     /// The gradient with respect to an input, `[B, ...]`; `None` when the program was not compiled for it.
     pub fn input_gradient(&self, input: usize) -> Option<&[T]> {
         let place = self.input_gradients[input]?;
-        Some(&self.gradients[place.range(self.capacity, self.rows)])
+        Some(&self.gradients[place.range(self.stride, self.rows)])
     }
 
     pub(crate) fn begin(&mut self, program: &Program<T>, rows: usize) {
         assert!(rows <= self.capacity, "{rows} rows in a workspace for {}", self.capacity);
-        assert_eq!(self.values.len(), program.value_len * self.capacity, "a workspace of this program");
+        assert_eq!(self.values.len(), program.value_len * self.stride, "a workspace of this program");
         self.rows = rows;
     }
 }

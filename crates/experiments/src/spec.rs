@@ -119,7 +119,7 @@ impl Spec {
     /// When the model or a setting is impossible.
     pub fn trainer(&self) -> Result<Trainer<f32>, tidemill::strategies::Error> {
         let trainer = Trainer::new(self.program()?, adam(self.learning_rate))?;
-        Ok(if self.threads > 1 { trainer.engine(DataParallel::new(self.threads)) } else { trainer })
+        Ok(if self.threads > 1 { trainer.engine(Auto::new(self.threads)) } else { trainer })
     }
 
     /// The encoded rows of some spans, read from the file as they are asked for.

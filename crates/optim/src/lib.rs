@@ -45,4 +45,4 @@ pub use part::Part;
 pub use phase::Phase;
 pub use rules::*;
 pub use schedule::{Anneal, Schedule, ScheduleFn};
-pub use transform::{Chunk, Coefficients, MAX_SLOTS, Norm, Norms, Rate, Reduction, Rule, Slot, Transform};
+pub use transform::{Chunk, Coefficients, Descent, MAX_SLOTS, Norm, Norms, Rate, Reduction, Rule, Slot, Transform};

@@ -76,7 +76,7 @@ impl<T: Scalar> Optimizer<T> {
     /// Moves the parameters by one step.
     ///
     /// `step` counts from 0. The gradients are sums over rows and `scale` the one division by their weight: the
-    /// transforms see `scale · g`. Afterwards `gradients` hold what the transforms made of them.
+    /// transforms see `scale · g`. The gradients are used up.
     ///
     /// # Shapes
     ///

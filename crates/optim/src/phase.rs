@@ -1,10 +1,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use tidemill_tensor::ndarray::ArrayViewMut2;
 use tidemill_tensor::{Scalar, kernels, vectorized};
 
 use crate::norm::{self, BlockSum, Group};
-use crate::transform::{Chunk, Coefficients, Norm, Reduction, Rule, Transform};
+use crate::transform::{Chunk, Coefficients, Descent, Norm, Reduction, Rule, Transform};
 use crate::{MAX_SLOTS, Part};
 
 /// Elements that go through all steps before the next ones do: three arrays of state, gradients and parameters of them
@@ -92,30 +93,81 @@ impl<T: Scalar> Phase<T> {
 
     /// Updates one part. The bits do not depend on how the arena is cut into parts.
     ///
-    /// Gradients hold the updates afterwards; after the last phase the parameters have moved.
+    /// Gradients are used up; after the last phase the parameters have moved.
     pub fn update(&self, step: u64, scale: T, part: &mut Part<'_, T>, factors: &[T]) {
+        self.update_after(step, scale, part, factors, |_, _| ());
+    }
+
+    /// As [`update`](Self::update), with something done first to the gradients of each few elements, such as adding
+    /// those of other workers, while they are in the cache. `complete` gets their range in the arena and the gradients.
+    pub fn update_after(
+        &self,
+        step: u64,
+        scale: T,
+        part: &mut Part<'_, T>,
+        factors: &[T],
+        mut complete: impl FnMut(Range<usize>, &mut [T]),
+    ) {
         let mut at = [[0.0; 4]; MAX_STEPS];
         for (at, step_) in at.iter_mut().zip(&self.steps) {
             *at = step_.coefficients(step);
         }
+        let scale = if self.first { scale } else { T::one() };
         let Range { mut start, end } = part.range();
         let first = start;
         while start < end {
             let chunk = start..end.min(start + CHUNK);
-            if self.first && scale != T::one() {
-                kernels::scale(&mut part.gradients[chunk.start - first..chunk.end - first], scale);
-            }
-            for (step, at) in self.steps.iter().zip(&at) {
-                step.run(at, &chunk, part, factors);
+            complete(chunk.clone(), &mut part.gradients[chunk.start - first..chunk.end - first]);
+            if !self.descend(&at, &chunk, scale, part) {
+                if scale != T::one() {
+                    kernels::scale(&mut part.gradients[chunk.start - first..chunk.end - first], scale);
+                }
+                for (step, at) in self.steps.iter().zip(&at) {
+                    step.run(at, &chunk, part, factors);
+                }
             }
             start = chunk.end;
         }
+    }
+
+    /// Does all of a chunk in one pass, if this phase is a rule and a move of the same elements and the rule can.
+    fn descend(&self, at: &[Coefficients; MAX_STEPS], chunk: &Range<usize>, scale: T, part: &mut Part<'_, T>) -> bool {
+        let [
+            Step { action: Action::Rule(rule), ranges, slots, factors, .. },
+            Step { action: Action::Move, ranges: moved, .. },
+        ] = &self.steps[..]
+        else {
+            return false;
+        };
+        let whole = matches!(&ranges[..], [range] if range.start <= chunk.start && chunk.end <= range.end);
+        if !whole || ranges != moved || !factors.is_empty() {
+            return false;
+        }
+        let origin = part.range().start;
+        let piece = chunk.start - origin..chunk.end - origin;
+        let slots = take_slots(&mut part.slots, slots, &piece);
+        let (gradients, parameters) = (&mut part.gradients[piece.clone()], &mut part.parameters[piece]);
+        rule.descend(&at[0], Descent { gradients, parameters, scale, rate: T::of(at[1][0]), slots })
     }
 
     /// By how much the gradients are still off when this phase's norms are taken.
     fn scale(&self, scale: T) -> f64 {
         if self.first { scale.widen().abs() } else { 1.0 }
     }
+}
+
+/// A piece of each of some slots.
+fn take_slots<'a, T>(
+    all: &'a mut ArrayViewMut2<'_, T>,
+    slots: &Range<usize>,
+    piece: &Range<usize>,
+) -> [&'a mut [T]; MAX_SLOTS] {
+    let mut pieces: [&mut [T]; MAX_SLOTS] = Default::default();
+    let rows = all.rows_mut().into_iter().skip(slots.start).take(slots.len());
+    for (slot, row) in pieces.iter_mut().zip(rows) {
+        *slot = &mut row.into_slice().expect("the rows of a part's slots are contiguous")[piece.clone()];
+    }
+    pieces
 }
 
 impl Reduce {
@@ -166,11 +218,7 @@ impl<T: Scalar> Step<T> {
             Action::Move => return descend(&mut part.parameters[piece], T::of(at[0]), updates),
             Action::Rule(rule) => rule,
         };
-        let mut slots: [&mut [T]; MAX_SLOTS] = Default::default();
-        let rows = part.slots.rows_mut().into_iter().skip(self.slots.start).take(self.slots.len());
-        for (slot, row) in slots.iter_mut().zip(rows) {
-            *slot = &mut row.into_slice().expect("the rows of a part's slots are contiguous")[piece.clone()];
-        }
+        let slots = take_slots(&mut part.slots, &self.slots, &piece);
         rule.update(at, Chunk { updates, parameters: &part.parameters[piece], factor, slots });
     }
 

@@ -58,6 +58,40 @@ impl<'a, T> Chunk<'a, T> {
 pub trait Rule<T: Scalar>: Send + Sync {
     /// Rewrites a chunk's updates and slots. Works element by element: where a chunk begins and ends must not matter.
     fn update(&self, at: &Coefficients, chunk: Chunk<'_, T>);
+
+    /// Does in one pass what would take three: `u ← scale u`, [`update`](Self::update), and `p ← p - rate u`. It must
+    /// come to the same bits, but may leave the gradients as they were. `false`, which is the default, where the rule
+    /// has no such pass.
+    fn descend(&self, at: &Coefficients, descent: Descent<'_, T>) -> bool {
+        let _ = (at, descent);
+        false
+    }
+}
+
+/// A chunk of which everything is done in one pass; see [`Rule::descend`].
+pub struct Descent<'a, T> {
+    /// The gradients.
+    pub gradients: &'a mut [T],
+    /// The parameters, to be moved.
+    pub parameters: &'a mut [T],
+    /// What gradients are multiplied with first.
+    pub scale: T,
+    /// The learning rate.
+    pub rate: T,
+    pub(crate) slots: [&'a mut [T]; MAX_SLOTS],
+}
+
+impl<'a, T> Descent<'a, T> {
+    /// The first `N` of the declared slots, taken out.
+    ///
+    /// # Panics
+    ///
+    /// When the transform declared fewer.
+    pub fn take_slots<const N: usize>(&mut self) -> [&'a mut [T]; N] {
+        let slots: [&'a mut [T]; N] = std::array::from_fn(|i| std::mem::take(&mut self.slots[i]));
+        assert!(slots.iter().all(|slot| slot.len() == self.gradients.len()), "more slots used than declared");
+        slots
+    }
 }
 
 /// A gradient transformation: the one shape of which optimizers, clipping, regularizers and schedules are made.

@@ -2,7 +2,7 @@
 
 use tidemill_optim::{
     Chain, ClipMode, Compose, Norm, Optimizer, adagrad, adam, adamw, clip, clip_by_global_norm,
-    clip_by_global_norm_with, ftrl, l1, l2, lamb, lars, nadam, rmsprop, scale, sgd,
+    clip_by_global_norm_with, ftrl, l1, l2, lamb, lars, learning_rate, nadam, rmsprop, scale, sgd,
 };
 use tidemill_tensor::{Initializer, Key, Layout, Scalar};
 
@@ -21,6 +21,7 @@ fn chains() -> Vec<Chain> {
     vec![
         sgd(0.1).momentum(0.9).nesterov().into(),
         adam(0.01).amsgrad().into(),
+        adam(0.01).into(),
         layers(l2(0.1)).then(layers(l1(0.01))).then(adamw(0.01)),
         clip_by_global_norm(1.0).then(rmsprop(0.01).centered().momentum(0.9)),
         clip(0.1).then(clip_by_global_norm_with(0.5, Norm::Max, ClipMode::Exact)).then(adagrad(0.1)),
@@ -50,6 +51,49 @@ fn check<T: Scalar>(chain: &Chain) {
     for cuts in [&[][..], &[1], &[4096, 9000, 9002], &[1023, 1024, 1025, 11_519, 11_519]] {
         let parts = run(&optimizer, &layout, |step, scale, p, g, s| in_parts(&optimizer, cuts, step, scale, p, g, s));
         assert!(whole == parts, "{chain:?} cut at {cuts:?}");
+    }
+}
+
+/// A chain that is done in one pass, and the same with a transform in between that changes nothing.
+#[test]
+fn one_pass_has_the_bits_of_three() {
+    fn check<T: Scalar>() {
+        let layout = layout();
+        let run = |chain: Chain| {
+            let optimizer = chain.build::<T>(&layout).unwrap();
+            run(&optimizer, &layout, |step, scale, p, g, s| optimizer.update(step, scale, p, g, s))
+        };
+        assert!(run(adam(0.01).into()) == run(adam(0.01).direction().then(scale(1.0)).then(learning_rate(0.01))));
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+#[test]
+fn what_is_done_to_gradients_first_is_done_to_each_once() {
+    let layout = layout();
+    for chain in chains() {
+        let optimizer = chain.build::<f64>(&layout).unwrap();
+        if optimizer.phases()[0].blocks() > 0 {
+            continue;
+        }
+        let plain = run(&optimizer, &layout, |step, scale, p, g, s| optimizer.update(step, scale, p, g, s));
+        let completed = run(&optimizer, &layout, |step, scale, p, g, s| {
+            let missing: Vec<f64> = (0..g.len()).map(|i| (i % 3) as f64).collect();
+            g.iter_mut().zip(&missing).for_each(|(g, m)| *g -= m);
+            let reduced: Vec<f64> = g.iter().zip(&missing).map(|(g, m)| g + m).collect();
+            let (mut part, factors) = optimizer.split(p, g, s);
+            for (number, phase) in optimizer.phases().iter().enumerate() {
+                phase.prepare(scale, &[], &[], factors);
+                phase.update_after(step, scale, &mut part, factors, |range, gradients| {
+                    if number == 0 {
+                        gradients.copy_from_slice(&reduced[range]);
+                    }
+                });
+            }
+        });
+        let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-9 * (1.0 + b.abs()));
+        assert!(near(&completed.0, &plain.0) && near(&completed.1, &plain.1), "{chain:?}");
     }
 }
 

@@ -24,7 +24,7 @@ mod trainer;
 
 pub use batch::Batch;
 pub use binding::{Binding, Need};
-pub use engine::{Accumulate, Arenas, DataParallel, Engine, Outputs, Running, Serial, Task};
+pub use engine::{Accumulate, Arenas, Auto, DataParallel, Engine, Outputs, Running, Serial, Task};
 pub use error::Error;
 pub use evaluate::{Evaluation, Predictions, evaluate, predict};
 pub use model::Model;

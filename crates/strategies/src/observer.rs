@@ -12,6 +12,8 @@ pub enum Event<'a, T> {
         rows: Option<u64>,
         /// Epochs to end at, where there is an end.
         epochs: Option<u64>,
+        /// What obtains the gradients, such as `2 shards on 2 threads`.
+        engine: &'a str,
     },
     /// A step was taken.
     Step {

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use tidemill_autograd::tensor::Scalar;
+use tidemill_autograd::tensor::{Arena, Scalar};
 use tidemill_data::{Batch as Rows, Cursor, Source};
 use tidemill_metrics::{Rows as Scored, Target};
 
@@ -76,7 +76,9 @@ pub(crate) fn drive<T: Scalar>(
     let waits = source.memory().is_none();
     let mut last_epoch = state.epoch;
     let rows_of_epoch = source.rows();
-    let mut flow = observer.observe(&Event::Started { state, rows: rows_of_epoch, epochs: plan.epochs })?;
+    let engine = stepper.engine.describe();
+    let mut flow =
+        observer.observe(&Event::Started { state, rows: rows_of_epoch, epochs: plan.epochs, engine: &engine })?;
     while flow == Flow::Continue && plan.epochs.is_none_or(|epochs| state.cursor.epoch < epochs) {
         let asked = waits.then(Instant::now);
         let rows = stepper.fill(source, plan.batch_size)?;
@@ -115,7 +117,7 @@ struct Stepper<'t, T> {
     engine: Box<dyn Running<T>>,
     binding: Binding,
     batch: Rows<T>,
-    gradients: Vec<T>,
+    gradients: Arena<T>,
     outputs: Outputs<T>,
     target: Option<usize>,
 }
@@ -129,7 +131,7 @@ impl<'t, T: Scalar> Stepper<'t, T> {
             engine: trainer.declared_engine().start(program, rows)?,
             binding: Binding::new(program, source.schema(), Need::Target)?,
             batch: Rows::new(source.schema().clone()),
-            gradients: vec![T::zero(); program.layout().len()],
+            gradients: Arena::zeros(program.layout().len()),
             outputs: Outputs::default(),
             target: source.schema().role(tidemill_data::Role::Target),
         })

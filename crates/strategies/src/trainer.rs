@@ -57,7 +57,8 @@ impl<T: Scalar> Trainer<T> {
         &*self.engine
     }
 
-    /// What is reported of the engine, such as `2 shards on 2 threads`.
+    /// The engine as it was asked for, such as `2 shards on 2 threads`; what runs is told by
+    /// [`Event::Started`](crate::Event::Started).
     pub fn describe_engine(&self) -> String {
         self.engine.describe()
     }

@@ -5,6 +5,7 @@
 //! besides.
 
 mod accumulate;
+mod arena;
 mod conv;
 mod isa;
 pub mod kernels;
@@ -16,6 +17,7 @@ mod scalar;
 mod window;
 
 pub use accumulate::Accumulate;
+pub use arena::Arena;
 pub use conv::Convolution;
 pub use layout::{Initializer, Layout, LayoutError, Parameter};
 pub use matmul::matmul;

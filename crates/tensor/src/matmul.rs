@@ -7,6 +7,7 @@ mod lanes;
 mod pack;
 mod product;
 mod sets;
+mod sparse;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -19,9 +20,13 @@ pub(crate) use crate::matmul::sets::Multiply;
 
 /// `C ← A B + β C`, on one thread, for any strides.
 ///
-/// With `β = 0` what `C` held is not read. Nothing is allocated, except that the first products on a thread grow its
-/// buffer of less than a megabyte. The same operands on the same processor give the same bits; with more than four rows
-/// in `A`, a row of `C` is also independent of how many rows there are.
+/// With `β = 0` what `C` held is not read. Nothing is allocated, except that the first product on a thread makes its
+/// buffer of a megabyte. The same operands on the same processor give the same bits; with more than four rows in `A`, a
+/// row of `C` is also independent of how many rows there are.
+///
+/// Where two fifths of `A` or more are zero, as after ReLU, they are passed over, which makes no difference but in
+/// speed: half of `A` zero takes about 0.7 of the time. What a zero would be multiplied with is then not looked at, so
+/// that `0 ∞` counts as 0.
 ///
 /// # Shapes
 ///

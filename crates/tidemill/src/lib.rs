@@ -40,8 +40,8 @@ pub mod prelude {
     pub use tidemill_metrics::{Accuracy, LogLoss, MeanLoss, Metric, R2, Rmse, RocAuc, Summary};
     pub use tidemill_optim::{Compose, Schedule, adagrad, adam, adamw, rmsprop, sgd};
     pub use tidemill_strategies::{
-        Accumulate, Batch, Checkpoints, DataParallel, EarlyStopping, Event, Flow, History, Model, Observer, Online,
-        Serial, State, Trainer, on_event,
+        Accumulate, Auto, Batch, Checkpoints, DataParallel, EarlyStopping, Event, Flow, History, Model, Observer,
+        Online, Serial, State, Trainer, on_event,
     };
 }
 

@@ -56,6 +56,10 @@ impl Op for Linear {
         if self.activation.saves_input() { output.iter().product() } else { 0 }
     }
 
+    fn multiplications(&self, output: &[usize], params: &[&[usize]]) -> usize {
+        output.iter().product::<usize>() * params[0][1]
+    }
+
     fn with_activation(&self, activation: Activation) -> Option<Arc<dyn Op>> {
         (self.activation == Activation::Identity).then(|| Arc::new(Self { activation }) as Arc<dyn Op>)
     }

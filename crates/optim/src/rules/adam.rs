@@ -3,7 +3,7 @@ use tidemill_tensor::{Scalar, vectorized};
 use super::decay::weight_decay;
 use super::rate::rate;
 use crate::error::{positive, unit};
-use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
+use crate::transform::{Chunk, Coefficients, Descent, Rule, Slot, Transform};
 use crate::{Chain, Compose, Error, Schedule};
 
 /// Adam: gradients divided by the root of their mean square.
@@ -187,9 +187,15 @@ pub(super) fn correction(beta: f64, step: u64) -> f64 {
     1.0 - beta.powf((step + 1) as f64)
 }
 
+impl Rescale {
+    fn betas<T: Scalar>(&self) -> [T; 2] {
+        [T::of(self.beta1), T::of(self.beta2)]
+    }
+}
+
 impl<T: Scalar> Rule<T> for Rescale {
     fn update(&self, at: &Coefficients, chunk: Chunk<'_, T>) {
-        let betas = [T::of(self.beta1), T::of(self.beta2)];
+        let betas = self.betas();
         let denominator = [T::of(at[0]), T::of(at[1])];
         match self.maximum {
             Maximum::Off => {
@@ -202,20 +208,51 @@ impl<T: Scalar> Rule<T> for Rescale {
             }
         }
     }
+
+    fn descend(&self, at: &Coefficients, mut descent: Descent<'_, T>) -> bool {
+        if self.maximum == Maximum::On {
+            return false;
+        }
+        let [m, v] = descent.take_slots();
+        let Descent { gradients, parameters, scale, rate, .. } = descent;
+        let denominator = [T::of(at[0]), T::of(at[1])];
+        descend(parameters, gradients, m, v, [scale, rate], self.betas(), denominator);
+        true
+    }
 }
 
 vectorized! {
     /// `m ← β₁ m + (1 − β₁) u`, `v ← β₂ v + (1 − β₂) u²`, `u ← m / (a √v + e)`.
     pub(super) fn rescale<T: Scalar>(u: &mut [T], m: &mut [T], v: &mut [T], betas: [T; 2], denominator: [T; 2]) {
-        let [beta1, beta2] = betas;
-        let [a, e] = denominator;
-        let (rest1, rest2) = (T::one() - beta1, T::one() - beta2);
         for ((u, m), v) in u.iter_mut().zip(m).zip(v) {
-            *m = beta1 * *m + rest1 * *u;
-            *v = beta2 * *v + rest2 * *u * *u;
-            *u = *m / (a * v.sqrt() + e);
+            *u = rescaled(*u, m, v, betas, denominator);
         }
     }
+}
+
+vectorized! {
+    /// As [`rescale`] of `s g`, and `p ← p − η u`; `factors` are `s` and `η`.
+    fn descend<T: Scalar>(
+        p: &mut [T],
+        g: &[T],
+        m: &mut [T],
+        v: &mut [T],
+        factors: [T; 2],
+        betas: [T; 2],
+        denominator: [T; 2],
+    ) {
+        let [scale, rate] = factors;
+        for (((p, &g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+            *p -= rate * rescaled(scale * g, m, v, betas, denominator);
+        }
+    }
+}
+
+#[inline(always)]
+fn rescaled<T: Scalar>(u: T, m: &mut T, v: &mut T, [beta1, beta2]: [T; 2], [a, e]: [T; 2]) -> T {
+    *m = beta1 * *m + (T::one() - beta1) * u;
+    *v = beta2 * *v + (T::one() - beta2) * u * u;
+    *m / (a * v.sqrt() + e)
 }
 
 vectorized! {

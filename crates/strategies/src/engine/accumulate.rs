@@ -40,8 +40,12 @@ impl<T: Scalar, E: Engine<T>> Engine<T> for Accumulate<E> {
     }
 
     fn describe(&self) -> String {
-        format!("pieces of {} rows, {}", self.rows, self.inner.describe())
+        describe(self.rows, &self.inner.describe())
     }
+}
+
+fn describe(rows: usize, inner: &str) -> String {
+    format!("pieces of {rows} rows, {inner}")
 }
 
 struct Accumulating<T> {
@@ -51,12 +55,20 @@ struct Accumulating<T> {
 
 impl<T: Scalar> Accumulating<T> {
     fn pieces<'a>(&self, task: &Task<'a, T>) -> impl Iterator<Item = Task<'a, T>> + use<'a, T> {
-        let (piece, end, task) = (self.rows, task.rows.end, task.clone());
-        task.rows.clone().step_by(piece).map(move |start| Task { rows: start..end.min(start + piece), ..task.clone() })
+        let (piece, rows, task) = (self.rows, task.rows.clone(), task.clone());
+        let count = rows.len().div_ceil(piece).max(1);
+        (0..count).map(move |i| {
+            let start = rows.start + i * piece;
+            Task { rows: start..rows.end.min(start + piece), ..task.clone() }
+        })
     }
 }
 
 impl<T: Scalar> Running<T> for Accumulating<T> {
+    fn describe(&self) -> String {
+        describe(self.rows, &self.inner.describe())
+    }
+
     fn gradient(
         &mut self,
         task: &Task<'_, T>,
@@ -66,14 +78,15 @@ impl<T: Scalar> Running<T> for Accumulating<T> {
     ) -> Sums {
         let mut sums = Sums::default();
         let mut write = write;
-        if task.rows.is_empty() {
-            write.begin(gradients);
-        }
         for piece in self.pieces(task) {
             sums.add(self.inner.gradient(&piece, gradients, write, outputs.as_deref_mut()));
             write = Write::Add;
         }
         sums
+    }
+
+    fn reduce(&mut self, gradients: &mut [T]) {
+        self.inner.reduce(gradients);
     }
 
     fn evaluate(&mut self, task: &Task<'_, T>, outputs: &mut Outputs<T>) -> Sums {

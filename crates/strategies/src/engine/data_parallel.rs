@@ -1,13 +1,13 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use tidemill_autograd::tensor::{Scalar, kernels};
+use tidemill_autograd::tensor::{Arena, Scalar, kernels};
 use tidemill_autograd::{Program, Write};
 use tidemill_optim::{Optimizer, Part};
 
 use super::pool::{Parts, Pool};
 use super::serial::{RowOutputs, Shard};
-use super::{Arenas, Engine, Outputs, Running, Task};
+use super::{Arenas, Engine, Outputs, Running, Task, share};
 use crate::{Error, Sums};
 
 /// The batch cut into shards of equal size, computed on several threads, each shard with its workspace and gradient
@@ -47,31 +47,38 @@ impl<T: Scalar> Engine<T> for DataParallel {
         }
         let slot = |number: usize| Slot {
             shard: Shard::new(program, rows.div_ceil(self.shards)),
-            gradients: vec![T::zero(); if number == 0 { 0 } else { program.layout().len() }],
+            gradients: Arena::zeros(if number == 0 { 0 } else { program.layout().len() }),
             sums: Sums::default(),
         };
         Ok(Box::new(Parallel {
             pool: Pool::new(self.threads.min(self.shards)).map_err(|e| Error::setting("data parallel", e))?,
             slots: (0..self.shards).map(|number| RwLock::new(slot(number))).collect(),
             width: program.prediction_width(),
+            scattered: false,
         }))
     }
 
     fn describe(&self) -> String {
-        format!("{} shards on {} threads", self.shards, self.threads.min(self.shards))
+        describe(self.shards, self.threads.min(self.shards))
     }
+}
+
+fn describe(shards: usize, threads: usize) -> String {
+    format!("{shards} shards on {threads} threads")
 }
 
 struct Parallel<T> {
     pool: Pool,
     slots: Vec<RwLock<Slot<T>>>,
     width: usize,
+    /// Whether the slots hold gradients that have not been added up.
+    scattered: bool,
 }
 
 struct Slot<T> {
     shard: Shard<T>,
     /// Empty for the first shard, which writes its gradient where the sum of all is to be.
-    gradients: Vec<T>,
+    gradients: Arena<T>,
     sums: Sums,
 }
 
@@ -110,6 +117,10 @@ impl<T: Scalar> Parallel<T> {
 }
 
 impl<T: Scalar> Running<T> for Parallel<T> {
+    fn describe(&self) -> String {
+        describe(self.slots.len(), self.pool.size())
+    }
+
     fn gradient(
         &mut self,
         task: &Task<'_, T>,
@@ -119,27 +130,30 @@ impl<T: Scalar> Running<T> for Parallel<T> {
     ) -> Sums {
         let len = gradients.len();
         let parts = Parts::new(gradients);
+        // What was added up already is not to be added again.
+        let write_other = if self.scattered { write } else { Write::Assign };
         let sums = self.each_shard(task, outputs, |number, slot, task, outputs| {
             let Slot { shard, gradients, sums } = slot;
             *sums = if number == 0 {
                 // SAFETY: there is one shard of this number, and the others have arenas of their own.
                 shard.gradient(task, unsafe { parts.part(0..len) }, write, outputs)
             } else {
-                shard.gradient(task, gradients, Write::Assign, outputs)
+                shard.gradient(task, gradients, write_other, outputs)
             };
         });
-        let slots = &self.slots[1..];
-        if !slots.is_empty() {
-            share_out(&mut self.pool, 0..len, |range| {
-                // SAFETY: the workers' ranges are disjoint.
-                let into = unsafe { parts.part(range.clone()) };
-                for slot in slots {
-                    let slot = slot.read().unwrap_or_else(PoisonError::into_inner);
-                    kernels::add_assign(into, &slot.gradients[range.clone()]);
-                }
-            });
-        }
+        self.scattered = true;
         sums
+    }
+
+    fn reduce(&mut self, gradients: &mut [T]) {
+        if !std::mem::take(&mut self.scattered) || self.slots.len() == 1 {
+            return;
+        }
+        let (slots, len, parts) = (&self.slots[1..], gradients.len(), Parts::new(gradients));
+        share_out(&mut self.pool, 0..len, |range| {
+            // SAFETY: the workers' ranges are disjoint.
+            add_up(slots, range.clone(), unsafe { parts.part(range) });
+        });
     }
 
     fn evaluate(&mut self, task: &Task<'_, T>, outputs: &mut Outputs<T>) -> Sums {
@@ -148,25 +162,37 @@ impl<T: Scalar> Running<T> for Parallel<T> {
         })
     }
 
+    /// Each worker adds up and updates a slice of its own. Only where something must be measured of the whole gradient
+    /// first is that made whole before.
     fn update(&mut self, optimizer: &Optimizer<T>, step: u64, scale: T, arenas: Arenas<'_, T>) {
         let Arenas { params, gradients, optimizer: memory } = arenas;
-        let workers = workers(&self.pool, params.len()).min(MOST_PARTS);
-        if workers == 1 {
-            return optimizer.update(step, scale, params, gradients, memory);
+        if optimizer.phases()[0].blocks() > 0 {
+            self.reduce(gradients);
         }
+        let workers = workers(&self.pool, params.len()).min(MOST_PARTS);
         for phase in optimizer.phases() {
             let slots = optimizer.slots() * params.len();
             phase.prepare(scale, params, gradients, &mut memory[slots..]);
             let (part, factors) = optimizer.split(params, gradients, memory);
             let factors = &*factors;
             let parts = cut(part, workers);
-            self.pool.run(&|worker| {
+            let others = if std::mem::take(&mut self.scattered) { &self.slots[1..] } else { &[] };
+            let work = |worker: usize| {
                 let Some(part) = parts.get(worker) else { return };
                 if let Some(part) = &mut *part.lock().unwrap_or_else(PoisonError::into_inner) {
-                    phase.update(step, scale, part, factors);
+                    phase.update_after(step, scale, part, factors, |range, gradients| add_up(others, range, gradients));
                 }
-            });
+            };
+            if workers == 1 { work(0) } else { self.pool.run(&work) }
         }
+    }
+}
+
+/// Adds a range of the slots' gradients, in their order.
+fn add_up<T: Scalar>(slots: &[RwLock<Slot<T>>], range: Range<usize>, gradients: &mut [T]) {
+    for slot in slots {
+        let slot = slot.read().unwrap_or_else(PoisonError::into_inner);
+        kernels::add_assign(gradients, &slot.gradients[range.clone()]);
     }
 }
 
@@ -209,10 +235,4 @@ fn cut<T>(part: Part<'_, T>, count: usize) -> [Mutex<Option<Part<'_, T>>>; MOST_
         rest = after;
         Mutex::new(part)
     })
-}
-
-/// Part `index` of `count` of a range: contiguous, in order, of equal size up to one.
-fn share(range: Range<usize>, index: usize, count: usize) -> Range<usize> {
-    let cut = |i: usize| range.start + range.len() * i / count;
-    cut(index)..cut(index + 1)
 }

@@ -1,6 +1,7 @@
 //! How the gradient of one batch is obtained.
 
 mod accumulate;
+mod auto;
 mod data_parallel;
 mod gate;
 mod pool;
@@ -10,6 +11,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use accumulate::Accumulate;
+pub use auto::Auto;
 pub use data_parallel::DataParallel;
 pub use serial::Serial;
 
@@ -30,13 +32,17 @@ pub trait Engine<T: Scalar>: Send + Sync {
     /// When the engine cannot run such a program, or a setting is impossible.
     fn start(&self, program: &Arc<Program<T>>, rows: usize) -> Result<Box<dyn Running<T>>, Error>;
 
-    /// What is reported of it, such as `2 shards on 2 threads`.
+    /// What was asked for, such as `2 shards on 2 threads`. What runs is told by [`Running::describe`].
     fn describe(&self) -> String;
 }
 
 /// A started [`Engine`].
 pub trait Running<T: Scalar>: Send {
-    /// Computes the gradient of the summed, weighted loss of the task's rows into `gradients`, and the sums.
+    /// What runs, such as `2 shards on 2 threads`.
+    fn describe(&self) -> String;
+
+    /// Computes the gradient of the summed, weighted loss of the task's rows, and the sums. The gradient is assigned or
+    /// added to `gradients` and to arenas of the engine's own; [`reduce`](Running::reduce) adds those up.
     ///
     /// Where `outputs` is given, it receives prediction and loss of each row as they are before the update, without
     /// dropout.
@@ -48,10 +54,17 @@ pub trait Running<T: Scalar>: Send {
         outputs: Option<&mut Outputs<T>>,
     ) -> Sums;
 
+    /// Makes `gradients` whole: adds what [`gradient`](Running::gradient) left elsewhere. Only who reads gradients needs
+    /// it; [`update`](Running::update) does so itself.
+    fn reduce(&mut self, gradients: &mut [T]) {
+        let _ = gradients;
+    }
+
     /// Computes prediction and loss of each of the task's rows, and the sums.
     fn evaluate(&mut self, task: &Task<'_, T>, outputs: &mut Outputs<T>) -> Sums;
 
-    /// Moves the parameters: gradients, summed over rows, times `scale`, through the optimizer.
+    /// Moves the parameters: the gradient, summed over rows, times `scale`, through the optimizer. `arenas.gradients`
+    /// are those given to [`gradient`](Running::gradient), reduced or not.
     fn update(&mut self, optimizer: &Optimizer<T>, step: u64, scale: T, arenas: Arenas<'_, T>) {
         optimizer.update(step, scale, arenas.params, arenas.gradients, arenas.optimizer);
     }
@@ -97,4 +110,10 @@ impl<T: Scalar> Outputs<T> {
         self.predictions.resize(rows * program.prediction_width(), T::zero());
         self.losses.resize(if need == Need::Target { rows } else { 0 }, T::zero());
     }
+}
+
+/// Part `index` of `count` of a range: contiguous, in order, of equal size up to one.
+fn share(range: Range<usize>, index: usize, count: usize) -> Range<usize> {
+    let cut = |i: usize| range.start + range.len() * i / count;
+    cut(index)..cut(index + 1)
 }

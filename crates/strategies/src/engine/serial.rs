@@ -4,7 +4,7 @@ use std::sync::Arc;
 use tidemill_autograd::tensor::Scalar;
 use tidemill_autograd::{Mode, Program, Run, Workspace, Write};
 
-use super::{Engine, Outputs, Running, Task};
+use super::{Engine, Outputs, Running, Task, share};
 use crate::binding::BoundRows;
 use crate::{Error, Sums};
 
@@ -22,15 +22,31 @@ impl<T: Scalar> Engine<T> for Serial {
     }
 }
 
-/// One thread's program and workspace: what every engine is made of.
+/// One thread's program and workspace: what every engine is made of. Rows are computed in blocks whose values and
+/// gradients stay in the second-level cache, and whose number depends on the model and the rows alone.
 pub(crate) struct Shard<T> {
     program: Arc<Program<T>>,
     workspace: Workspace<T>,
+    /// The most rows of a block.
+    block: usize,
 }
+
+/// What a block's values and gradients may take.
+const BLOCK_BYTES: usize = 1 << 20;
+/// Weights are read once for each block, so blocks are not smaller than this.
+const FEWEST_ROWS: usize = 128;
 
 impl<T: Scalar> Shard<T> {
     pub(crate) fn new(program: &Arc<Program<T>>, rows: usize) -> Self {
-        Self { program: Arc::clone(program), workspace: Workspace::new(program, rows) }
+        let fits = (BLOCK_BYTES / program.bytes_per_row().max(1)).max(FEWEST_ROWS);
+        let block = if program.couples_rows() { rows } else { rows.min(fits) };
+        Self { program: Arc::clone(program), workspace: Workspace::new(program, block), block }
+    }
+
+    /// The rows in blocks of nearly equal size; one empty block where there are no rows.
+    fn blocks(&self, rows: Range<usize>) -> impl Iterator<Item = Range<usize>> + use<T> {
+        let count = rows.len().div_ceil(self.block.max(1)).max(1);
+        (0..count).map(move |block| share(rows.clone(), block, count))
     }
 
     pub(crate) fn gradient(
@@ -38,9 +54,27 @@ impl<T: Scalar> Shard<T> {
         task: &Task<'_, T>,
         gradients: &mut [T],
         write: Write,
+        mut outputs: Option<RowOutputs<'_, T>>,
+    ) -> Sums {
+        let mut sums = Sums::default();
+        let mut write = write;
+        for rows in self.blocks(task.rows.clone()) {
+            let block = Task { rows: rows.clone(), ..task.clone() };
+            let outputs = outputs.as_mut().map(|outputs| outputs.take(rows.len(), &self.program));
+            sums.add(self.block_gradient(&block, gradients, write, outputs));
+            write = Write::Add;
+        }
+        sums
+    }
+
+    fn block_gradient(
+        &mut self,
+        task: &Task<'_, T>,
+        gradients: &mut [T],
+        write: Write,
         outputs: Option<RowOutputs<'_, T>>,
     ) -> Sums {
-        let Self { program, workspace } = self;
+        let Self { program, workspace, .. } = self;
         let inputs = BoundRows { binding: task.binding, batch: task.batch, rows: task.rows.clone() };
         let run = |mode| Run {
             params: task.params,
@@ -52,7 +86,7 @@ impl<T: Scalar> Shard<T> {
         let shares_forward = outputs.is_some() && !program.is_random();
         if let Some(outputs) = outputs {
             program.forward(&run(Mode::Evaluate), workspace);
-            outputs.take(workspace);
+            outputs.write(workspace);
         }
         let train = run(Mode::Train(task.key));
         if !shares_forward {
@@ -68,14 +102,23 @@ impl<T: Scalar> Shard<T> {
         sums
     }
 
-    pub(crate) fn evaluate(&mut self, task: &Task<'_, T>, outputs: RowOutputs<'_, T>) -> Sums {
-        let Self { program, workspace } = self;
+    pub(crate) fn evaluate(&mut self, task: &Task<'_, T>, mut outputs: RowOutputs<'_, T>) -> Sums {
+        let mut sums = Sums::default();
+        for rows in self.blocks(task.rows.clone()) {
+            let outputs = outputs.take(rows.len(), &self.program);
+            sums.add(self.block_evaluate(&Task { rows, ..task.clone() }, outputs));
+        }
+        sums
+    }
+
+    fn block_evaluate(&mut self, task: &Task<'_, T>, outputs: RowOutputs<'_, T>) -> Sums {
+        let Self { program, workspace, .. } = self;
         let inputs = BoundRows { binding: task.binding, batch: task.batch, rows: task.rows.clone() };
         let with_loss = outputs.losses.is_some();
         let mode = if with_loss { Mode::Evaluate } else { Mode::Predict };
         let (rows, first_row) = (task.rows.len(), task.rows.start);
         program.forward(&Run { params: task.params, inputs: &inputs, rows, first_row, mode }, workspace);
-        outputs.take(workspace);
+        outputs.write(workspace);
         if !with_loss {
             return Sums { rows: rows as u64, ..Sums::default() };
         }
@@ -84,6 +127,10 @@ impl<T: Scalar> Shard<T> {
 }
 
 impl<T: Scalar> Running<T> for Shard<T> {
+    fn describe(&self) -> String {
+        Engine::<T>::describe(&Serial)
+    }
+
     fn gradient(
         &mut self,
         task: &Task<'_, T>,
@@ -114,7 +161,14 @@ impl<'a, T: Scalar> RowOutputs<'a, T> {
         Self { predictions, losses: losses.map(|losses| &mut losses[rows]) }
     }
 
-    fn take(self, workspace: &Workspace<T>) {
+    /// The outputs of the first `rows` rows; those of the others stay.
+    fn take(&mut self, rows: usize, program: &Program<T>) -> RowOutputs<'a, T> {
+        let predictions = self.predictions.split_off_mut(..rows * program.prediction_width());
+        let losses = self.losses.as_mut().map(|losses| losses.split_off_mut(..rows).expect("a loss for each row"));
+        RowOutputs { predictions: predictions.expect("a prediction for each row"), losses }
+    }
+
+    fn write(self, workspace: &Workspace<T>) {
         self.predictions.copy_from_slice(workspace.prediction());
         if let Some(losses) = self.losses {
             losses.copy_from_slice(workspace.losses());

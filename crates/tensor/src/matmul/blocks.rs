@@ -1,13 +1,12 @@
 //! The loops around the kernels: which block of which operand is taken when.
 
-use std::mem::MaybeUninit;
-
 use crate::Scalar;
 use crate::matmul::cut::Cut;
-use crate::matmul::kernel::{Dots, Outer, Store, Tile};
+use crate::matmul::kernel::{Dots, Outer, Packing, Store, Tile};
 use crate::matmul::pack::{gather, pack, with_buffer};
 use crate::matmul::product::{Matrix, Product};
 use crate::matmul::sets::{Kernels, TILE_ELEMENTS};
+use crate::matmul::sparse::{self, SparseCut, has_many_zeros};
 
 /// Up to so many rows of `A` or columns of `B` that lie without gaps, dot products are faster than tiles.
 const FEW: usize = 4;
@@ -25,12 +24,20 @@ pub(super) unsafe fn multiply<T: Scalar>(p: Product<T>) {
             (kernels.outer)(&Outer { m, n, a: a.start, a_row: a.row, b: b.start, c: c.start, c_row: c.row, store });
         } else if along_depth && (p.m <= FEW || p.n <= FEW) {
             dots(kernels, p);
-        } else if (p.c.column != 1 && p.c.row == 1) || (p.n == 1 && p.a.row == 1) {
+        } else if let Some(cut) = SparseCut::new(kernels, &p).filter(|_| has_many_zeros(&p)) {
+            with_buffer(cut.buffer_len(), |buffer| sparse::multiply(kernels, &cut, p, buffer));
+        } else if (p.c.column != 1 && p.c.row == 1) || (p.n == 1 && p.a.row == 1) || is_lighter_transposed(&p) {
             tiles(kernels, p.transposed());
         } else {
             tiles(kernels, p);
         }
     }
+}
+
+/// Whether less would be copied of `Bᵀ` and `Cᵀ` than of a `B` that must be turned round to be read by rows.
+fn is_lighter_transposed<T>(p: &Product<T>) -> bool {
+    let (turned, result) = (p.m * p.k, p.m * p.n);
+    p.a.column == 1 && p.b.column != 1 && p.b.row == 1 && 2 * (turned + result) < p.n * p.k
 }
 
 /// # Safety
@@ -130,7 +137,7 @@ unsafe fn multiply_block<T: Scalar>(kernels: &Kernels<T>, cut: &Cut, p: Product<
                 if p.c.column == 1 {
                     kernel(&tile);
                 } else {
-                    aside(kernel, tile, c, m, n, vectors * kernels.lanes);
+                    aside(kernels, kernel, tile, c, [m, n, vectors * kernels.lanes]);
                 }
             }
         }
@@ -143,25 +150,31 @@ unsafe fn multiply_block<T: Scalar>(kernels: &Kernels<T>, cut: &Cut, p: Product<
 ///
 /// As [`multiply`], for the tile.
 unsafe fn aside<T: Scalar>(
+    kernels: &Kernels<T>,
     kernel: unsafe fn(&Tile<T>),
     tile: Tile<T>,
     c: Matrix<*mut T>,
-    m: usize,
-    n: usize,
-    width: usize,
+    [m, n, width]: [usize; 3],
 ) {
-    let mut values = MaybeUninit::<[T; TILE_ELEMENTS]>::uninit();
-    let start = values.as_mut_ptr().cast::<T>();
-    // SAFETY: the kernel writes `m` rows of `width` numbers, of which `n` columns are read; they fit, and so does C.
+    let mut values = [T::zero(); TILE_ELEMENTS];
+    let start = values.as_mut_ptr();
+    // SAFETY: the kernel reads and writes `m` rows of `width` numbers, which fit; `n` columns of them are C's.
     unsafe {
-        kernel(&Tile { c: start, c_row: width as isize, last: width, store: Store::Assign, ..tile });
+        if tile.store == Store::Add {
+            for i in 0..m {
+                for j in 0..n {
+                    *start.add(i * width + j) = *c.at(i, j);
+                }
+            }
+        }
+        kernel(&Tile { c: start, c_row: width as isize, last: width, ..tile });
+        if c.row == 1 {
+            let (from, from_stride, to, to_row) = (start.cast_const(), width as isize, c.start, c.column as usize);
+            return (kernels.pack_columns)(&Packing { rows: n, columns: m, from, from_stride, to, to_row });
+        }
         for i in 0..m {
             for j in 0..n {
-                let (to, value) = (c.at(i, j), *start.add(i * width + j));
-                match tile.store {
-                    Store::Assign => *to = value,
-                    Store::Add => *to += value,
-                }
+                *c.at(i, j) = *start.add(i * width + j);
             }
         }
     }

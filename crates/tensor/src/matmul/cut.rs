@@ -53,7 +53,7 @@ impl Cut {
 }
 
 /// The largest of the nearly equal parts, each of at most `most`, that `whole` is cut into.
-fn share(whole: usize, most: usize) -> usize {
+pub(super) fn share(whole: usize, most: usize) -> usize {
     whole.div_ceil(whole.div_ceil(most))
 }
 

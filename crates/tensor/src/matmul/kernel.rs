@@ -26,7 +26,7 @@ pub(super) struct Tile<T> {
 pub(super) enum Store {
     /// They are not read.
     Assign,
-    /// The product is added to them.
+    /// Sums start with them.
     Add,
 }
 
@@ -56,6 +56,29 @@ pub(super) struct Outer<T> {
     pub store: Store,
 }
 
+/// `C [M, N] ← A B`, or `C ← C + A B`, of the numbers in `A` that are not zero. `N` is a whole number of registers in
+/// `B`, whose rows lie one behind the other.
+pub(super) struct Sparse<'a, T> {
+    /// What is not zero in each row of `A`.
+    pub a: &'a Nonzeros<'a, T>,
+    pub b: *const T,
+    pub c: *mut T,
+    pub c_row: isize,
+    /// How many numbers of the last register in a row are stored.
+    pub last: usize,
+    pub store: Store,
+}
+
+/// The numbers of a matrix that are not zero, row by row.
+pub(super) struct Nonzeros<'a, T> {
+    /// Numbers and columns of a row begin so many elements behind those of the row before.
+    pub stride: usize,
+    pub values: &'a [T],
+    pub columns: &'a [u32],
+    /// How many there are in each row.
+    pub counts: &'a [u32],
+}
+
 /// Copies a matrix `B [rows, columns]`, of which the rows or the columns are without gaps, to the rows of a panel.
 pub(super) struct Packing<T> {
     pub rows: usize,
@@ -76,6 +99,16 @@ pub(super) unsafe fn tile<T: Scalar, V: Lanes<T>, const M: usize, const N: usize
     unsafe {
         let zero = V::splat(T::zero());
         let mut sums = [[zero; N]; M];
+        if tile.store == Store::Add {
+            for (i, sums) in sums.iter_mut().enumerate() {
+                let c = tile.c.offset(i as isize * tile.c_row);
+                for (j, sum) in sums.iter_mut().enumerate() {
+                    let c = c.add(j * V::COUNT);
+                    let partial = j == N - 1 && tile.last < V::COUNT;
+                    *sum = if partial { V::load_some(c, tile.last) } else { V::load(c) };
+                }
+            }
+        }
         let (mut a, mut b) = (tile.a, tile.b);
         for _ in 0..tile.depth {
             let mut row = [zero; N];
@@ -95,13 +128,7 @@ pub(super) unsafe fn tile<T: Scalar, V: Lanes<T>, const M: usize, const N: usize
             let c = tile.c.offset(i as isize * tile.c_row);
             for (j, sum) in sums.into_iter().enumerate() {
                 let c = c.add(j * V::COUNT);
-                let partial = j == N - 1 && tile.last < V::COUNT;
-                match (tile.store, partial) {
-                    (Store::Assign, false) => sum.store(c),
-                    (Store::Add, false) => V::load(c).add(sum).store(c),
-                    (Store::Assign, true) => sum.store_some(c, tile.last),
-                    (Store::Add, true) => V::load_some(c, tile.last).add(sum).store_some(c, tile.last),
-                }
+                if j == N - 1 && tile.last < V::COUNT { sum.store_some(c, tile.last) } else { sum.store(c) }
             }
         }
     }
@@ -145,6 +172,59 @@ pub(super) unsafe fn dots<T: Scalar, V: Lanes<T>, const M: usize, const N: usize
     }
 }
 
+/// The products of a row are summed in the order of `k`, as [`tile`] sums them, so that the same bits come of it.
+///
+/// # Safety
+///
+/// The processor has `V`'s instruction set; `B` has a row for each column that is named, `C [M, N]` is valid.
+#[inline(always)]
+pub(super) unsafe fn sparse<T: Scalar, V: Lanes<T>, const N: usize>(sparse: &Sparse<'_, T>) {
+    let Nonzeros { stride, values, columns, counts } = *sparse.a;
+    // SAFETY: every access is to an element of A, B or C.
+    unsafe {
+        let partial = sparse.last < V::COUNT;
+        for (i, &count) in counts.iter().enumerate() {
+            let c = sparse.c.offset(i as isize * sparse.c_row);
+            let mut sums = [V::splat(T::zero()); N];
+            if sparse.store == Store::Add {
+                for (j, sum) in sums.iter_mut().enumerate() {
+                    let c = c.add(j * V::COUNT);
+                    *sum = if partial && j == N - 1 { V::load_some(c, sparse.last) } else { V::load(c) };
+                }
+            }
+            let (values, columns) = (values.as_ptr().add(i * stride), columns.as_ptr().add(i * stride));
+            for k in 0..count as usize {
+                let x = V::splat(*values.add(k));
+                let row = sparse.b.add(*columns.add(k) as usize * (N * V::COUNT));
+                for (j, sum) in sums.iter_mut().enumerate() {
+                    *sum = x.multiply_add(V::load(row.add(j * V::COUNT)), *sum);
+                }
+            }
+            for (j, sum) in sums.into_iter().enumerate() {
+                let c = c.add(j * V::COUNT);
+                if partial && j == N - 1 { sum.store_some(c, sparse.last) } else { sum.store(c) }
+            }
+        }
+    }
+}
+
+/// Writes the numbers of `from` that are not zero, and where they are in it, and says how many there are. What is
+/// behind them in `values` and `columns` may be overwritten.
+///
+/// # Panics
+///
+/// When either is shorter than `from`.
+#[inline(always)]
+pub(super) fn nonzeros<T: Scalar>(from: &[T], values: &mut [T], columns: &mut [u32]) -> usize {
+    let (values, columns) = (&mut values[..from.len()], &mut columns[..from.len()]);
+    let mut count = 0;
+    for (k, &x) in from.iter().enumerate() {
+        (values[count], columns[count]) = (x, k as u32);
+        count += usize::from(x != T::zero());
+    }
+    count
+}
+
 /// # Safety
 ///
 /// The processor has `V`'s instruction set; `A`, `B` and `C` are valid for their accesses.
@@ -160,10 +240,10 @@ pub(super) unsafe fn outer<T: Scalar, V: Lanes<T>>(outer: &Outer<T>) {
                 let (b, c, count) = (outer.b.add(j), row.add(j), outer.n - j);
                 match (outer.store, count < V::COUNT) {
                     (Store::Assign, false) => x.multiply_add(V::load(b), zero).store(c),
-                    (Store::Add, false) => V::load(c).add(x.multiply_add(V::load(b), zero)).store(c),
+                    (Store::Add, false) => x.multiply_add(V::load(b), V::load(c)).store(c),
                     (Store::Assign, true) => x.multiply_add(V::load_some(b, count), zero).store_some(c, count),
                     (Store::Add, true) => {
-                        V::load_some(c, count).add(x.multiply_add(V::load_some(b, count), zero)).store_some(c, count);
+                        x.multiply_add(V::load_some(b, count), V::load_some(c, count)).store_some(c, count);
                     }
                 }
             }

@@ -30,9 +30,6 @@ pub(super) trait Lanes<T>: Copy {
     /// The sum of the lanes, in pairs.
     unsafe fn total(self) -> T;
 
-    /// `self + other`.
-    unsafe fn add(self, other: Self) -> Self;
-
     /// `self × factor + term`, rounded once where the instruction set can.
     unsafe fn multiply_add(self, factor: Self, term: Self) -> Self;
 }
@@ -85,14 +82,6 @@ impl<T: Scalar, const N: usize> Lanes<T> for Portable<T, N> {
             width /= 2;
         }
         self.0[0]
-    }
-
-    #[inline(always)]
-    unsafe fn add(mut self, other: Self) -> Self {
-        for (x, y) in self.0.iter_mut().zip(other.0) {
-            *x += y;
-        }
-        self
     }
 
     #[inline(always)]

@@ -1,33 +1,28 @@
-//! Copies of blocks of the operands, laid out as the kernels read them, in one buffer a thread that grows to the largest
-//! request and is kept.
+//! Copies of blocks of the operands, laid out as the kernels read them, in one buffer a thread that is kept.
 
 use std::cell::RefCell;
 
-use crate::Scalar;
 use crate::matmul::cut::Cut;
 use crate::matmul::kernel::Packing;
 use crate::matmul::product::Matrix;
 use crate::matmul::sets::Kernels;
-
-/// A cache line.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([u8; 64]);
+use crate::{Arena, Scalar};
 
 thread_local! {
-    static LINES: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
+    static BUFFER: RefCell<Arena<f64>> = RefCell::new(Arena::zeros(0));
 }
+
+/// More than any product asks for, and had from the first on, so that none allocates later whatever its operands hold.
+const BUFFER_BYTES: usize = 1 << 20;
 
 /// Calls `f` with a buffer of so many numbers, aligned to a cache line; what they are is left from earlier uses.
 pub(super) fn with_buffer<T: Scalar, R>(len: usize, f: impl FnOnce(&mut [T]) -> R) -> R {
-    LINES.with_borrow_mut(|lines| {
-        let needed = (len * size_of::<T>()).div_ceil(size_of::<Line>());
-        if lines.len() < needed {
-            lines.resize(needed, Line([0; 64]));
-        }
-        // SAFETY: the lines are long enough, aligned for T, initialized, and any bits are an f32 or f64 (`Scalar` is
+    BUFFER.with_borrow_mut(|buffer| {
+        assert!(len * size_of::<T>() <= BUFFER_BYTES, "a product's buffer of {len} numbers");
+        buffer.grow(BUFFER_BYTES / size_of::<f64>());
+        // SAFETY: the buffer is long enough, aligned for T and initialized, and any bits are an f32 or f64 (`Scalar` is
         // sealed).
-        f(unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<T>(), len) })
+        f(unsafe { std::slice::from_raw_parts_mut(buffer.as_mut_ptr().cast::<T>(), len) })
     })
 }
 
@@ -72,7 +67,7 @@ pub(super) unsafe fn pack<T: Scalar>(
 /// # Safety
 ///
 /// `b` is valid for reads.
-unsafe fn pack_panel<T: Scalar>(
+pub(super) unsafe fn pack_panel<T: Scalar>(
     kernels: &Kernels<T>,
     to: &mut [T],
     b: Matrix<*const T>,

@@ -1,10 +1,12 @@
 //! The kernels compiled for each instruction set, as tables.
 
-use crate::matmul::kernel::{self, Dots, Outer, Packing, Tile};
+use crate::matmul::kernel::{self, Dots, Outer, Packing, Sparse, Tile};
 use crate::matmul::lanes::{Lanes, Portable};
 
 type TileKernel<T> = unsafe fn(&Tile<T>);
 type DotsKernel<T> = unsafe fn(&Dots<T>);
+type SparseKernel<T> = unsafe fn(&Sparse<'_, T>);
+type NonzerosKernel<T> = unsafe fn(&[T], &mut [T], &mut [u32]) -> usize;
 
 /// What one instruction set offers.
 pub struct Kernels<T: 'static> {
@@ -15,6 +17,10 @@ pub struct Kernels<T: 'static> {
     /// By rows, then by columns, each less one.
     pub(super) dots: &'static [&'static [DotsKernel<T>]],
     pub(super) outer: unsafe fn(&Outer<T>),
+    /// By registers in a row, less one.
+    pub(super) sparse: &'static [SparseKernel<T>],
+    /// Both places have room for as many numbers as there are, and a register more.
+    pub(super) nonzeros: NonzerosKernel<T>,
     /// Rows without gaps; those of the panel are padded with zeros to whole registers.
     pub(super) pack_rows: unsafe fn(&Packing<T>),
     /// Columns without gaps.
@@ -31,7 +37,10 @@ macro_rules! tiles {
 
 /// Defines a module with one set.
 macro_rules! kernels {
-    ($name:ident, $t:ty, $register:ty, $(#[$feature:meta])?, $pack_columns:path, vectors $($n:literal)*, rows $m:tt) => {
+    (
+        $name:ident, $t:ty, $register:ty, $(#[$feature:meta])?, $pack_columns:path, $nonzeros:path,
+        vectors $($n:literal)*, rows $m:tt
+    ) => {
         pub(super) mod $name {
             use super::*;
 
@@ -51,6 +60,19 @@ macro_rules! kernels {
             unsafe fn outer(outer: &Outer<$t>) {
                 // SAFETY: the caller's promise.
                 unsafe { kernel::outer::<$t, $register>(outer) }
+            }
+
+            $(#[$feature])?
+            unsafe fn sparse<const N: usize>(sparse: &Sparse<'_, $t>) {
+                // SAFETY: the caller's promise.
+                unsafe { kernel::sparse::<$t, $register, N>(sparse) }
+            }
+
+            $(#[$feature])?
+            #[allow(unused_unsafe, reason = "the portable function is safe")]
+            unsafe fn nonzeros(from: &[$t], values: &mut [$t], columns: &mut [u32]) -> usize {
+                // SAFETY: the caller's promise.
+                unsafe { $nonzeros(from, values, columns) }
             }
 
             $(#[$feature])?
@@ -75,6 +97,10 @@ macro_rules! kernels {
                     &[dots::<4, 1>, dots::<4, 2>, dots::<4, 3>, dots::<4, 4>],
                 ],
                 outer,
+                sparse: &[
+                    sparse::<1>, sparse::<2>, sparse::<3>, sparse::<4>, sparse::<5>, sparse::<6>, sparse::<7>, sparse::<8>,
+                ],
+                nonzeros,
                 pack_rows,
                 pack_columns,
             };
@@ -83,24 +109,24 @@ macro_rules! kernels {
 }
 
 // Sixteen registers of 128 bits are on every 64-bit processor.
-kernels!(portable_f32, f32, Portable<f32, 4>, , kernel::pack_columns, vectors 1 2, rows [1 2 3 4 5 6]);
-kernels!(portable_f64, f64, Portable<f64, 2>, , kernel::pack_columns, vectors 1 2, rows [1 2 3 4 5 6]);
+kernels!(portable_f32, f32, Portable<f32, 4>, , kernel::pack_columns, kernel::nonzeros, vectors 1 2, rows [1 2 3 4 5 6]);
+kernels!(portable_f64, f64, Portable<f64, 2>, , kernel::pack_columns, kernel::nonzeros, vectors 1 2, rows [1 2 3 4 5 6]);
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 
     use super::*;
-    use crate::matmul::x86::{pack_columns_f32, pack_columns_f64};
+    use crate::matmul::x86::{nonzeros_f32, nonzeros_f64, pack_columns_f32, pack_columns_f64};
 
     kernels!(avx2_f32, f32, __m256, #[target_feature(enable = "avx2,fma")], pack_columns_f32,
-        vectors 1 2, rows [1 2 3 4 5 6]);
+        kernel::nonzeros, vectors 1 2, rows [1 2 3 4 5 6]);
     kernels!(avx2_f64, f64, __m256d, #[target_feature(enable = "avx2,fma")], pack_columns_f64,
-        vectors 1 2, rows [1 2 3 4 5 6]);
-    kernels!(avx512_f32, f32, __m512, #[target_feature(enable = "avx512f,avx2,fma")], pack_columns_f32,
-        vectors 1 2 3, rows [1 2 3 4 5 6 7 8]);
-    kernels!(avx512_f64, f64, __m512d, #[target_feature(enable = "avx512f,avx2,fma")], pack_columns_f64,
-        vectors 1 2 3, rows [1 2 3 4 5 6 7 8]);
+        kernel::nonzeros, vectors 1 2, rows [1 2 3 4 5 6]);
+    kernels!(avx512_f32, f32, __m512, #[target_feature(enable = "avx512f,avx512vl,avx2,fma")], pack_columns_f32,
+        nonzeros_f32, vectors 1 2 3, rows [1 2 3 4 5 6 7 8]);
+    kernels!(avx512_f64, f64, __m512d, #[target_feature(enable = "avx512f,avx512vl,avx2,fma")], pack_columns_f64,
+        nonzeros_f64, vectors 1 2 3, rows [1 2 3 4 5 6 7 8]);
 }
 
 /// The types that there are kernels for.

@@ -130,6 +130,62 @@ fn beta_zero_does_not_read_the_old_values() {
     });
 }
 
+/// `A` with about so many zeros out of ten, in clusters and alone.
+fn with_zeros<T: Scalar>(mut a: ArrayViewMut2<'_, T>, of_ten: usize) {
+    a.indexed_iter_mut()
+        .filter(|((i, j), _)| (i * 7 + j * 3 + i * j / 5) % 10 < of_ten)
+        .for_each(|(_, x)| *x = T::zero());
+}
+
+#[test]
+fn products_with_many_zeros_agree_with_the_three_loops() {
+    let shapes =
+        if cfg!(miri) { vec![(16, 17, 33)] } else { vec![(16, 16, 64), (33, 100, 130), (300, 50, 67), (40, 97, 784)] };
+    for (m, k, n) in shapes {
+        for (layout, of_b) in
+            [(Layout::Rows, Layout::Columns), (Layout::Columns, Layout::Rows), (Layout::Gaps, Layout::Gaps)]
+        {
+            for of_ten in [4, 5, 9, 10] {
+                let (mut a, mut b) = (laid_out::<f32>(m, k, 1, layout), laid_out::<f32>(k, n, 2, of_b));
+                with_zeros(view(&mut a, layout), of_ten);
+                let (a, b) = (view(&mut a, layout), view(&mut b, of_b));
+                let product = reference(a.view(), b.view());
+                on_every_path(|| {
+                    let mut c = Array2::from_elem((m, n), f32::NAN);
+                    matmul(c.view_mut(), a.view(), b.view(), 0.0);
+                    assert_eq!(c.mapv(f64::from), product, "{m}x{k}x{n}, {of_ten} of ten are zero");
+                    matmul(c.view_mut(), a.view(), b.view(), 1.0);
+                    assert_eq!(c.mapv(f64::from), 2.0 * &product, "{m}x{k}x{n}, {of_ten} of ten are zero, added");
+                });
+            }
+        }
+    }
+}
+
+/// Passing over zeros is a matter of speed alone.
+#[test]
+fn a_row_has_the_same_bits_whether_or_not_zeros_are_passed_over() {
+    let (m, k, n) = if cfg!(miri) { (16, 50, 33) } else { (70, 1100, 200) };
+    let b = rough(k, n, 2);
+    for of_a in [Layout::Rows, Layout::Columns] {
+        // With so many more rows that have no zeros, nobody looks for any.
+        let mut dense = laid_out::<f32>(3 * m, k, 1, of_a).mapv(|x| 1.0 / (x + 0.3));
+        with_zeros(view(&mut dense, of_a).slice_mut(s![..m, ..]), 5);
+        let dense = view(&mut dense, of_a);
+        let mut sparse = laid_out::<f32>(m, k, 1, of_a);
+        view(&mut sparse, of_a).assign(&dense.slice(s![..m, ..]));
+        let sparse = view(&mut sparse, of_a);
+        on_every_path(|| {
+            let (mut all, mut some) = (rough(3 * m, n, 3), rough(3 * m, n, 3));
+            for beta in [0.0, 1.0, 1.0] {
+                matmul(all.view_mut(), dense.view(), b.view(), beta);
+                matmul(some.slice_mut(s![..m, ..]), sparse.view(), b.view(), beta);
+                assert_eq!(some.slice(s![..m, ..]), all.slice(s![..m, ..]), "{of_a:?}, beta {beta}");
+            }
+        });
+    }
+}
+
 /// Numbers of which sums depend on the order.
 fn rough(rows: usize, columns: usize, salt: usize) -> Array2<f32> {
     filled::<f32>(rows, columns, salt).mapv(|x| 1.0 / (x + 0.3))

@@ -8,7 +8,7 @@ use crate::matmul::lanes::Lanes;
 /// Implements [`Lanes`] by intrinsics.
 macro_rules! register {
     (
-        $register:ty, $t:ty, $count:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $multiply_add:ident,
+        $register:ty, $t:ty, $count:literal, $splat:ident, $load:ident, $store:ident, $multiply_add:ident,
         $total:expr, mask $mask:ident, $load_some:ident, $store_some:ident
     ) => {
         impl Lanes<$t> for $register {
@@ -51,12 +51,6 @@ macro_rules! register {
             }
 
             #[inline(always)]
-            unsafe fn add(self, other: Self) -> Self {
-                // SAFETY: the caller's promise.
-                unsafe { $add(self, other) }
-            }
-
-            #[inline(always)]
             unsafe fn multiply_add(self, factor: Self, term: Self) -> Self {
                 // SAFETY: the caller's promise.
                 unsafe { $multiply_add(self, factor, term) }
@@ -66,19 +60,19 @@ macro_rules! register {
 }
 
 register!(
-    __m512, f32, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_add_ps, _mm512_fmadd_ps,
+    __m512, f32, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps,
     _mm512_reduce_add_ps, mask first_of_16, load_some_512, _mm512_mask_storeu_ps
 );
 register!(
-    __m512d, f64, 8, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_add_pd, _mm512_fmadd_pd,
+    __m512d, f64, 8, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_fmadd_pd,
     _mm512_reduce_add_pd, mask first_of_8, load_some_512d, _mm512_mask_storeu_pd
 );
 register!(
-    __m256, f32, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_fmadd_ps,
+    __m256, f32, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps,
     total_256, mask first_of_8_wide, _mm256_maskload_ps, _mm256_maskstore_ps
 );
 register!(
-    __m256d, f64, 4, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd, _mm256_fmadd_pd,
+    __m256d, f64, 4, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_fmadd_pd,
     total_256d, mask first_of_4_wide, _mm256_maskload_pd, _mm256_maskstore_pd
 );
 
@@ -246,3 +240,66 @@ unsafe fn block_f64(from: *const f64, stride: isize, to: *mut f64, to_stride: us
         }
     }
 }
+
+/// Compresses registers by masks; otherwise as the portable function.
+macro_rules! nonzeros {
+    (
+        $name:ident, $t:ty, $lanes:literal, $load_some:ident, $mask:ident, $not_zero:expr, $compress:ident, $store:ident,
+        $columns:ty, $numbers:expr, $step:expr, $add:ident, $compress_columns:ident, $store_columns:ident
+    ) => {
+        /// # Safety
+        ///
+        /// The processor has AVX-512 with byte and vector-length extensions; both places have room for a register more
+        /// than `from` has numbers.
+        #[inline(always)]
+        pub(super) unsafe fn $name(from: &[$t], values: &mut [$t], columns: &mut [u32]) -> usize {
+            assert!(values.len().min(columns.len()) >= from.len() + $lanes, "room for the last register");
+            // SAFETY: the stores begin at most at the numbers' count, and there is room for a register behind it.
+            unsafe {
+                let (mut at, mut count): ($columns, usize) = ($numbers, 0);
+                for k in (0..from.len()).step_by($lanes) {
+                    let x = $load_some(from.as_ptr().add(k), $mask($lanes.min(from.len() - k)));
+                    let mask = $not_zero(x);
+                    $store(values.as_mut_ptr().add(count), $compress(mask, x));
+                    $store_columns(columns.as_mut_ptr().add(count).cast(), $compress_columns(mask, at));
+                    count += mask.count_ones() as usize;
+                    at = $add(at, $step);
+                }
+                count
+            }
+        }
+    };
+}
+
+nonzeros!(
+    nonzeros_f32,
+    f32,
+    16,
+    load_some_512,
+    first_of_16,
+    |x| _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(x, _mm512_setzero_ps()),
+    _mm512_maskz_compress_ps,
+    _mm512_storeu_ps,
+    __m512i,
+    _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
+    _mm512_set1_epi32(16),
+    _mm512_add_epi32,
+    _mm512_maskz_compress_epi32,
+    _mm512_storeu_si512
+);
+nonzeros!(
+    nonzeros_f64,
+    f64,
+    8,
+    load_some_512d,
+    first_of_8,
+    |x| _mm512_cmp_pd_mask::<_CMP_NEQ_UQ>(x, _mm512_setzero_pd()),
+    _mm512_maskz_compress_pd,
+    _mm512_storeu_pd,
+    __m256i,
+    _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0),
+    _mm256_set1_epi32(8),
+    _mm256_add_epi32,
+    _mm256_maskz_compress_epi32,
+    _mm256_storeu_si256
+);
