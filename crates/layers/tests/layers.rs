@@ -2,8 +2,8 @@
 
 use tidemill_autograd::{Ending, Error, GradientCheck, Graph, Key, Program, Var, check_gradients};
 use tidemill_layers::{
-    Activation, Dense, Dropout, Embedding, Features, Flatten, Initializer, Layer, LayerNorm, LogSoftmax, Sequential,
-    Softmax,
+    Activation, AvgPool2d, Conv1d, Conv2d, Dense, Dropout, Embedding, Features, Flatten, GlobalAveragePool2d,
+    Initializer, Layer, LayerNorm, LogSoftmax, MaxPool2d, Sequential, Softmax,
 };
 
 fn build(record: impl FnOnce(&mut Graph) -> Result<Var, Error>) -> Result<Program<f64>, Error> {
@@ -35,6 +35,18 @@ fn every_layer_agrees_with_finite_differences() {
     check(&on(&[2, 4], LayerNorm::new().without_affine()));
     check(&on(&[3], Sequential::new().add(Softmax).add(Flatten).add(LogSoftmax).add(Activation::Tanh)));
     check(&on(&[5], Sequential::new().add(Dense::new(6).sigmoid()).add(Dropout::new(0.5)).add(Dense::new(2))));
+    check(&on(&[2, 7], Conv1d::new(3, 3).stride(2).padding(1).activation(Activation::Silu)));
+    check(&on(&[2, 7], Conv1d::new(4, 2).dilation(2).groups(2).without_bias()));
+    check(&on(&[2, 5, 4], Conv2d::new(3, [2, 3]).stride([2, 1]).padding(1).activation(Activation::Tanh)));
+    let network = Sequential::new()
+        .add(Conv2d::new(4, 3).same_padding().relu())
+        .add(MaxPool2d::new(2))
+        .add(Conv2d::new(4, 3).groups(4).dilation([1, 2]).padding([1, 2]))
+        .add(AvgPool2d::new(3).stride(1).padding(1).without_padding_counted())
+        .add(GlobalAveragePool2d)
+        .add(Flatten.axes(1..))
+        .add(Flatten);
+    check(&on(&[2, 6, 7], network));
     check(&|graph| {
         let x = Features::new().reals("x", 2).category("c", 3, 2).category("d", 5, 1).declare(graph)?;
         Dense::new(3).relu().apply(graph, x)
@@ -117,6 +129,10 @@ fn first_values_are_drawn_as_documented() {
     let arena: Vec<f64> = program.layout().initialize(Key::new(1));
     within(&arena[..100], 2.0);
     assert_eq!(arena[100..], [3.0; 10]);
+    let program = build(on(&[4, 5, 5], Conv2d::new(6, 3))).unwrap();
+    let arena: Vec<f64> = program.layout().initialize(Key::new(1));
+    within(&arena[..216], (6.0 / 90.0_f64).sqrt());
+    assert_eq!(arena[216..], [0.0; 6]);
     let embedding = Embedding::new(4, 2).weight_initializer(Initializer::Constant(7.0));
     let program = build(|graph| Features::new().embedded("c", 4, embedding).declare(graph)).unwrap();
     assert_eq!(program.layout().initialize::<f64>(Key::new(1)), [7.0; 8]);
@@ -159,6 +175,34 @@ fn errors_name_the_layer() {
         &on(&[3], LayerNorm::new().epsilon(f64::NAN)),
         "layer layer_norm1: epsilon is NaN, expected a number not below zero",
     );
+    check(&on(&[3], Conv2d::new(2, 3)), "layer conv1: x is [3], expected [channels, height, width]");
+    check(&on(&[3], Conv1d::new(2, 3)), "layer conv1: x is [3], expected [channels, time]");
+    check(&on(&[3, 4], Conv1d::new(2, 3).channels(2)), "layer conv1: expects 2 channels, x gives 3");
+    check(
+        &on(&[3, 4], Conv1d::new(2, 3).groups(2).name("pairs")),
+        "layer pairs: 2 groups do not divide 3 channels and 2 outputs",
+    );
+    check(
+        &on(&[1, 4, 4], Conv2d::new(2, 3).stride(2).same_padding()),
+        "layer conv1: same padding is for a stride of 1 and a window that spans odd numbers, not for stride [2, 2] and a \
+         window that spans [3, 3]",
+    );
+    check(
+        &on(&[1, 4, 4], Conv2d::new(2, [1, 2]).dilation(2).padding([0, 3]).stride(0)),
+        "layer conv1: stride is 0x0, expected at least 1",
+    );
+    check(
+        &on(&[1, 4, 4], Conv2d::new(2, 5)),
+        "layer conv1: a window of 5x5 does not fit an image of 4x4 with padding 0x0",
+    );
+    check(&on(&[1, 4, 4], Conv2d::new(0, 3)), "parameter conv1.weight: shape [0, 1, 3, 3] has no element");
+    check(&on(&[4, 4], MaxPool2d::new(2)), "layer max_pool1: x is [4, 4], expected [channels, height, width]");
+    check(
+        &on(&[1, 4, 4], AvgPool2d::new(2).padding(2)),
+        "layer avg_pool1: padding [2, 2] is more than half of the window, which spans [2, 2]",
+    );
+    check(&on(&[2, 3], Flatten.axes(1..3)), "layer flatten1: x is [2, 3], which has no axes 1..3");
+    check(&on(&[2, 3], Flatten.axes(1..1)), "layer flatten1: x is [2, 3], which has no axes 1..1");
     check(&on(&[], Softmax), "layer softmax1: x has no axis of classes");
     check(&on(&[3], Embedding::new(5, 2)), "layer embedding1: x is of real numbers, expected categories");
     let category = |layer: &dyn Layer, message| {

@@ -1,10 +1,14 @@
 //! Pooling on one thread, without allocation.
 
 mod general;
+mod sets;
 #[cfg(test)]
 mod tests;
 mod two_by_two;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
+pub(crate) use crate::pool::sets::Pool;
 use crate::{Accumulate, Scalar, Window};
 
 /// A window over images of a given size, of which the largest element or the average is taken, each plane by itself.
@@ -55,7 +59,7 @@ impl Pooling {
         self.check(x.len(), y.len());
         assert_eq!(y.len(), places.len(), "pooling: places");
         if self.is_two_by_two() {
-            two_by_two::max(self.image, x, y, places);
+            T::max_two_by_two(self.image, x, y, places);
         } else {
             general::max(self, x, y, places);
         }
@@ -71,7 +75,7 @@ impl Pooling {
         self.check(x.len(), g.len());
         assert_eq!(g.len(), places.len(), "pooling: places");
         if self.is_two_by_two() {
-            two_by_two::max_backward(self.image, g, places, x, onto);
+            T::max_backward_two_by_two(self.image, g, places, x, onto);
         } else {
             general::max_backward(self, g, places, x, onto);
         }

@@ -4,6 +4,7 @@ use std::iter::Sum;
 use crate::conv::Convolve;
 use crate::kernels::math;
 use crate::matmul::Multiply;
+use crate::pool::Pool;
 
 /// The name of a [`Scalar`] type, as a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub trait Scalar:
     private::Sealed
     + Multiply
     + Convolve
+    + Pool
     + num_traits::Float
     + num_traits::NumAssign
     + ndarray::LinalgScalar

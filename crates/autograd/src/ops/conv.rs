@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use tidemill_tensor::kernels::Activation;
-use tidemill_tensor::{Convolution, Scalar};
+use tidemill_tensor::{Convolution, Scalar, Window};
 
 use crate::{Backward, Forward, Kernel, Op, Operand};
 
@@ -54,7 +54,10 @@ impl Op for Conv {
         super::expect(operands, 1, params, params.len().clamp(1, 2))?;
         let (x, Convolution { channels, outputs, groups, image, window }) = (operands[0], self.sizes);
         if self.axes == Axes::Time && (image[0], window.kernel[0], window.padding[0]) != (1, 1, 0) {
-            return Err(format!("{window:?} on {image:?} does not stay in one row"));
+            let Window { kernel, padding, .. } = window;
+            return Err(format!(
+                "a window of {kernel:?} with padding {padding:?} does not stay in one row of {image:?}"
+            ));
         }
         let expected = self.shape(&[channels], image);
         if x.shape != expected {

@@ -1,3 +1,4 @@
+use tidemill_autograd::tensor::{Convolution, Divisor, Pooling, Window};
 use tidemill_autograd::{Activation, Ending, Error, Graph, Initializer, Op, Var, ops};
 
 use crate::models::{Recorded, predict};
@@ -114,6 +115,63 @@ fn operations() {
     check_op(ops::LogSoftmax, c, &[], "log softmax: c is of categories, expected real numbers");
     let leaky = ops::Activate(Activation::LeakyRelu { slope: -1.0 });
     check_op(leaky, x, &[], "activation: leaky relu: slope must be finite and not negative, not -1");
+}
+
+#[test]
+fn convolutions_and_pooling() {
+    let m = |[_, m, ..]: [Var; 4]| vec![m];
+    let sizes = Convolution { channels: 2, outputs: 4, groups: 1, image: [1, 3], window: Window::new([1, 2]) };
+    let series = ops::Conv::one_dimensional;
+    check_op(series(sizes), |[x, ..]| vec![x], &[&[4, 2, 2]], "convolution: x is [4], expected [2, 3]");
+    check_op(series(sizes), m, &[&[4, 3, 2]], "convolution: weight is [4, 3, 2], expected [4, 2, 2]");
+    check_op(series(sizes), m, &[&[4, 2, 2], &[3]], "convolution: bias [3] does not fit weight [4, 2, 2]");
+    check_op(series(sizes), m, &[], "convolution: takes one parameter, not 0");
+    check_op(ops::Conv::two_dimensional(sizes), m, &[&[4, 2, 1, 2]], "convolution: m is [2, 3], expected [2, 1, 3]");
+    check_op(
+        series(Convolution { groups: 3, ..sizes }),
+        m,
+        &[&[4, 2, 2]],
+        "convolution: 3 groups do not divide 2 channels and 4 outputs",
+    );
+    check_op(
+        series(Convolution { window: Window::new([1, 2]).stride([1, 0]), ..sizes }),
+        m,
+        &[&[4, 2, 2]],
+        "convolution: stride is 1x0, expected at least 1",
+    );
+    check_op(
+        series(Convolution { window: Window::new([1, 4]), ..sizes }),
+        m,
+        &[&[4, 2, 4]],
+        "convolution: a window of 1x4 does not fit an image of 1x3 with padding 0x0",
+    );
+    check_op(
+        series(Convolution { window: Window::new([2, 2]), ..sizes }),
+        m,
+        &[&[4, 2, 2]],
+        "convolution: a window of [2, 2] with padding [0, 0] does not stay in one row of [1, 3]",
+    );
+
+    let pooling = Pooling { image: [2, 3], window: Window::new([2, 2]) };
+    check_op(ops::MaxPool(pooling), m, &[], "max pooling: m is [2, 3], expected [channels, height, width]");
+    check_op(ops::GlobalAveragePool, m, &[], "global average pooling: m is [2, 3], expected [channels, height, width]");
+    let on_image = |op: &dyn Fn(&mut Graph, Var) -> Result<Var, Error>, message: &str| {
+        let record = |g: &mut Graph, [_, m, ..]: [Var; 4]| {
+            let image = g.add(ops::Reshape::new([1, 2, 3]), &[m], &[])?;
+            op(g, image)
+        };
+        check(record, message);
+    };
+    let other = Pooling { image: [3, 2], ..pooling };
+    on_image(
+        &|g, x| g.add(ops::AveragePool::new(other, Divisor::Window), &[x], &[]),
+        "average pooling: reshape is [1, 2, 3], expected images of [3, 2]",
+    );
+    let far = Pooling { window: pooling.window.padding([2, 0]), ..pooling };
+    on_image(
+        &|g, x| g.add(ops::MaxPool(far), &[x], &[]),
+        "max pooling: padding [2, 0] is more than half of the window, which spans [2, 2]",
+    );
 }
 
 #[test]

@@ -80,34 +80,28 @@ by_blocks!(avx2_f64, f64, 4, block_f64);
 unsafe fn block_f32(from: *const f32, from_row: usize, to: *mut f32, to_row: usize, add: bool) {
     // SAFETY: the caller's promise.
     unsafe {
-        let r: [__m256; 8] = std::array::from_fn(|i| _mm256_loadu_ps(from.add(i * from_row)));
-        // Pairs of rows, interleaved.
-        let p: [__m256; 8] = [
-            _mm256_unpacklo_ps(r[0], r[1]),
-            _mm256_unpackhi_ps(r[0], r[1]),
-            _mm256_unpacklo_ps(r[2], r[3]),
-            _mm256_unpackhi_ps(r[2], r[3]),
-            _mm256_unpacklo_ps(r[4], r[5]),
-            _mm256_unpackhi_ps(r[4], r[5]),
-            _mm256_unpacklo_ps(r[6], r[7]),
-            _mm256_unpackhi_ps(r[6], r[7]),
-        ];
-        // Four rows, two columns each.
-        let q: [__m256; 8] = [
-            _mm256_shuffle_ps::<0x44>(p[0], p[2]),
-            _mm256_shuffle_ps::<0xee>(p[0], p[2]),
-            _mm256_shuffle_ps::<0x44>(p[1], p[3]),
-            _mm256_shuffle_ps::<0xee>(p[1], p[3]),
-            _mm256_shuffle_ps::<0x44>(p[4], p[6]),
-            _mm256_shuffle_ps::<0xee>(p[4], p[6]),
-            _mm256_shuffle_ps::<0x44>(p[5], p[7]),
-            _mm256_shuffle_ps::<0xee>(p[5], p[7]),
-        ];
-        for i in 0..4 {
-            let columns =
-                [_mm256_permute2f128_ps::<0x20>(q[i], q[i + 4]), _mm256_permute2f128_ps::<0x31>(q[i], q[i + 4])];
-            for (column, j) in columns.into_iter().zip([i, i + 4]) {
-                let to = to.add(j * to_row);
+        // The first or second four numbers of row `i`, beside those of row `i + 4`.
+        let halves = |i: usize, half: usize| {
+            let at = |i: usize| _mm_loadu_ps(from.add(i * from_row + 4 * half));
+            _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(at(i)), at(i + 4))
+        };
+        for half in 0..2 {
+            let r: [__m256; 4] = std::array::from_fn(|i| halves(i, half));
+            // Pairs of rows, interleaved; then four rows.
+            let p = [
+                _mm256_unpacklo_ps(r[0], r[1]),
+                _mm256_unpacklo_ps(r[2], r[3]),
+                _mm256_unpackhi_ps(r[0], r[1]),
+                _mm256_unpackhi_ps(r[2], r[3]),
+            ];
+            let columns = [
+                _mm256_shuffle_ps::<0x44>(p[0], p[1]),
+                _mm256_shuffle_ps::<0xee>(p[0], p[1]),
+                _mm256_shuffle_ps::<0x44>(p[2], p[3]),
+                _mm256_shuffle_ps::<0xee>(p[2], p[3]),
+            ];
+            for (j, column) in columns.into_iter().enumerate() {
+                let to = to.add((4 * half + j) * to_row);
                 let column = if add { _mm256_add_ps(_mm256_loadu_ps(to), column) } else { column };
                 _mm256_storeu_ps(to, column);
             }
