@@ -11,10 +11,10 @@ use tidemill::data::{Batch, Cursor};
 use tidemill::prelude::*;
 use tidemill::strategies::{Arenas, Binding, Engine, Need, Running, Task};
 use tidemill::tensor::Key;
-use tidemill_benches::Workload;
+use tidemill_benches::{Workload, engine};
 
 fn steps(criterion: &mut Criterion) {
-    for name in ["seed", "mlp", "wide"] {
+    for name in Workload::names() {
         let workload: Workload = name.parse().expect("a workload of that name");
         let mut group = criterion.benchmark_group(format!("step of {name}"));
         group.throughput(Throughput::Elements(workload.batch_size as u64));
@@ -43,15 +43,11 @@ impl Stepper {
     fn new(workload: &Workload, threads: usize) -> Self {
         let program = Arc::new(workload.program().expect("a model"));
         let optimizer = adam(1e-3).build::<f32>(program.layout()).expect("settings in range");
-        let engine: Box<dyn Engine<f32>> = match threads {
-            1 => Box::new(Serial),
-            _ => Box::new(DataParallel::new(threads)),
-        };
         let source = Workload { rows: 16 * workload.batch_size, ..workload.clone() }.source().expect("rows");
         let params = program.layout().initialize(Key::new(0));
         Self {
             rows: workload.batch_size,
-            running: engine.start(&program, workload.batch_size).expect("an engine for this model"),
+            running: engine(threads, None).start(&program, workload.batch_size).expect("an engine for this model"),
             binding: Binding::new(&program, source.schema(), Need::Target).expect("the columns fit"),
             batch: Batch::new(source.schema().clone()),
             gradients: vec![0.0; params.len()],

@@ -1,19 +1,9 @@
 //! Measures training throughput; run by `cargo xtask bench`.
 
 use clap::Parser;
-use tidemill_benches::Options;
+use tidemill_benches::{Options, run};
 
 fn main() -> anyhow::Result<()> {
-    let options = Options::parse();
-    let (workload, setup) = options.resolve()?;
-    if !options.json {
-        println!("{workload}");
-    }
-    let found = setup.measure(&workload)?;
-    if options.json {
-        println!("{}", found.json());
-    } else {
-        println!("{found}");
-    }
-    Ok(())
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    run(&Options::parse(), &words)
 }

@@ -10,13 +10,15 @@ use tidemill::tensor::ndarray::Array2;
 use tidemill::tensor::ndarray_rand::rand::Rng;
 use tidemill::tensor::ndarray_rand::rand_distr::StandardNormal;
 
+use crate::Model;
+
 /// What a model is trained on, and by which loss.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workload {
     /// As in reports.
     pub name: String,
-    /// Inputs, then the outputs of each layer; ReLU in between.
-    pub dims: Vec<usize>,
+    /// What is trained.
+    pub model: Model,
     /// What its outputs are to be.
     pub goal: Goal,
     /// Rows a step.
@@ -36,21 +38,52 @@ pub enum Goal {
     Mse,
 }
 
-/// The workloads that have names: name, dims, goal, rows a step, rows.
-const NAMED: [(&str, &[usize], Goal, usize, usize); 3] = [
-    ("seed", &[10, 10, 1], Goal::Bce, 32, 100_000),
-    ("mlp", &[784, 512, 512, 10], Goal::Ce, 128, 12_800),
-    ("wide", &[28, 256, 256, 1], Goal::Bce, 1024, 102_400),
+impl Goal {
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ce => "ce",
+            Self::Bce => "bce",
+            Self::Mse => "mse",
+        }
+    }
+}
+
+/// What makes a workload that has a name.
+struct Named {
+    name: &'static str,
+    model: fn() -> Model,
+    goal: Goal,
+    batch_size: usize,
+    rows: usize,
+}
+
+const NAMED: [Named; 4] = [
+    Named { name: "seed", model: || Model::Dense(vec![10, 10, 1]), goal: Goal::Bce, batch_size: 32, rows: 100_000 },
+    Named {
+        name: "mlp",
+        model: || Model::Dense(vec![784, 512, 512, 10]),
+        goal: Goal::Ce,
+        batch_size: 128,
+        rows: 12_800,
+    },
+    Named {
+        name: "wide",
+        model: || Model::Dense(vec![28, 256, 256, 1]),
+        goal: Goal::Bce,
+        batch_size: 1024,
+        rows: 102_400,
+    },
+    Named { name: "cnn", model: || Model::Convolutional { classes: 10 }, goal: Goal::Ce, batch_size: 64, rows: 3_200 },
 ];
 
 impl FromStr for Workload {
     type Err = anyhow::Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let named = NAMED.iter().find(|workload| workload.0 == name);
-        let &(name, dims, goal, batch_size, rows) =
-            named.with_context(|| format!("there is no workload {name:?}, only {}", Self::names()))?;
-        Self::new(name.into(), dims.to_vec(), goal, batch_size, rows)
+        let named = NAMED.iter().find(|named| named.name == name);
+        let named = named.with_context(|| format!("no model is named {name:?}, only {}", Self::names().join(", ")))?;
+        Self::new(name.into(), (named.model)(), named.goal, named.batch_size, named.rows)
     }
 }
 
@@ -60,22 +93,19 @@ impl Workload {
     /// # Errors
     ///
     /// When there is no such model, or not one whole batch.
-    pub fn new(name: String, dims: Vec<usize>, goal: Goal, batch_size: usize, rows: usize) -> Result<Self> {
-        ensure!(dims.len() >= 2, "dims {dims:?}: expected inputs and outputs at least, such as 10,10,1");
-        ensure!(!dims.contains(&0), "dims {dims:?}: a layer has no element");
-        let outputs = dims[dims.len() - 1];
+    pub fn new(name: String, model: Model, goal: Goal, batch_size: usize, rows: usize) -> Result<Self> {
         ensure!(
-            goal != Goal::Ce || (2..=u32::MAX as usize).contains(&outputs),
-            "dims {dims:?}: classes are told apart by 2 outputs or more; for one output use the loss bce or mse"
+            goal != Goal::Ce || (2..=u32::MAX as usize).contains(&model.outputs()),
+            "{model}: classes are told apart by 2 outputs or more; for one output use the loss bce or mse"
         );
         ensure!(batch_size > 0, "batch: 0 rows; expected 1 or more");
         ensure!(rows >= batch_size, "rows: {rows} do not fill one batch of {batch_size}");
-        Ok(Self { name, dims, goal, batch_size, rows: rows - rows % batch_size })
+        Ok(Self { name, model, goal, batch_size, rows: rows - rows % batch_size })
     }
 
-    /// `seed, mlp, wide`.
-    pub fn names() -> String {
-        NAMED.map(|workload| workload.0).join(", ")
+    /// The names that there are.
+    pub fn names() -> Vec<&'static str> {
+        NAMED.iter().map(|named| named.name).collect()
     }
 
     /// The model and its loss.
@@ -84,11 +114,9 @@ impl Workload {
     ///
     /// Those of the graph.
     pub fn program(&self) -> Result<Program<f32>, Error> {
-        let (&outputs, hidden) = self.dims[1..].split_last().expect("a workload has outputs");
-        let model = hidden.iter().fold(Sequential::new(), |model, &width| model.add(Dense::new(width).relu()));
-        let model = model.add(Dense::new(outputs));
+        let model = self.model.layers();
         Program::build(|graph| {
-            let x = graph.input("x", &[self.dims[0]])?;
+            let x = graph.input("x", &self.model.input())?;
             let y = model.apply(graph, x)?;
             match self.goal {
                 Goal::Ce => SoftmaxCrossEntropy::new().apply(graph, y),
@@ -105,7 +133,7 @@ impl Workload {
     ///
     /// Those of the source.
     pub fn source(&self) -> Result<MemorySource<f32>, tidemill::data::Error> {
-        let (inputs, outputs) = (self.dims[0], self.dims[self.dims.len() - 1]);
+        let (inputs, outputs) = (self.model.input().iter().product(), self.model.outputs());
         let mut rng = Key::new(0).rng();
         let x: Vec<f32> = (0..self.rows * inputs).map(|_| rng.sample(StandardNormal)).collect();
         let sums = x.chunks_exact(inputs).map(|row| row.iter().take(2).sum::<f32>()).collect::<Vec<_>>();
@@ -130,8 +158,8 @@ impl Workload {
 
 impl fmt::Display for Workload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dims: Vec<String> = self.dims.iter().map(usize::to_string).collect();
-        write!(f, "{} ({}, batch {}, {} rows)", self.name, dims.join("-"), self.batch_size, self.rows)
+        let Self { name, model, batch_size, rows, .. } = self;
+        write!(f, "{name} ({model}, batch {batch_size}, {rows} rows)")
     }
 }
 
@@ -149,19 +177,20 @@ mod tests {
         check_parameters("seed", (10 + 1) * 10 + (10 + 1));
         check_parameters("mlp", (784 + 1) * 512 + (512 + 1) * 512 + (512 + 1) * 10);
         check_parameters("wide", (28 + 1) * 256 + (256 + 1) * 256 + (256 + 1));
+        check_parameters("cnn", (9 + 1) * 16 + (16 * 9 + 1) * 32 + (32 * 5 * 5 + 1) * 10);
     }
 
     #[test]
     fn an_unknown_name_is_answered_with_those_that_exist() {
-        for name in ["cnn", "stream", "online1", "Seed", ""] {
+        for name in ["resnet", "stream", "Seed", ""] {
             let error = name.parse::<Workload>().unwrap_err().to_string();
-            assert_eq!(error, format!("there is no workload {name:?}, only seed, mlp, wide"));
+            assert_eq!(error, format!("no model is named {name:?}, only seed, mlp, wide, cnn"));
         }
     }
 
     #[test]
     fn rows_that_fill_no_batch_are_left_out() {
-        let workload = Workload::new("own".into(), vec![3, 2], Goal::Mse, 20, 50).unwrap();
+        let workload = Workload::new("own".into(), Model::Dense(vec![3, 2]), Goal::Mse, 20, 50).unwrap();
         assert_eq!((workload.rows, workload.steps()), (40, 2));
         assert_eq!(workload.source().unwrap().len(), 40);
     }
@@ -169,7 +198,8 @@ mod tests {
     #[test]
     fn impossible_models_are_refused_by_name() {
         let error = |dims: &[usize], goal, batch, rows| {
-            Workload::new("own".into(), dims.to_vec(), goal, batch, rows).unwrap_err().to_string()
+            let model = Model::dense(dims.to_vec());
+            model.and_then(|model| Workload::new("own".into(), model, goal, batch, rows)).unwrap_err().to_string()
         };
         assert!(error(&[3], Goal::Mse, 1, 1).contains("expected inputs and outputs"));
         assert!(error(&[3, 0, 1], Goal::Mse, 1, 1).contains("no element"));
@@ -180,8 +210,9 @@ mod tests {
 
     #[test]
     fn sources_feed_their_programs() {
-        for goal in [Goal::Ce, Goal::Bce, Goal::Mse] {
-            let workload = Workload::new("own".into(), vec![1, 4, 2], goal, 8, 16).unwrap();
+        let dense = [Goal::Ce, Goal::Bce, Goal::Mse].map(|goal| (Model::Dense(vec![1, 4, 2]), goal));
+        for (model, goal) in dense.into_iter().chain([(Model::Convolutional { classes: 3 }, Goal::Ce)]) {
+            let workload = Workload::new("own".into(), model, goal, 8, 16).unwrap();
             let program = std::sync::Arc::new(workload.program().unwrap());
             let params = program.layout().initialize(Key::new(1));
             let mut source = workload.source().unwrap();

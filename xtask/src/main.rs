@@ -11,8 +11,9 @@ usage: cargo xtask COMMAND
 
   experiment [NAME] [--quick] [--resume] [--data FILE --target COLUMN ...]
                      compare batch and online training; --help lists the options
-  bench WORKLOAD [--threads N] [--json]
-                     measure training throughput; --help lists the workloads
+  bench [WORKLOAD...] [--threads N,..] [--peers PYTHON] [--save NAME] [--json]
+                     measure training throughput, and compare it with other frameworks;
+                     --help lists workloads and options
 ";
 
 fn main() -> ExitCode {
