@@ -179,9 +179,10 @@ impl Figure {
                 words.option("--threads", threads).option("--repeats", repeats);
                 words.file_or_rows(file.as_deref(), *rows);
             }
-            Self::Stream(Streaming { mode, file, rows, threads, shards, budget, prefetch }) => {
+            Self::Stream(Streaming { mode, file, rows, threads, shards, decode_threads, budget, prefetch }) => {
                 words.word("stream").option("--mode", mode.name());
                 words.option("--threads", threads).options("--shards", shards.as_ref());
+                words.options("--decode-threads", decode_threads.as_ref());
                 words.options("--budget", budget.as_ref()).option("--prefetch", prefetch);
                 words.file_or_rows(file.as_deref(), *rows);
             }

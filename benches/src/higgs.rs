@@ -59,13 +59,13 @@ pub fn memory(rows: usize) -> Result<MemorySource<f32>> {
     Ok(MemorySource::builder().reals("x", FEATURES, x).target(y).build()?)
 }
 
-/// A source over a file of such rows: one feature `x` of 28 numbers, and the label.
+/// A source over a file of such rows: one feature `x` of 28 numbers, and the label; decoded by so many threads.
 ///
 /// # Errors
 ///
 /// When there is no such file, it is of another shape, or the budget (in bytes) is too small.
-pub fn open(path: &Path, budget: Option<u64>) -> Result<ParquetSource<f32>> {
-    let builder = ParquetSource::open(path).real_block("x", names()).target("label");
+pub fn open(path: &Path, budget: Option<u64>, threads: usize) -> Result<ParquetSource<f32>> {
+    let builder = ParquetSource::open(path).real_block("x", names()).target("label").threads(threads);
     let builder = budget.into_iter().fold(builder, |builder, bytes| builder.budget(bytes));
     builder.build().with_context(|| "expected a file with the columns label and f00 to f27".to_owned())
 }
@@ -102,7 +102,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("higgs.parquet");
         write(&path, CHUNK + 3).unwrap();
-        let mut file = open(&path, None).unwrap();
+        let mut file = open(&path, None, 2).unwrap();
         assert_eq!(file.rows(), (CHUNK + 3) as u64);
         let (file, memory) = (rows(&mut file, CHUNK + 3), rows(&mut memory(CHUNK + 3).unwrap(), CHUNK + 3));
         assert_eq!((file.reals(0), file.reals(1)), (memory.reals(0), memory.reals(1)));
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn what_is_no_such_file_is_refused_by_name() {
         assert!(memory(0).unwrap_err().to_string().contains("rows: 0"));
-        let error = format!("{:#}", open(Path::new("no-such-file.parquet"), None).err().unwrap());
+        let error = format!("{:#}", open(Path::new("no-such-file.parquet"), None, 1).err().unwrap());
         assert!(error.contains("label and f00 to f27") && error.contains("no-such-file.parquet"), "{error}");
     }
 }

@@ -64,10 +64,10 @@ impl OneByOne {
     fn source(&self) -> Result<Box<dyn Source<f32>>> {
         Ok(match (self.mode, &self.file) {
             (Mode::Parquet, file) => {
-                higgs::open(file.as_deref().context("online1 from Parquet needs a file")?, None)?.boxed()
+                higgs::open(file.as_deref().context("online1 from Parquet needs a file")?, None, self.threads)?.boxed()
             }
             (_, None) => higgs::memory(self.rows)?.boxed(),
-            (_, Some(file)) => MemorySource::load(higgs::open(file, None)?, u64::MAX)?.boxed(),
+            (_, Some(file)) => MemorySource::load(higgs::open(file, None, self.threads)?, u64::MAX)?.boxed(),
         })
     }
 }

@@ -23,6 +23,9 @@ pub struct Streaming {
     pub threads: usize,
     /// Shards of each batch; as the engine chooses when absent.
     pub shards: Option<usize>,
+    /// Threads that decode, with the one that fills batches; as many as train where nothing trains meanwhile, and else
+    /// one, when absent.
+    pub decode_threads: Option<usize>,
     /// Bytes that reading may take; the source's own default when absent.
     pub budget: Option<u64>,
     /// Batches that are read ahead; none for zero.
@@ -61,6 +64,7 @@ impl Streaming {
     pub fn check(&self) -> Result<()> {
         ensure!(self.threads > 0, "threads: 0; expected 1 or more");
         ensure!(self.rows > 0, "rows: 0; expected 1 or more");
+        ensure!(self.decode_threads != Some(0), "decode threads: 0; expected 1 or more");
         let shards = self.shards.unwrap_or(self.threads);
         ensure!(shards >= self.threads, "shards: {shards} leave some of {} threads without work", self.threads);
         let knows = [Mode::Stream, Mode::Memory, Mode::Decode].contains(&self.mode);
@@ -75,12 +79,12 @@ impl Streaming {
         let mut began = Instant::now();
         let (mut source, load_s) = match self.mode {
             Mode::Memory => {
-                let source = MemorySource::load(higgs::open(file, self.budget)?, u64::MAX)?;
+                let source = MemorySource::load(self.open(file)?, u64::MAX)?;
                 let load_s = (100.0 * began.elapsed().as_secs_f64()).round() / 100.0;
                 began = Instant::now();
                 (source.boxed(), Some(load_s))
             }
-            _ => (self.ahead(higgs::open(file, self.budget)?, wide.batch_size)?, None),
+            _ => (self.ahead(self.open(file)?, wide.batch_size)?, None),
         };
         let mut how = String::new();
         let mut listen = on_event(|event: &Event<'_, f32>| {
@@ -104,7 +108,7 @@ impl Streaming {
     /// Fills batches and does nothing with them.
     fn decode(&self, file: &Path) -> Result<Pass> {
         let began = Instant::now();
-        let mut source = higgs::open(file, self.budget)?;
+        let mut source = self.open(file)?;
         let mut batch = Rows::new(source.schema().clone());
         source.seek(Cursor::start(0))?;
         let mut rows = 0;
@@ -117,6 +121,11 @@ impl Streaming {
         }
         let rows_per_s = rate(rows, began.elapsed().as_secs_f64());
         Ok(Pass { rows_per_s, peak_rss_mb: peak::mebibytes(), waiting: None, load_s: None, loss: None })
+    }
+
+    fn open(&self, file: &Path) -> Result<ParquetSource<f32>> {
+        let threads = if self.mode == Mode::Stream { 1 } else { self.threads };
+        higgs::open(file, self.budget, self.decode_threads.unwrap_or(threads))
     }
 
     fn ahead(&self, source: ParquetSource<f32>, rows: usize) -> Result<Box<dyn Source<f32>>> {
@@ -135,8 +144,16 @@ fn read_once(file: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    const STREAM: Streaming =
-        Streaming { mode: Mode::Stream, file: None, rows: 9, threads: 1, shards: None, budget: None, prefetch: 2 };
+    const STREAM: Streaming = Streaming {
+        mode: Mode::Stream,
+        file: None,
+        rows: 9,
+        threads: 1,
+        shards: None,
+        decode_threads: None,
+        budget: None,
+        prefetch: 2,
+    };
 
     #[test]
     fn each_mode_makes_one_pass() {
@@ -164,6 +181,7 @@ mod tests {
     fn impossible_setups_are_refused_by_name() {
         let error = |setup: Streaming| setup.measure().unwrap_err().to_string();
         assert!(error(Streaming { threads: 0, ..STREAM }).starts_with("threads: 0"));
+        assert!(error(Streaming { decode_threads: Some(0), ..STREAM }).starts_with("decode threads: 0"));
         assert!(error(Streaming { threads: 2, shards: Some(1), ..STREAM }).starts_with("shards: 1 leave"));
         assert!(error(Streaming { mode: Mode::Parquet, ..STREAM }).contains("not parquet"));
         assert!(error(STREAM).contains("a file to stream"));

@@ -57,7 +57,7 @@ pub struct ColumnDescription {
 pub fn describe(paths: impl Into<Paths>) -> Result<Description, Error> {
     let mut all: Option<Description> = None;
     for path in paths.into().files()? {
-        let (mut footer, outline) = Footer::open(&path, u64::MAX)?;
+        let (footer, outline) = Footer::open(&path, u64::MAX)?;
         let all = all.get_or_insert_with(|| Description::empty(&footer));
         let leaves = footer.leaves();
         let leaf = |column: &ColumnDescription| {

@@ -17,6 +17,7 @@ use tidemill_data::Error;
 use crate::FileError;
 use crate::error::{Place, guarded};
 use crate::outline::{Fingerprint, Outline, Printer};
+use crate::pages::read_exact_at;
 
 /// Bytes of a footer that are compared at a time.
 const PIECE: usize = 64 << 10;
@@ -44,7 +45,7 @@ impl Footer {
 
     /// Opens a file whose footer may have `limit` bytes, or a few anyway: what is missing can then be told.
     pub(crate) fn open(path: &Path, limit: u64) -> Result<(Self, Outline), Error> {
-        let mut located = Located::open(path)?;
+        let located = Located::open(path)?;
         let size = located.length - 8 - located.start;
         if size > limit.max(Self::SMALL) {
             return Err(Error::Budget {
@@ -63,7 +64,7 @@ impl Footer {
 
     /// Opens a file again, whose footer must be the same as before.
     pub(crate) fn reopen(path: &Path, print: Fingerprint, list: &Range<u64>) -> Result<Self, FileError> {
-        let mut located = Located::open(path)?;
+        let located = Located::open(path)?;
         let size = located.length - 8 - located.start;
         let mut printer = Printer::default();
         for start in (0..size).step_by(PIECE) {
@@ -80,13 +81,13 @@ impl Footer {
 
     /// A row group, which the footer has at these bytes, as the only one of the file.
     pub(crate) fn group(
-        &mut self,
+        &self,
         index: usize,
         bytes: &Range<u64>,
         statistics: Statistics,
     ) -> Result<Arc<ParquetMetaData>, FileError> {
         let place = || Place::group(&self.path, index);
-        let bytes = read(&mut self.file, self.start, bytes.clone()).map_err(|e| place().damaged(e.to_string()))?;
+        let bytes = read(&self.file, self.start, bytes.clone()).map_err(|e| place().damaged(e.to_string()))?;
         let mut options = ParquetMetaDataOptions::new();
         if statistics == Statistics::Skip {
             options = options
@@ -173,8 +174,8 @@ impl Located {
         Ok(Self { file, length, start: length - 8 - size })
     }
 
-    fn read(&mut self, bytes: Range<u64>, path: &Path) -> Result<Vec<u8>, FileError> {
-        read(&mut self.file, self.start, bytes).map_err(|error| FileError::io(path, error))
+    fn read(&self, bytes: Range<u64>, path: &Path) -> Result<Vec<u8>, FileError> {
+        read(&self.file, self.start, bytes).map_err(|error| FileError::io(path, error))
     }
 
     fn decode(self, path: &Path, head: &[u8]) -> Result<Footer, FileError> {
@@ -190,9 +191,8 @@ impl Located {
 }
 
 /// Reads bytes of a footer that begins at `start`.
-fn read(file: &mut File, start: u64, bytes: Range<u64>) -> io::Result<Vec<u8>> {
+fn read(file: &File, start: u64, bytes: Range<u64>) -> io::Result<Vec<u8>> {
     let mut buffer = vec![0; (bytes.end - bytes.start) as usize];
-    file.seek(SeekFrom::Start(start + bytes.start))?;
-    file.read_exact(&mut buffer)?;
+    read_exact_at(file, start + bytes.start, &mut buffer)?;
     Ok(buffer)
 }

@@ -9,6 +9,7 @@
 //! be built with `panic = "abort"`; the panic's message still goes wherever the program's panic hook sends it.
 
 mod builder;
+mod column;
 mod convert;
 mod describe;
 mod error;
@@ -17,6 +18,7 @@ mod layout;
 mod outline;
 mod pages;
 mod paths;
+mod plain;
 mod plan;
 mod reader;
 mod save;

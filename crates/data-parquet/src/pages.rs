@@ -1,7 +1,7 @@
 //! Access to the bytes of column chunks, with an eye on how large a page says it is before room is made for it.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +11,7 @@ use parquet::file::reader::{ChunkReader, Length};
 
 use crate::thrift::{Compact, kind};
 
-/// A file whose pages may be no larger than a limit. Clones share the file and its position, which every read sets.
+/// A file whose pages may be no larger than a limit. Clones share the file; reads say where, so threads may share it too.
 #[derive(Clone)]
 pub(crate) struct PageFile(Arc<Shared>);
 
@@ -33,10 +33,19 @@ impl PageFile {
         Some(self.0.refused.swap(0, Ordering::Relaxed)).filter(|&bytes| bytes > 0)
     }
 
-    fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut file = &self.0.file;
-        file.seek(SeekFrom::Start(at))?;
-        file.read(buffer)
+    /// Bytes that a page may have.
+    pub(crate) fn largest_page(&self) -> u64 {
+        self.0.largest_page
+    }
+
+    /// Reads up to as many bytes as there is room for.
+    pub(crate) fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        read_at(&self.0.file, at, buffer)
+    }
+
+    /// Reads as many bytes as there is room for.
+    pub(crate) fn read_exact_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
+        read_exact_at(&self.0.file, at, buffer)
     }
 
     /// Pages of the chunk that begins at `start` and has `length` bytes; `None` where a header makes no sense.
@@ -88,15 +97,37 @@ impl ChunkReader for PageFile {
             self.0.refused.store(length as u64, Ordering::Relaxed);
             return Err(ParquetError::General(format!("a page of {length} bytes")));
         }
-        let mut bytes = Vec::with_capacity(length);
-        let mut file = &self.0.file;
-        file.seek(SeekFrom::Start(start))?;
-        file.take(length as u64).read_to_end(&mut bytes)?;
-        if bytes.len() < length {
-            return Err(ParquetError::EOF(format!("{} of {length} bytes at {start}", bytes.len())));
-        }
+        let mut bytes = vec![0; length];
+        self.read_exact_at(start, &mut bytes).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => ParquetError::EOF(format!("fewer than {length} bytes at {start}")),
+            _ => error.into(),
+        })?;
         Ok(bytes.into())
     }
+}
+
+/// Reads at a place, whatever the file's own position is.
+fn read_at(file: &File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    #[cfg(unix)]
+    return std::os::unix::fs::FileExt::read_at(file, buffer, at);
+    #[cfg(windows)]
+    return std::os::windows::fs::FileExt::seek_read(file, buffer, at);
+}
+
+/// As many bytes from a place as there is room for.
+pub(crate) fn read_exact_at(file: &File, mut at: u64, mut buffer: &mut [u8]) -> io::Result<()> {
+    while !buffer.is_empty() {
+        match read_at(file, at, buffer) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => {
+                at += n as u64;
+                buffer = &mut buffer[n..];
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 const HEADER_BYTES: usize = 256;

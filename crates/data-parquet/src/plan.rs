@@ -14,6 +14,7 @@ use crate::footer::{Footer, Statistics};
 use crate::layout::{Layout, Read, Root};
 use crate::outline::Fingerprint;
 use crate::pages::{Page, PageFile};
+use crate::plain::with_excess;
 use crate::types::decoding_bytes;
 
 /// Rows that are decoded at a time where memory is plentiful: columns of them stay in the caches.
@@ -31,8 +32,12 @@ pub(crate) struct Group {
     /// Rows in front of it, in all files.
     pub(crate) first: u64,
     pub(crate) rows: u64,
-    /// Rows to decode at a time.
+    /// Rows that arrow decodes at a time.
     pub(crate) batch: usize,
+    /// Bytes that reading it takes, and what comes to that while the first page of each column, or the one behind that
+    /// in use, is decoded ahead.
+    pub(crate) bytes: u64,
+    pub(crate) ahead: u64,
 }
 
 /// A file, and how it is known again.
@@ -52,12 +57,14 @@ pub(crate) struct Plan {
     pub(crate) groups: Vec<Group>,
     pub(crate) rows: u64,
     pub(crate) budget: u64,
+    /// Threads that decode, with the one that asks for rows.
+    pub(crate) threads: usize,
 }
 
 impl Plan {
     /// Opens every file once.
-    pub(crate) fn new(paths: Vec<PathBuf>, layout: Layout, budget: u64) -> Result<Self, Error> {
-        let mut plan = Self { files: Vec::new(), layout, groups: Vec::new(), rows: 0, budget };
+    pub(crate) fn new(paths: Vec<PathBuf>, layout: Layout, budget: u64, threads: usize) -> Result<Self, Error> {
+        let mut plan = Self { files: Vec::new(), layout, groups: Vec::new(), rows: 0, budget, threads };
         let mut short = None;
         for path in paths {
             plan.add(path, &mut short)?;
@@ -73,8 +80,13 @@ impl Plan {
         self.groups.partition_point(|group| group.first <= row) - 1
     }
 
+    /// Whether pages of a row group may be decoded ahead while another, or the same, is read.
+    pub(crate) fn reads_ahead(&self, read: usize, ahead: usize) -> bool {
+        self.threads > 1 && self.groups[read].bytes.saturating_add(self.groups[ahead].ahead) <= self.budget
+    }
+
     fn add(&mut self, path: PathBuf, short: &mut Option<Need>) -> Result<(), Error> {
-        let (mut footer, outline) = Footer::open(&path, self.budget)?;
+        let (footer, outline) = Footer::open(&path, self.budget)?;
         let roots = self.layout.locate(&footer)?;
         let columns: Vec<Cost> = self.layout.reads.iter().zip(&roots).map(|(r, root)| Cost::new(r, *root)).collect();
         let pages = footer.file.try_clone().and_then(|file| PageFile::new(file, self.budget));
@@ -103,14 +115,13 @@ impl Plan {
             // The schema is kept as it is in the file, and as it is decoded.
             let fixed = 2 * (footer.head().memory_size() + metadata.memory_size()) as u64;
             let chunks = Chunks { path: &path, index, group, columns: &columns };
-            let batch = match chunks.rows_at_a_time(&pages, fixed, self.budget)? {
-                Ok(batch) => batch as usize,
-                Err(bytes) => {
-                    lacks(bytes, Place::group(&path, index));
-                    1
-                }
-            };
-            self.groups.push(Group { file: self.files.len(), index, footer: bytes, first: self.rows, rows, batch });
+            let Fit { batch, bytes: needed, ahead } = chunks.fit(&pages, fixed, self.budget, self.threads as u64)?;
+            if needed > self.budget {
+                lacks(needed, Place::group(&path, index));
+            }
+            let (file, batch) = (self.files.len(), batch as usize);
+            let group = Group { file, index, footer: bytes, first: self.rows, rows, batch, bytes: needed, ahead };
+            self.groups.push(group);
             self.rows = self.rows.saturating_add(rows);
         }
         footer.check_rows(counted)?;
@@ -150,6 +161,13 @@ impl Cost {
     }
 }
 
+/// How a row group is read, and what that takes.
+struct Fit {
+    batch: u64,
+    bytes: u64,
+    ahead: u64,
+}
+
 /// The chosen columns of one row group.
 struct Chunks<'a> {
     path: &'a Path,
@@ -159,40 +177,48 @@ struct Chunks<'a> {
 }
 
 impl Chunks<'_> {
-    /// The most rows that fit, or else the bytes that one row at a time takes.
-    fn rows_at_a_time(&self, pages: &PageFile, fixed: u64, budget: u64) -> Result<Result<u64, u64>, Error> {
-        let fixed =
-            self.columns.iter().map(|column| decoder_bytes(self.group.column(column.leaf).compression())).sum::<u64>()
-                + fixed;
+    /// The most rows at a time that fit; where none do, what one row takes is above the budget.
+    fn fit(&self, pages: &PageFile, fixed: u64, budget: u64, threads: u64) -> Result<Fit, Error> {
+        let codecs = || self.columns.iter().map(|column| decoder_bytes(self.group.column(column.leaf).compression()));
+        let own = codecs().max().unwrap_or(0);
+        let ahead = |pages: u64, largest: u64| {
+            let helpers = (threads - 1).saturating_mul(largest.saturating_mul(2).saturating_add(own));
+            fixed.saturating_add(pages).saturating_add(helpers)
+        };
+        let fixed_here = fixed + codecs().sum::<u64>();
         let per_row: u64 = self.columns.iter().map(|column| column.per_row).sum();
         let most = self.group.num_rows().unsigned_abs().min(ROWS);
         // What the footer says of whole chunks mostly does, and costs no reading.
-        if self.bound().saturating_add(fixed).saturating_add(most * per_row) <= budget {
-            return Ok(Ok(most));
+        let (bound, largest) = self.bound();
+        let bytes = bound.saturating_add(fixed_here).saturating_add(most * per_row);
+        let fit = Fit { batch: most, bytes, ahead: ahead(bound, largest) };
+        if bytes.saturating_add(if threads > 1 { fit.ahead } else { 0 }) <= budget {
+            return Ok(fit);
         }
         let columns = self.columns.iter().map(|column| self.column_pages(column, pages));
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        let largest = columns.iter().map(|column| column.largest).max().unwrap_or(0);
+        let pages = |rows: u64| columns.iter().map(|column| column.bytes(rows)).fold(0, u64::saturating_add);
         let need = |rows: u64| {
-            let pages = columns.iter().map(|column| column.bytes(rows)).fold(0, u64::saturating_add);
-            let turning = 2 * columns.iter().map(|column| column.largest).max().unwrap_or(0);
-            fixed.saturating_add(pages).saturating_add(turning).saturating_add(rows * per_row)
+            let turning = largest.saturating_mul(2);
+            fixed_here.saturating_add(pages(rows)).saturating_add(turning).saturating_add(rows * per_row)
         };
         let mut rows = most;
         while rows > 1 && need(rows) > budget {
             rows /= 2;
         }
-        Ok(if need(rows) <= budget { Ok(rows) } else { Err(need(rows)) })
+        Ok(Fit { batch: rows, bytes: need(rows), ahead: ahead(pages(rows), largest) })
     }
 
-    /// More than all pages of the row group can take, by what the footer says of them.
-    fn bound(&self) -> u64 {
+    /// More than all pages of the row group can take, and the largest of them, by what the footer says of them.
+    fn bound(&self) -> (u64, u64) {
         let bytes = |column: &Cost| {
             let chunk = self.group.column(column.leaf);
             chunk.uncompressed_size().max(chunk.compressed_size()).unsigned_abs()
         };
         let sum = self.columns.iter().map(bytes).fold(0, u64::saturating_add);
         let largest = self.columns.iter().map(bytes).max().unwrap_or(0);
-        sum.saturating_add(largest).saturating_mul(2)
+        (sum.saturating_add(largest).saturating_mul(2), largest)
     }
 
     fn column_pages(&self, column: &Cost, pages: &PageFile) -> Result<ColumnPages, Error> {
@@ -235,7 +261,7 @@ impl ColumnPages {
     /// What the pages take while this many rows are decoded at a time: the dictionary, as it is and decoded, and the
     /// page in use or those in use together.
     fn bytes(&self, rows: u64) -> u64 {
-        self.dictionary.saturating_mul(2).saturating_add(self.largest.max(self.most_kept(rows)))
+        self.dictionary.saturating_mul(2).saturating_add(with_excess(self.largest.max(self.most_kept(rows))))
     }
 
     /// The most bytes of pages that any consecutive rows come from.

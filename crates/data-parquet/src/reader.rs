@@ -1,10 +1,9 @@
-//! Decoding the row groups of an open file, a few rows of every column at a time.
+//! Decoding the row groups of an open file, each column as far as its pages go.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::ArrayRef;
-use arrow_schema::{ArrowError, DataType, Schema as FileSchema, TimeUnit};
+use arrow_schema::{DataType, Schema as FileSchema, TimeUnit};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -14,11 +13,13 @@ use parquet::file::metadata::ParquetMetaData;
 use tidemill_data::Error;
 
 use crate::FileError;
-use crate::convert::Decoded;
+use crate::column::{ArrowColumn, Buffers, PlainColumn};
+use crate::convert::View;
 use crate::error::{Place, guarded};
 use crate::footer::{Footer, Statistics};
 use crate::layout::Root;
 use crate::pages::PageFile;
+use crate::plain::{PlainChunk, Scratch, Team};
 use crate::plan::{Group, KnownFile, Plan, over_budget};
 use crate::types::{decoded, retyped};
 
@@ -42,7 +43,7 @@ impl OpenFile {
     }
 
     /// A row group of it, with the types that columns are to be decoded to.
-    fn group(&mut self, group: &Group) -> Result<GroupMetadata, FileError> {
+    fn group(&self, group: &Group) -> Result<GroupMetadata, FileError> {
         let metadata = self.footer.group(group.index, &group.footer, Statistics::Skip)?;
         let typed = |int96| {
             let typed = guarded(|| self.typed(Arc::clone(&metadata), int96));
@@ -83,89 +84,183 @@ struct GroupMetadata {
 
 /// A row group that is being read.
 pub(crate) struct OpenGroup {
-    group: usize,
+    /// Among the plan's row groups.
+    pub(crate) place: usize,
+    file: Arc<OpenFile>,
+    metadata: GroupMetadata,
     columns: Vec<OpenColumn>,
-    /// The decoded rows.
-    decoded: Vec<Decoded>,
-    /// Rows of the group in front of those, and behind them.
-    start: u64,
-    next: u64,
 }
 
 struct OpenColumn {
-    reader: ParquetRecordBatchReader,
-    nanoseconds: Option<ParquetRecordBatchReader>,
+    /// Which rows of the group are decoded.
+    rows: Range<u64>,
+    /// The place of the first of them among those that are in memory.
+    first: usize,
+    decoder: Decoder,
+}
+
+enum Decoder {
+    Plain(PlainColumn),
+    Arrow(ArrowColumn),
 }
 
 impl OpenGroup {
-    /// Opens a row group of the file, passing over `skip` of its rows.
-    pub(crate) fn open(plan: &Plan, file: &mut OpenFile, group: usize, skip: u64) -> Result<Self, Error> {
-        let place = group;
-        let group = &plan.groups[place];
-        let GroupMetadata { metadata, micros } = file.group(group)?;
-        let open = |metadata: &ArrowReaderMetadata, root: &Root| {
-            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file.pages.clone(), metadata.clone());
-            let mask = ProjectionMask::roots(builder.parquet_schema(), [root.root]);
-            let builder = builder.with_projection(mask).with_batch_size(group.batch);
-            if skip > 0 { builder.with_offset(skip as usize).build() } else { builder.build() }
-        };
-        let columns = file.roots.iter().zip(&plan.layout.reads).map(|(root, read)| {
-            let column = guarded(|| match &micros {
-                Some(micros) if root.int96 => {
-                    Ok(OpenColumn { reader: open(micros, root)?, nanoseconds: Some(open(&metadata, root)?) })
-                }
-                _ => Ok::<_, ParquetError>(OpenColumn { reader: open(&metadata, root)?, nanoseconds: None }),
-            });
-            column.map_err(|problem| file.failed(plan, group, &read.name, problem))
-        });
-        let columns = columns.collect::<Result<_, _>>()?;
-        Ok(Self { group: place, columns, decoded: Vec::new(), start: skip, next: skip })
-    }
-
-    /// Among the plan's row groups.
-    pub(crate) fn group(&self) -> usize {
-        self.group
-    }
-
-    pub(crate) fn decoded(&self) -> &[Decoded] {
-        &self.decoded
-    }
-
-    /// The rows of the epoch that are decoded.
-    pub(crate) fn rows(&self, plan: &Plan) -> Range<u64> {
-        let first = plan.groups[self.group].first;
-        first + self.start..first + self.next
-    }
-
-    /// Decodes the next rows of every column, in place of those decoded before.
-    pub(crate) fn advance(&mut self, plan: &Plan, file: &OpenFile) -> Result<(), Error> {
-        self.decoded.clear();
-        let group = &plan.groups[self.group];
-        let expected = (group.rows - self.next).min(group.batch as u64) as usize;
-        for (column, read) in self.columns.iter_mut().zip(&plan.layout.reads) {
-            let rows = guarded(|| column.next(expected));
-            let rows = rows.map_err(|problem| file.failed(plan, group, &read.name, problem))?;
-            self.decoded.push(rows);
+    /// Opens a row group of the file, passing over `skip` of its rows. The buffers are those of another row group's
+    /// columns, of some or all of them.
+    pub(crate) fn open(
+        plan: &Plan,
+        file: Arc<OpenFile>,
+        place: usize,
+        skip: u64,
+        buffers: Vec<Buffers>,
+    ) -> Result<Self, Error> {
+        let metadata = file.group(&plan.groups[place])?;
+        let mut opened = Self { place, file, metadata, columns: Vec::with_capacity(plan.layout.reads.len()) };
+        let mut buffers = buffers.into_iter();
+        for read in 0..plan.layout.reads.len() {
+            let decoder = match opened.plain(plan, read, skip, buffers.next().unwrap_or_default()) {
+                Some(column) => Decoder::Plain(column),
+                None => Decoder::Arrow(opened.arrow(plan, read, skip)?),
+            };
+            opened.columns.push(OpenColumn { rows: skip..skip, first: 0, decoder });
         }
-        self.start = self.next;
-        self.next += expected as u64;
+        Ok(opened)
+    }
+
+    /// A column of plain numbers, as far as can be seen.
+    fn plain(&self, plan: &Plan, read: usize, skip: u64, buffers: Buffers) -> Option<PlainColumn> {
+        let root = &self.file.roots[read];
+        let chunk = self.metadata.metadata.metadata().row_group(0).column(root.leaf);
+        let chunk = PlainChunk::open(&self.file.pages, chunk, &plan.layout.reads[read].data_type)?;
+        PlainColumn::new(chunk, skip, buffers).ok()
+    }
+
+    fn arrow(&self, plan: &Plan, read: usize, skip: u64) -> Result<ArrowColumn, Error> {
+        let group = &plan.groups[self.place];
+        let (root, GroupMetadata { metadata, micros }) = (&self.file.roots[read], &self.metadata);
+        let column = guarded(|| match micros {
+            Some(micros) if root.int96 => {
+                let nanoseconds = self.reader(metadata, root, group.batch, skip)?;
+                Ok(ArrowColumn::new(self.reader(micros, root, group.batch, skip)?, Some(nanoseconds)))
+            }
+            _ => Ok::<_, ParquetError>(ArrowColumn::new(self.reader(metadata, root, group.batch, skip)?, None)),
+        });
+        column.map_err(|problem| self.file.failed(plan, group, &plan.layout.reads[read].name, problem))
+    }
+
+    fn reader(
+        &self,
+        metadata: &ArrowReaderMetadata,
+        root: &Root,
+        batch: usize,
+        skip: u64,
+    ) -> Result<ParquetRecordBatchReader, ParquetError> {
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.pages.clone(), metadata.clone());
+        let mask = ProjectionMask::roots(builder.parquet_schema(), [root.root]);
+        let builder = builder.with_projection(mask).with_batch_size(batch);
+        if skip > 0 { builder.with_offset(skip as usize).build() } else { builder.build() }
+    }
+
+    /// Some of the rows that are [decoded](Self::decode), as one column has them.
+    pub(crate) fn view(&self, read: usize, rows: Range<u64>) -> View<'_> {
+        let column = &self.columns[read];
+        let place = |row: u64| (row - column.rows.start) as usize + column.first;
+        let rows = place(rows.start)..place(rows.end);
+        match &column.decoder {
+            Decoder::Plain(plain) => plain.view(rows),
+            Decoder::Arrow(arrow) => arrow.view(rows),
+        }
+    }
+
+    /// Whether a row of the group is best come to by reading on.
+    pub(crate) fn reaches(&self, plan: &Plan, row: u64) -> bool {
+        let batch = plan.groups[self.place].batch as u64;
+        self.columns.iter().all(|column| (column.rows.start..column.rows.end + batch).contains(&row))
+    }
+
+    /// Decodes until a row of the group is there in every column, and says up to where all have their rows.
+    pub(crate) fn decode(
+        &mut self,
+        plan: &Plan,
+        row: u64,
+        scratch: &mut Scratch,
+        team: Option<&Team>,
+    ) -> Result<u64, Error> {
+        let team = team.filter(|_| plan.reads_ahead(self.place, self.place));
+        for read in 0..self.columns.len() {
+            while self.columns[read].rows.end <= row {
+                self.advance(plan, read, scratch)?;
+                if let (Decoder::Plain(plain), Some(team)) = (&mut self.columns[read].decoder, team) {
+                    plain.ask(team);
+                }
+            }
+        }
+        Ok(self.columns.iter().map(|column| column.rows.end).min().unwrap_or(0))
+    }
+
+    /// Decodes the next rows of a column, in place of those decoded before.
+    fn advance(&mut self, plan: &Plan, read: usize, scratch: &mut Scratch) -> Result<(), Error> {
+        let group = &plan.groups[self.place];
+        let start = self.columns[read].rows.end;
+        let left = group.rows - start;
+        if let Decoder::Plain(plain) = &mut self.columns[read].decoder {
+            if let Ok(rows) = plain.advance(scratch) {
+                let column = &mut self.columns[read];
+                column.rows = start..start + left.min(rows.len() as u64);
+                column.first = rows.start;
+                return Ok(());
+            }
+            self.columns[read].decoder = Decoder::Arrow(self.arrow(plan, read, start)?);
+        }
+        let rows = left.min(group.batch as u64);
+        if let Decoder::Arrow(arrow) = &mut self.columns[read].decoder {
+            let decoded = guarded(|| arrow.advance(rows as usize));
+            decoded.map_err(|problem| self.file.failed(plan, group, &plan.layout.reads[read].name, problem))?;
+        }
+        let column = &mut self.columns[read];
+        (column.rows, column.first) = (start..start + rows, 0);
         Ok(())
     }
-}
 
-impl OpenColumn {
-    fn next(&mut self, rows: usize) -> Result<Decoded, ArrowError> {
-        let array = next_array(&mut self.reader, rows)?;
-        let nanoseconds = self.nanoseconds.as_mut().map(|reader| next_array(reader, rows)).transpose()?;
-        Ok(Decoded { array, nanoseconds })
+    /// Has the first page of every column decoded.
+    pub(crate) fn ask(&mut self, team: &Team) {
+        self.plain_columns().for_each(|(_, plain)| plain.ask(team));
     }
-}
 
-fn next_array(reader: &mut ParquetRecordBatchReader, rows: usize) -> Result<ArrayRef, ArrowError> {
-    let batch = reader.next().transpose()?;
-    let found = batch.as_ref().map_or(0, |batch| batch.num_rows());
-    match batch {
-        Some(batch) if found == rows => Ok(Arc::clone(batch.column(0))),
-        _ => Err(ArrowError::ParquetError(format!("it holds {found} rows where {rows} follow by the footer"))),
+    /// Whether there are pages to be decoded ahead, but none in this group.
+    pub(crate) fn is_over(&mut self) -> bool {
+        let mut plain = self.plain_columns().peekable();
+        plain.peek().is_some() && plain.all(|(_, plain)| plain.is_over())
+    }
+
+    /// The buffers that are not in use.
+    pub(crate) fn take_spares(&mut self) -> Vec<Buffers> {
+        let mut buffers: Vec<_> = self.columns.iter().map(|_| Buffers::default()).collect();
+        self.plain_columns().for_each(|(read, plain)| buffers[read].spare = plain.take_spare());
+        buffers
+    }
+
+    /// The buffers that were in use.
+    pub(crate) fn into_buffers(self) -> Vec<Buffers> {
+        let buffers = self.columns.into_iter().map(|column| match column.decoder {
+            Decoder::Plain(plain) => Buffers { page: plain.into_page(), ..Buffers::default() },
+            Decoder::Arrow(_) => Buffers::default(),
+        });
+        buffers.collect()
+    }
+
+    /// Takes over the buffers of the group before.
+    pub(crate) fn inherit(&mut self, buffers: Vec<Buffers>) {
+        let mut pages: Vec<_> = buffers.into_iter().map(|buffers| buffers.page).collect();
+        for (read, plain) in self.plain_columns() {
+            plain.inherit(pages.get_mut(read).map(std::mem::take).unwrap_or_default());
+        }
+    }
+
+    fn plain_columns(&mut self) -> impl Iterator<Item = (usize, &mut PlainColumn)> {
+        self.columns.iter_mut().enumerate().filter_map(|(read, column)| match &mut column.decoder {
+            Decoder::Plain(plain) => Some((read, plain)),
+            Decoder::Arrow(_) => None,
+        })
     }
 }

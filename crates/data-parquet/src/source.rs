@@ -1,5 +1,6 @@
 use std::marker::PhantomData;
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use tidemill_data::tensor::Scalar;
@@ -7,7 +8,7 @@ use tidemill_data::{Batch, Cursor, Error, Schema, Source};
 
 use crate::convert::{Problem, Refused, append};
 use crate::error::Place;
-use crate::layout::Layout;
+use crate::plain::{Scratch, Team};
 use crate::plan::Plan;
 use crate::reader::{OpenFile, OpenGroup};
 use crate::{ParquetSourceBuilder, Paths};
@@ -58,8 +59,14 @@ pub struct ParquetSource<T = f32> {
     schema: Arc<Schema>,
     epoch: u64,
     row: u64,
-    file: Option<OpenFile>,
+    /// Rows from the next one on that are decoded in every column.
+    decoded: Range<u64>,
+    file: Option<Arc<OpenFile>>,
+    /// The row group that is read, and the next one while its first pages are decoded.
     group: Option<OpenGroup>,
+    next: Option<OpenGroup>,
+    scratch: Scratch,
+    team: Option<Team>,
     numbers: PhantomData<fn() -> T>,
 }
 
@@ -71,10 +78,14 @@ impl ParquetSource {
 }
 
 impl<T: Scalar> ParquetSource<T> {
-    pub(crate) fn new(files: Vec<PathBuf>, layout: Layout, budget: u64) -> Result<Self, Error> {
-        let plan = Plan::new(files, layout, budget)?;
+    pub(crate) fn new(plan: Plan) -> Self {
         let schema = Arc::new(plan.layout.schema());
-        Ok(Self { plan: Arc::new(plan), schema, epoch: 0, row: 0, file: None, group: None, numbers: PhantomData })
+        Self::at(Arc::new(plan), schema, 0, 0)
+    }
+
+    fn at(plan: Arc<Plan>, schema: Arc<Schema>, epoch: u64, row: u64) -> Self {
+        let (decoded, scratch, numbers) = (0..0, Scratch::default(), PhantomData);
+        Self { plan, schema, epoch, row, decoded, file: None, group: None, next: None, scratch, team: None, numbers }
     }
 
     /// The columns that it fills.
@@ -94,56 +105,100 @@ impl<T: Scalar> ParquetSource<T> {
 
     /// Makes the next row a decoded one, and says how many rows are decoded from there on; none at the end.
     fn decode(&mut self) -> Result<u64, Error> {
+        if self.decoded.contains(&self.row) {
+            return Ok(self.decoded.end - self.row);
+        }
         if self.row >= self.plan.rows {
             return Ok(0);
         }
-        let decoded = self.group.as_ref().map(|group| group.rows(&self.plan));
-        if let Some(rows) = decoded.filter(|rows| rows.contains(&self.row)) {
-            return Ok(rows.end - self.row);
+        if self.plan.threads > 1 && self.team.is_none() {
+            self.team = Some(Team::start(self.plan.threads - 1));
         }
+        self.decoded = 0..0;
         // What an error drops is opened again.
         let mut group = self.open_group()?;
-        let file = self.file.as_ref().expect("a row group is open while its file is");
-        group.advance(&self.plan, file)?;
-        let rows = group.rows(&self.plan);
+        let first = self.plan.groups[group.place].first;
+        let end = group.decode(&self.plan, self.row - first, &mut self.scratch, self.team.as_ref())?;
+        self.ask_ahead(&mut group);
         self.group = Some(group);
-        Ok(rows.end - self.row)
+        self.decoded = self.row..first + end;
+        Ok(self.decoded.end - self.row)
     }
 
     /// The row group of the next row, about to decode it.
     fn open_group(&mut self) -> Result<OpenGroup, Error> {
         let place = self.plan.group_of(self.row);
-        let group = &self.plan.groups[place];
-        if let Some(open) = self.group.take() {
-            let end = open.rows(&self.plan).end;
-            if open.group() == place && (end..end + group.batch as u64).contains(&self.row) {
+        let skip = self.row - self.plan.groups[place].first;
+        let last = self.group.take();
+        let next = self.next.take();
+        let buffers = match last {
+            Some(open) if open.place == place && open.reaches(&self.plan, skip) => {
+                self.next = next;
                 return Ok(open);
             }
-        }
-        let mut file = match self.file.take() {
-            Some(file) if file.file == group.file => file,
-            _ => OpenFile::open(&self.plan, group.file)?,
+            last => last.map(OpenGroup::into_buffers).unwrap_or_default(),
         };
-        let opened = OpenGroup::open(&self.plan, &mut file, place, self.row - group.first);
-        self.file = Some(file);
-        opened
+        match next {
+            Some(mut next) if next.place == place && skip == 0 => {
+                next.inherit(buffers);
+                Ok(next)
+            }
+            // What was decoded ahead goes first: there may be no room for both.
+            next => {
+                drop(next);
+                let file = self.open_file(place)?;
+                let mut opened = OpenGroup::open(&self.plan, file, place, skip, buffers)?;
+                if let Some(team) = self.team.as_ref().filter(|_| self.plan.reads_ahead(place, place)) {
+                    opened.ask(team);
+                }
+                Ok(opened)
+            }
+        }
+    }
+
+    /// The file of a row group.
+    fn open_file(&mut self, place: usize) -> Result<Arc<OpenFile>, Error> {
+        let file = self.plan.groups[place].file;
+        let open = match self.file.take() {
+            Some(open) if open.file == file => open,
+            _ => Arc::new(OpenFile::open(&self.plan, file)?),
+        };
+        self.file = Some(Arc::clone(&open));
+        Ok(open)
+    }
+
+    /// Opens the next row group already, where the helpers have nothing else to do.
+    fn ask_ahead(&mut self, group: &mut OpenGroup) {
+        let place = group.place + 1;
+        if self.team.is_none() || self.next.is_some() || place == self.plan.groups.len() || !group.is_over() {
+            return;
+        }
+        if !self.plan.reads_ahead(group.place, place) {
+            return;
+        }
+        // What is wrong with it is told when its rows are asked for.
+        let Ok(file) = self.open_file(place) else { return };
+        let next = OpenGroup::open(&self.plan, file, place, 0, group.take_spares());
+        self.next = next.ok().zip(self.team.as_ref()).map(|(mut next, team)| {
+            next.ask(team);
+            next
+        });
     }
 
     fn take(&mut self, batch: &mut Batch<T>, rows: u64) -> Result<(), Error> {
         let group = self.group.as_ref().expect("rows are decoded");
-        let start = (self.row - group.rows(&self.plan).start) as usize;
-        let range = start..start + rows as usize;
-        let layout = &self.plan.layout;
+        let start = self.row - self.plan.groups[group.place].first;
+        let view = |read: usize| group.view(read, start..start + rows);
         batch
-            .append(rows as usize, |columns| append(layout, group.decoded(), range, columns))
-            .map_err(|refused| self.explain(group, refused))?;
+            .append(rows as usize, |columns| append(&self.plan.layout, rows as usize, view, columns))
+            .map_err(|refused| self.explain(refused))?;
         self.row += rows;
         Ok(())
     }
 
-    fn explain(&self, group: &OpenGroup, refused: Refused) -> Error {
-        let row = group.rows(&self.plan).start + refused.row as u64;
-        let group = &self.plan.groups[group.group()];
+    fn explain(&self, refused: Refused) -> Error {
+        let row = self.row + refused.row as u64;
+        let group = &self.plan.groups[self.plan.group_of(row)];
         let column = self.plan.layout.reads[refused.read].name.clone();
         let place = Place::column(&self.plan.files[group.file].path, group.index, &column);
         let within = row - group.first;
@@ -212,8 +267,8 @@ impl<T: Scalar> Source<T> for ParquetSource<T> {
 }
 
 /// A second reader of the same files, at the same position.
-impl<T> Clone for ParquetSource<T> {
+impl<T: Scalar> Clone for ParquetSource<T> {
     fn clone(&self) -> Self {
-        Self { plan: Arc::clone(&self.plan), schema: Arc::clone(&self.schema), file: None, group: None, ..*self }
+        Self::at(Arc::clone(&self.plan), Arc::clone(&self.schema), self.epoch, self.row)
     }
 }

@@ -1,3 +1,4 @@
+use std::fmt::Display;
 use std::ops::Range;
 
 use arrow_array::Array;
@@ -7,47 +8,69 @@ use arrow_array::types::{
 };
 use arrow_schema::DataType;
 
-use super::{Problem, first_null};
+use super::plain::numbers;
+use super::{Problem, View};
 
 /// Appends integers, which must be there and from zero to `cardinality`; otherwise gives the row and the problem.
 pub(super) fn append(
-    array: &dyn Array,
-    rows: Range<usize>,
+    view: View,
+    data_type: &DataType,
     cardinality: u32,
     values: &mut Vec<u32>,
 ) -> Result<(), (usize, Problem)> {
-    if let Some(row) = first_null(array, rows.clone()) {
+    if let Some(row) = view.first_null() {
         return Err((row, Problem::Null));
     }
-    match array.data_type() {
-        DataType::Int8 => integers::<Int8Type>(array, rows, cardinality, values, |v| v as u64),
-        DataType::Int16 => integers::<Int16Type>(array, rows, cardinality, values, |v| v as u64),
-        DataType::Int32 => integers::<Int32Type>(array, rows, cardinality, values, |v| v as u64),
-        DataType::Int64 => integers::<Int64Type>(array, rows, cardinality, values, |v| v as u64),
-        DataType::UInt8 => integers::<UInt8Type>(array, rows, cardinality, values, u64::from),
-        DataType::UInt16 => integers::<UInt16Type>(array, rows, cardinality, values, u64::from),
-        DataType::UInt32 => integers::<UInt32Type>(array, rows, cardinality, values, u64::from),
-        DataType::UInt64 => integers::<UInt64Type>(array, rows, cardinality, values, |v| v),
-        other => unreachable!("an index column of type {other}"),
+    let to = Indices { cardinality, values };
+    match (data_type, view) {
+        (DataType::Int32, View::Plain(bytes)) => to.extend(numbers(bytes, i32::from_le_bytes), |v| v as u64),
+        (DataType::UInt32, View::Plain(bytes)) => to.extend(numbers(bytes, u32::from_le_bytes), u64::from),
+        (DataType::Int64, View::Plain(bytes)) => to.extend(numbers(bytes, i64::from_le_bytes), |v| v as u64),
+        (DataType::UInt64, View::Plain(bytes)) => to.extend(numbers(bytes, u64::from_le_bytes), |v| v),
+        (_, View::Array { array, rows, .. }) => to.extend_array(array, rows),
+        (other, View::Plain(_)) => unreachable!("plain integers of type {other}"),
     }
 }
 
-/// Negative numbers widen to the largest ones, so that one comparison finds both kinds of bad values.
+struct Indices<'a> {
+    cardinality: u32,
+    values: &'a mut Vec<u32>,
+}
+
+impl Indices<'_> {
+    fn extend_array(self, array: &dyn Array, rows: Range<usize>) -> Result<(), (usize, Problem)> {
+        match array.data_type() {
+            DataType::Int8 => self.extend(integers::<Int8Type>(array, rows), |v| v as u64),
+            DataType::Int16 => self.extend(integers::<Int16Type>(array, rows), |v| v as u64),
+            DataType::Int32 => self.extend(integers::<Int32Type>(array, rows), |v| v as u64),
+            DataType::Int64 => self.extend(integers::<Int64Type>(array, rows), |v| v as u64),
+            DataType::UInt8 => self.extend(integers::<UInt8Type>(array, rows), u64::from),
+            DataType::UInt16 => self.extend(integers::<UInt16Type>(array, rows), u64::from),
+            DataType::UInt32 => self.extend(integers::<UInt32Type>(array, rows), u64::from),
+            DataType::UInt64 => self.extend(integers::<UInt64Type>(array, rows), |v| v),
+            other => unreachable!("an index column of type {other}"),
+        }
+    }
+
+    /// Negative numbers widen to the largest ones, so that one comparison finds both kinds of bad values.
+    fn extend<V: Copy + Display>(
+        self,
+        integers: impl Iterator<Item = V> + Clone,
+        widen: impl Fn(V) -> u64,
+    ) -> Result<(), (usize, Problem)> {
+        let cardinality = u64::from(self.cardinality);
+        let is_bad = |v: V| widen(v) >= cardinality;
+        if let Some((row, bad)) = integers.clone().enumerate().find(|(_, v)| is_bad(*v)) {
+            return Err((row, Problem::OutOfRange(format!("{bad}, expected 0 to {}", self.cardinality - 1))));
+        }
+        self.values.extend(integers.map(|v| widen(v) as u32));
+        Ok(())
+    }
+}
+
 fn integers<P: ArrowPrimitiveType>(
     array: &dyn Array,
     rows: Range<usize>,
-    cardinality: u32,
-    values: &mut Vec<u32>,
-    widen: impl Fn(P::Native) -> u64,
-) -> Result<(), (usize, Problem)>
-where
-    P::Native: std::fmt::Display,
-{
-    let integers = &array.as_primitive::<P>().values()[rows.clone()];
-    if let Some(bad) = integers.iter().position(|&v| widen(v) >= u64::from(cardinality)) {
-        let problem = format!("{}, expected 0 to {}", integers[bad], cardinality - 1);
-        return Err((rows.start + bad, Problem::OutOfRange(problem)));
-    }
-    values.extend(integers.iter().map(|&v| widen(v) as u32));
-    Ok(())
+) -> impl Iterator<Item = P::Native> + Clone + '_ {
+    array.as_primitive::<P>().values()[rows].iter().copied()
 }

@@ -11,57 +11,88 @@ use arrow_array::{Array, TimestampMicrosecondArray};
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, TimeUnit};
 use tidemill_data::Nulls;
-use tidemill_data::tensor::{DType, Scalar};
+use tidemill_data::tensor::Scalar;
 
-use super::{Decoded, first_null};
+use super::{View, plain};
+use crate::layout::Layout;
 
 mod decimal;
 
-/// Bytes of a batch that are filled column by column before going on, so that they stay in the nearest cache.
-const TILE: usize = 16 << 10;
+/// Bytes of a batch that are filled column by column before going on: they stay in the cache, and each column is read
+/// far enough at a time to be fetched ahead.
+const TILE: usize = 128 << 10;
 
 /// Appends columns of one number each, side by side.
-pub(super) fn append_block<T: Scalar>(
+pub(super) fn append_block<'a, T: Scalar>(
+    layout: &Layout,
     reads: &[usize],
-    decoded: &[Decoded],
-    rows: Range<usize>,
+    rows: usize,
+    view: impl Fn(usize) -> View<'a>,
     values: &mut Vec<T>,
     nulls: &mut Nulls,
 ) {
     let (width, before) = (reads.len(), values.len());
-    values.resize(before + rows.len() * width, T::zero());
     let tile = (TILE / (width * size_of::<T>())).max(1);
-    for (tile_rows, to) in tiles(rows.clone(), tile).zip(values[before..].chunks_mut(tile * width)) {
-        for (lane, &read) in reads.iter().enumerate() {
-            let Decoded { array, nanoseconds } = &decoded[read];
-            let lane = Lane { to: &mut *to, width, lane };
-            match nanoseconds {
-                None => lane.write(array.as_ref(), tile_rows.clone()),
-                Some(fine) => lane.write_fine(array.as_primitive(), fine.as_ref(), tile_rows.clone()),
+    values.reserve(rows * width);
+    for tile_rows in tiles(0..rows, tile) {
+        // Zeroed a tile at a time, it is in the cache when it is written.
+        let start = values.len();
+        values.resize(start + tile_rows.len() * width, T::zero());
+        write_tile(layout, reads, &mut values[start..], |read| view(read).slice(tile_rows.clone(), rows));
+    }
+    if !reads.iter().any(|&read| view(read).first_null().is_some()) {
+        nulls.extend_valid(before / width, rows);
+        return;
+    }
+    let absent: Vec<_> = reads.iter().map(|&read| view(read).nulls()).collect();
+    for (lane, absent) in absent.iter().enumerate() {
+        let Some(absent) = absent else { continue };
+        for (row, to) in values[before..].chunks_exact_mut(width).enumerate() {
+            if absent.is_null(row) {
+                to[lane] = T::zero();
             }
         }
     }
-    if !reads.iter().any(|&read| first_null(decoded[read].array.as_ref(), rows.clone()).is_some()) {
-        nulls.extend_valid(before / width, rows.len());
-        return;
-    }
-    let absent: Vec<_> = reads.iter().map(|&read| decoded[read].array.logical_nulls()).collect();
-    for (lane, absent) in absent.iter().enumerate() {
-        Lane { to: &mut values[before..], width, lane }.clear(absent.as_ref(), rows.clone());
-    }
     let absent = |row| absent.iter().flatten().any(|nulls: &NullBuffer| nulls.is_null(row));
-    nulls.extend(before / width, rows.map(absent));
+    nulls.extend(before / width, (0..rows).map(absent));
+}
+
+/// Writes rows that fill a tile. Columns of the same type whose values are plain are written four at a time: a row's
+/// numbers then go to memory together.
+fn write_tile<'a, T: Scalar>(layout: &Layout, reads: &[usize], to: &mut [T], view: impl Fn(usize) -> View<'a>) {
+    let width = reads.len();
+    let mut lane = 0;
+    while lane < width {
+        let data_type = &layout.reads[reads[lane]].data_type;
+        let same = |read: &usize| layout.reads[*read].data_type == *data_type;
+        if let Some(&[a, b, c, d]) = reads.get(lane..lane + 4)
+            && [a, b, c, d].iter().all(same)
+            && let [View::Plain(a), View::Plain(b), View::Plain(c), View::Plain(d)] = [a, b, c, d].map(&view)
+        {
+            plain::write([a, b, c, d], data_type, &mut *to, width, lane);
+            lane += 4;
+            continue;
+        }
+        match view(reads[lane]) {
+            View::Plain(bytes) => plain::write([bytes], data_type, &mut *to, width, lane),
+            View::Array { array, nanoseconds: None, rows } => Lane { to: &mut *to, width, lane }.write(array, rows),
+            View::Array { array, nanoseconds: Some(fine), rows } => {
+                Lane { to: &mut *to, width, lane }.write_fine(array.as_primitive(), fine, rows);
+            }
+        }
+        lane += 1;
+    }
 }
 
 /// Appends lists of numbers, or gives the row of a list with a null inside.
 pub(super) fn append_list<T: Scalar>(
-    decoded: &Decoded,
-    rows: Range<usize>,
+    view: View,
     width: usize,
     values: &mut Vec<T>,
     nulls: &mut Nulls,
 ) -> Result<(), usize> {
-    let (lists, before) = (decoded.array.as_fixed_size_list(), values.len());
+    let View::Array { array, rows, .. } = view else { unreachable!("lists are no plain numbers") };
+    let (lists, before) = (array.as_fixed_size_list(), values.len());
     let (items, absent) = (lists.values(), lists.nulls().filter(|n| n.null_count() > 0));
     let start = lists.value_offset_at(rows.start);
     let inside = start..start + rows.len() * width;
@@ -72,7 +103,7 @@ pub(super) fn append_list<T: Scalar>(
         let hole =
             |&row: &usize| !is_null(row) && (0..width).any(|i| items.is_null(start + (row - rows.start) * width + i));
         if let Some(row) = rows.clone().find(hole) {
-            return Err(row);
+            return Err(row - rows.start);
         }
     }
     if !rows.clone().any(is_null) {
@@ -112,15 +143,8 @@ impl<T: Scalar> Lane<'_, T> {
             DataType::Float16 => self.numbers::<Float16Type>(array, rows, |v| T::of(v.to_f64())),
             DataType::Float32 => self.numbers::<Float32Type>(array, rows, |v| T::of(v.into())),
             DataType::Float64 => self.numbers::<Float64Type>(array, rows, T::of),
-            // By way of f64, numbers of 64 bits would be rounded twice.
-            DataType::Int64 => self.numbers::<Int64Type>(array, rows, |v| match T::DTYPE {
-                DType::F32 => T::of((v as f32).into()),
-                DType::F64 => T::of(v as f64),
-            }),
-            DataType::UInt64 => self.numbers::<UInt64Type>(array, rows, |v| match T::DTYPE {
-                DType::F32 => T::of((v as f32).into()),
-                DType::F64 => T::of(v as f64),
-            }),
+            DataType::Int64 => self.numbers::<Int64Type>(array, rows, plain::signed),
+            DataType::UInt64 => self.numbers::<UInt64Type>(array, rows, plain::unsigned),
             DataType::Decimal32(p, s) => self.decimals::<Decimal32Type>(array, rows, *p, *s, f64::from),
             DataType::Decimal64(p, s) => self.decimals::<Decimal64Type>(array, rows, *p, *s, |v| v as f64),
             DataType::Decimal128(p, s) => self.decimals::<Decimal128Type>(array, rows, *p, *s, |v| v as f64),
@@ -207,19 +231,9 @@ impl<T: Scalar> Lane<'_, T> {
             to[self.lane] = value(row);
         }
     }
-
-    /// Writes zero where there is no value.
-    fn clear(self, nulls: Option<&NullBuffer>, rows: Range<usize>) {
-        let Some(nulls) = nulls else { return };
-        for (to, row) in self.to.chunks_exact_mut(self.width).zip(rows) {
-            if nulls.is_null(row) {
-                to[self.lane] = T::zero();
-            }
-        }
-    }
 }
 
 /// A count of parts of a second as seconds. Whole seconds are split off first: the count may have more than 53 bits.
-fn seconds(parts: i64, per_second: i64) -> f64 {
+pub(super) fn seconds(parts: i64, per_second: i64) -> f64 {
     (parts / per_second) as f64 + (parts % per_second) as f64 / per_second as f64
 }

@@ -1,17 +1,12 @@
-use std::ops::Range;
-
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use tidemill_data::Nulls;
 
+use super::View;
+
 /// Appends texts behind each other.
-pub(super) fn append(
-    array: &dyn Array,
-    rows: Range<usize>,
-    bytes: &mut Vec<u8>,
-    ends: &mut Vec<usize>,
-    nulls: &mut Nulls,
-) {
+pub(super) fn append(view: View, bytes: &mut Vec<u8>, ends: &mut Vec<usize>, nulls: &mut Nulls) {
+    let View::Array { array, rows, .. } = view else { unreachable!("texts are no plain numbers") };
     let (views, before, count) = (array.as_string_view(), ends.len(), rows.len());
     match views.nulls().filter(|n| n.null_count() > 0) {
         None => {

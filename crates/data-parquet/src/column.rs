@@ -1,0 +1,129 @@
+//! The columns of a row group while it is read: each decodes as far as it can, and no two need stop at the same row.
+
+use std::ops::Range;
+
+use arrow_array::ArrayRef;
+use arrow_schema::ArrowError;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
+
+use crate::convert::View;
+use crate::plain::{Declined, PlainChunk, PlainPage, Scratch, Team, Ticket};
+
+/// A column that arrow decodes.
+pub(crate) struct ArrowColumn {
+    pub(crate) reader: ParquetRecordBatchReader,
+    /// For timestamps of 96 bits, which `reader` has to the microsecond: the nanoseconds, as far as 64 bits hold them.
+    pub(crate) nanoseconds: Option<ParquetRecordBatchReader>,
+    decoded: Option<(ArrayRef, Option<ArrayRef>)>,
+}
+
+impl ArrowColumn {
+    pub(crate) fn new(reader: ParquetRecordBatchReader, nanoseconds: Option<ParquetRecordBatchReader>) -> Self {
+        Self { reader, nanoseconds, decoded: None }
+    }
+
+    /// Decodes the next rows in place of those decoded before.
+    pub(crate) fn advance(&mut self, rows: usize) -> Result<(), ArrowError> {
+        self.decoded = None;
+        let array = next_array(&mut self.reader, rows)?;
+        let nanoseconds = self.nanoseconds.as_mut().map(|reader| next_array(reader, rows)).transpose()?;
+        self.decoded = Some((array, nanoseconds));
+        Ok(())
+    }
+
+    pub(crate) fn view(&self, rows: Range<usize>) -> View<'_> {
+        let (array, nanoseconds) = self.decoded.as_ref().expect("rows are decoded before they are looked at");
+        View::Array { array, nanoseconds: nanoseconds.as_deref(), rows }
+    }
+}
+
+fn next_array(reader: &mut ParquetRecordBatchReader, rows: usize) -> Result<ArrayRef, ArrowError> {
+    let batch = reader.next().transpose()?;
+    let found = batch.as_ref().map_or(0, |batch| batch.num_rows());
+    match batch {
+        Some(batch) if found == rows => Ok(ArrayRef::clone(batch.column(0))),
+        _ => Err(ArrowError::ParquetError(format!("it holds {found} rows where {rows} follow by the footer"))),
+    }
+}
+
+/// A column of plain numbers, a page at a time.
+pub(crate) struct PlainColumn {
+    page: PlainPage,
+    next: Next,
+    /// Rows of the next page that are to be passed over, after a seek.
+    pass: usize,
+    /// A buffer for the page after the next.
+    spare: PlainPage,
+}
+
+/// Memory of a column of the row group before.
+#[derive(Default)]
+pub(crate) struct Buffers {
+    pub(crate) page: PlainPage,
+    pub(crate) spare: PlainPage,
+}
+
+/// The pages behind the one in use.
+enum Next {
+    Here(PlainChunk),
+    Asked(Ticket),
+    Lost,
+}
+
+impl PlainColumn {
+    /// Passes over `skip` rows; the buffers are used again.
+    pub(crate) fn new(mut chunk: PlainChunk, skip: u64, buffers: Buffers) -> Result<Self, Declined> {
+        let pass = chunk.skip(skip)?;
+        let (page, spare) = (chunk.fit(buffers.page), chunk.fit(buffers.spare));
+        Ok(Self { page, next: Next::Here(chunk), pass, spare })
+    }
+
+    /// Has the next page decoded ahead, unless there is none or it is being decoded already.
+    pub(crate) fn ask(&mut self, team: &Team) {
+        self.next = match std::mem::replace(&mut self.next, Next::Lost) {
+            Next::Here(chunk) if !chunk.is_over() => Next::Asked(team.ask(chunk, std::mem::take(&mut self.spare))),
+            next => next,
+        };
+    }
+
+    /// Whether no page is left to be asked for.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(&self.next, Next::Here(chunk) if chunk.is_over())
+    }
+
+    /// Takes the next page in place of the last one, and says which of its rows follow.
+    pub(crate) fn advance(&mut self, scratch: &mut Scratch) -> Result<Range<usize>, Declined> {
+        self.next = match std::mem::replace(&mut self.next, Next::Lost) {
+            Next::Here(mut chunk) => {
+                chunk.next(scratch, &mut self.page)?;
+                Next::Here(chunk)
+            }
+            Next::Asked(ticket) => {
+                let (chunk, page) = ticket.take(scratch)?;
+                self.spare = chunk.fit(std::mem::replace(&mut self.page, page));
+                Next::Here(chunk)
+            }
+            Next::Lost => return Err(Declined),
+        };
+        Ok(std::mem::take(&mut self.pass)..self.page.rows())
+    }
+
+    pub(crate) fn view(&self, rows: Range<usize>) -> View<'_> {
+        View::Plain(self.page.values(rows))
+    }
+
+    /// The buffer that is not in use.
+    pub(crate) fn take_spare(&mut self) -> PlainPage {
+        std::mem::take(&mut self.spare)
+    }
+
+    /// The buffer that was in use, for the same column of the next row group.
+    pub(crate) fn into_page(self) -> PlainPage {
+        self.page
+    }
+
+    /// Takes over the buffer of the row group before, while the first page is decoded to another one.
+    pub(crate) fn inherit(&mut self, page: PlainPage) {
+        self.page = page;
+    }
+}
