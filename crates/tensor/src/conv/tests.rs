@@ -139,6 +139,19 @@ fn every_size_of_image_agrees_with_the_equation() {
     }
 }
 
+/// More rows than one band has, and more channels than one panel.
+#[test]
+#[cfg(not(miri))]
+fn large_images_agree_with_the_equation() {
+    let window = Window::new([3, 3]).padding([1, 1]);
+    check_all(&[
+        conv(3, 40, [26, 25], window),
+        conv(35, 20, [19, 23], window.stride([2, 2])),
+        conv(2, 3, [150, 70], Window::new([5, 4]).dilation([2, 1])),
+        Convolution { groups: 2, ..conv(6, 68, [30, 9], window) },
+    ]);
+}
+
 #[test]
 fn every_window_agrees_with_the_equation() {
     let kernels = if cfg!(miri) { 2..4 } else { 1..6 };
