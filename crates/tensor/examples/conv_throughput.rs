@@ -36,7 +36,7 @@ fn convolution(conv: &Convolution, images: usize) {
     println!("{channels} x {image:?} to {outputs}, window {:?}, stride {:?}", window.kernel, window.stride);
     let operations = 2 * images * outputs * places * depth;
     report("forward, relu", images, operations, || {
-        conv.forward(&x, &weight, Some(&d_bias), &mut y, |_, y| Activation::Relu.forward(y));
+        conv.forward(&x, &weight, Some(&d_bias), &mut y, |y| Activation::Relu.forward(y));
     });
     report("backward to weight", images, operations, || {
         conv.backward_weight(&x, &mut g, &mut d_weight, Some(&mut d_bias), |_, _| ());

@@ -11,7 +11,7 @@ pub(super) fn forward<T: Scalar>(
     weight: &[T],
     bias: Option<&[T]>,
     y: &mut [T],
-    mut finish: impl FnMut(usize, &mut [T]),
+    activate: impl Fn(&mut [T]),
 ) {
     plan.check(x.len(), y.len(), weight.len(), bias.map(<[T]>::len));
     let (depth, whole) = (plan.depth(), plan.whole(plan.outputs));
@@ -30,7 +30,7 @@ pub(super) fn forward<T: Scalar>(
         let mut image = Image::new(plan, image);
         let (x_len, y_len) = (plan.channels * plan.pixels(), plan.outputs * plan.places());
         let images = x.chunks_exact(plan.groups * x_len).zip(y.chunks_exact_mut(plan.groups * y_len));
-        for (number, (x, y)) in images.enumerate() {
+        for (x, y) in images {
             for (group, (x, y)) in x.chunks_exact(x_len).zip(y.chunks_exact_mut(y_len)).enumerate() {
                 let x = image.load(plan, x);
                 for panel in plan.panels(plan.outputs) {
@@ -39,11 +39,11 @@ pub(super) fn forward<T: Scalar>(
                     for band in plan.bands(plan.outputs) {
                         let sums = &mut sums[..band.places * panel.width];
                         multiply(plan, panel, &band, x, weights, biases, sums);
+                        activate(sums);
                         from_panel(plan, sums, panel, &band, y);
                     }
                 }
             }
-            finish(number, y);
         }
     });
 }
