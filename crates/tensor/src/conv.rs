@@ -35,7 +35,7 @@ use crate::{Accumulate, Scalar, Window};
 ///
 /// let edges = Convolution { channels: 1, outputs: 1, groups: 1, image: [1, 4], window: Window::new([1, 2]) };
 /// let mut y = [0.0_f32; 3];
-/// edges.forward(&[1.0, 3.0, 3.0, 0.0], &[-1.0, 1.0], Some(&[0.5]), &mut y, |_, _| ());
+/// edges.forward(&[1.0, 3.0, 3.0, 0.0], &[-1.0, 1.0], Some(&[0.5]), &mut y, |_| ());
 /// assert_eq!(y, [2.5, 0.5, -2.5]);
 /// ```
 ///
@@ -59,7 +59,8 @@ pub struct Convolution {
 }
 
 impl Convolution {
-    /// `y` of every image; `finish` is then called with the image's number and its `y`, which is still in the cache.
+    /// `y` of every image. While numbers of `y` are in the cache, `activate` is called on them, a part at a time and in no
+    /// particular order, to apply a function to each.
     ///
     /// # Panics
     ///
@@ -70,9 +71,9 @@ impl Convolution {
         weight: &[T],
         bias: Option<&[T]>,
         y: &mut [T],
-        finish: impl FnMut(usize, &mut [T]),
+        activate: impl Fn(&mut [T]),
     ) {
-        forward::forward(&self.plan(self.outputs), x, weight, bias, y, finish);
+        forward::forward(&self.plan(self.outputs), x, weight, bias, y, activate);
     }
 
     /// The gradients with respect to weight and bias, added to what is there, from `g`, the one with respect to `y`.

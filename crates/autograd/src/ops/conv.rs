@@ -96,13 +96,10 @@ impl<T: Scalar> Kernel<T> for Conv {
         let bias = (cx.param_count() == 2).then(|| cx.param(1));
         let activation = self.activation;
         if activation.saves_input() {
-            let len = cx.shape.iter().product();
-            let mut outputs = cx.output.chunks_exact_mut(len);
-            self.sizes.forward(x, w, bias, cx.saved, |_, sums| {
-                activation.forward_into(sums, outputs.next().expect("there are as many outputs as rows"));
-            });
+            self.sizes.forward(x, w, bias, cx.saved, |_| ());
+            activation.forward_into(cx.saved, cx.output);
         } else {
-            self.sizes.forward(x, w, bias, cx.output, |_, sums| activation.forward(sums));
+            self.sizes.forward(x, w, bias, cx.output, |sums| activation.forward(sums));
         }
     }
 

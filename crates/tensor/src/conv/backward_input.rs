@@ -1,6 +1,6 @@
 use crate::conv::kernel::{Store, Tile};
 use crate::conv::panels::{from_padded, to_panel};
-use crate::conv::plan::{Panel, Plan, parts};
+use crate::conv::plan::{Band, Panel, Plan, parts};
 use crate::conv::scratch::with_scratch;
 use crate::conv::transpose::Transposition;
 use crate::{Accumulate, Scalar};
@@ -9,23 +9,29 @@ pub(super) fn backward_input<T: Scalar>(plan: &Plan<T>, g: &[T], weight: &[T], x
     plan.check(x.len(), g.len(), weight.len(), None);
     let whole = plan.whole(plan.channels);
     let weights_len = plan.taps() * plan.outputs * whole;
-    let lens =
-        [plan.padded_pixels() * whole, plan.places() * plan.panel_width(plan.outputs), plan.groups * weights_len];
+    let lens = [
+        plan.padded_pixels() * whole,
+        plan.band_places(plan.outputs) * plan.panel_width(plan.outputs),
+        plan.groups * weights_len,
+    ];
     with_scratch(lens, |[image, gradient, weights]| {
         pack(plan, weight, weights);
         let (x_len, y_len) = (plan.channels * plan.pixels(), plan.outputs * plan.places());
         for (x, g) in x.chunks_exact_mut(plan.groups * x_len).zip(g.chunks_exact(plan.groups * y_len)) {
             for (group, (x, g)) in x.chunks_exact_mut(x_len).zip(g.chunks_exact(y_len)).enumerate() {
                 image.fill(T::zero());
-                let mut weights = &weights[group * weights_len..][..weights_len];
+                let weights = &weights[group * weights_len..][..weights_len];
                 for outputs in plan.panels(plan.outputs) {
-                    let gradient = &mut gradient[..plan.places() * outputs.width];
-                    to_panel(plan, g, outputs, gradient);
-                    for channels in plan.panels(plan.channels) {
-                        let (these, others) = weights.split_at(plan.taps() * outputs.count * channels.width);
-                        weights = others;
-                        let image = &mut image[channels.start * plan.padded_pixels()..];
-                        multiply(plan, outputs, channels, gradient, these, image);
+                    let weights = &weights[plan.taps() * outputs.start * whole..];
+                    for band in plan.bands(plan.outputs) {
+                        let gradient = &mut gradient[..band.places * outputs.width];
+                        to_panel(plan, g, outputs, &band, gradient);
+                        for channels in plan.panels(plan.channels) {
+                            let weights = &weights[plan.taps() * outputs.count * channels.start..];
+                            let weights = &weights[..plan.taps() * outputs.count * channels.width];
+                            let image = &mut image[channels.start * plan.padded_pixels()..];
+                            multiply(plan, [outputs, channels], &band, gradient, weights, image);
+                        }
                     }
                 }
                 for channels in plan.panels(plan.channels) {
@@ -64,11 +70,11 @@ fn pack<T: Scalar>(plan: &Plan<T>, weight: &[T], mut to: &mut [T]) {
     }
 }
 
-/// Adds a panel of outputs' part of the gradient with respect to a panel of channels, `[padded pixels, width]`.
+/// Adds a band of a panel of outputs' part of the gradient with respect to a panel of channels, `[padded pixels, width]`.
 fn multiply<T: Scalar>(
     plan: &Plan<T>,
-    outputs: Panel,
-    channels: Panel,
+    [outputs, channels]: [Panel; 2],
+    band: &Band,
     gradient: &[T],
     weights: &[T],
     image: &mut [T],
@@ -76,9 +82,9 @@ fn multiply<T: Scalar>(
     let width = channels.width;
     let tiles = plan.kernels.apart[width / plan.kernels.lanes - 1];
     let parts = parts(plan.output[1], tiles.len());
-    for row in 0..plan.output[0] {
+    for row in band.rows.clone() {
         for (column, count) in parts.clone() {
-            let place = row * plan.output[1] + column;
+            let place = row * plan.output[1] + column - band.start;
             let pixel = row * plan.place_row() + column * plan.stride[1];
             for (tap, weights) in weights.chunks_exact(outputs.count * width).enumerate() {
                 let (tap_row, tap_column) = (tap / plan.kernel[1], tap % plan.kernel[1]);

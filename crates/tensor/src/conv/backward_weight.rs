@@ -1,7 +1,7 @@
 use crate::Scalar;
 use crate::conv::kernel::{Store, Tile};
 use crate::conv::panels::{Image, to_panel};
-use crate::conv::plan::{Panel, Plan, parts};
+use crate::conv::plan::{Band, Panel, Plan, parts};
 use crate::conv::scratch::with_scratch;
 use crate::conv::transpose::Transposition;
 
@@ -17,7 +17,7 @@ pub(super) fn backward_weight<T: Scalar>(
     let (depth, whole) = (plan.depth(), plan.whole(plan.outputs));
     let lens = [
         Image::len(plan),
-        plan.places() * plan.panel_width(plan.outputs),
+        plan.band_places(plan.outputs) * plan.panel_width(plan.outputs),
         plan.groups * depth * whole,
         plan.groups * whole,
     ];
@@ -32,16 +32,16 @@ pub(super) fn backward_weight<T: Scalar>(
             for (group, (x, g)) in x.chunks_exact(x_len).zip(g.chunks_exact(y_len)).enumerate() {
                 let x = image.load(plan, x);
                 for panel in plan.panels(plan.outputs) {
-                    let gradient = &mut gradient[..plan.places() * panel.width];
-                    to_panel(plan, g, panel, gradient);
                     let weights = &mut weights[group * depth * whole..][panel.start * depth..][..panel.width * depth];
-                    multiply(plan, panel, x, gradient, weights);
-                    if bias.is_some() {
-                        let biases = &mut biases[group * whole..][panel.start..][..panel.width];
-                        // SAFETY: there are as many rows of that width; the kernels are those of this processor.
-                        unsafe {
+                    let biases = &mut biases[group * whole..][panel.start..][..panel.width];
+                    for band in plan.bands(plan.outputs) {
+                        let gradient = &mut gradient[..band.places * panel.width];
+                        to_panel(plan, g, panel, &band, gradient);
+                        multiply(plan, panel, &band, x, gradient, weights);
+                        if bias.is_some() {
                             let to = biases.as_mut_ptr();
-                            (plan.kernels.column_sums)(gradient.as_ptr(), plan.places(), panel.width, to);
+                            // SAFETY: there are as many rows of that width; the kernels are those of this processor.
+                            unsafe { (plan.kernels.column_sums)(gradient.as_ptr(), band.places, panel.width, to) };
                         }
                     }
                 }
@@ -80,14 +80,15 @@ fn unpack<T: Scalar>(plan: &Plan<T>, from: &[T], weight: &mut [T]) {
     }
 }
 
-/// Adds an image's part of the gradients with respect to a panel of weights, `[kh, kw, C, width]`.
-fn multiply<T: Scalar>(plan: &Plan<T>, panel: Panel, x: &[T], gradient: &[T], weights: &mut [T]) {
+/// Adds a band's part of the gradients with respect to a panel of weights, `[kh, kw, C, width]`.
+fn multiply<T: Scalar>(plan: &Plan<T>, panel: Panel, band: &Band, x: &[T], gradient: &[T], weights: &mut [T]) {
     let vectors = panel.width / plan.kernels.lanes;
     let (together, thrice) = (plan.kernels.together[vectors - 1], plan.kernels.thrice[vectors - 1]);
     let (runs, length) = plan.runs();
-    let run = |row: usize, run: usize| row * plan.tap_row() + run * plan.tap_column();
+    let first = band.rows.start * plan.place_row();
+    let run = |row: usize, run: usize| first + row * plan.tap_row() + run * plan.tap_column();
     let tile = |pixel: usize, within: usize, weights: &mut [T]| Tile {
-        counts: [1, plan.output[0], plan.output[1]],
+        counts: [1, band.rows.len(), plan.output[1]],
         a: x[pixel * plan.channels + within..].as_ptr(),
         a_steps: [0, plan.place_row() * plan.channels, plan.stride[1] * plan.channels],
         a_r: plan.tap_row() * plan.channels,

@@ -1,7 +1,7 @@
 use crate::Scalar;
 use crate::conv::kernel::{Store, Tile};
 use crate::conv::panels::{Image, from_panel};
-use crate::conv::plan::{Panel, Plan, parts};
+use crate::conv::plan::{Band, Panel, Plan, parts};
 use crate::conv::scratch::with_scratch;
 use crate::conv::transpose::Transposition;
 
@@ -11,13 +11,13 @@ pub(super) fn forward<T: Scalar>(
     weight: &[T],
     bias: Option<&[T]>,
     y: &mut [T],
-    mut finish: impl FnMut(usize, &mut [T]),
+    activate: impl Fn(&mut [T]),
 ) {
     plan.check(x.len(), y.len(), weight.len(), bias.map(<[T]>::len));
     let (depth, whole) = (plan.depth(), plan.whole(plan.outputs));
     let lens = [
         Image::len(plan),
-        plan.places() * plan.panel_width(plan.outputs),
+        plan.band_places(plan.outputs) * plan.panel_width(plan.outputs),
         plan.groups * depth * whole,
         plan.groups * whole,
     ];
@@ -30,18 +30,20 @@ pub(super) fn forward<T: Scalar>(
         let mut image = Image::new(plan, image);
         let (x_len, y_len) = (plan.channels * plan.pixels(), plan.outputs * plan.places());
         let images = x.chunks_exact(plan.groups * x_len).zip(y.chunks_exact_mut(plan.groups * y_len));
-        for (number, (x, y)) in images.enumerate() {
+        for (x, y) in images {
             for (group, (x, y)) in x.chunks_exact(x_len).zip(y.chunks_exact_mut(y_len)).enumerate() {
                 let x = image.load(plan, x);
                 for panel in plan.panels(plan.outputs) {
                     let weights = &weights[group * depth * whole..][panel.start * depth..][..panel.width * depth];
                     let biases = &biases[group * whole..][panel.start..][..panel.width];
-                    let sums = &mut sums[..plan.places() * panel.width];
-                    multiply(plan, panel, x, weights, biases, sums);
-                    from_panel(plan, sums, panel, y);
+                    for band in plan.bands(plan.outputs) {
+                        let sums = &mut sums[..band.places * panel.width];
+                        multiply(plan, panel, &band, x, weights, biases, sums);
+                        activate(sums);
+                        from_panel(plan, sums, panel, &band, y);
+                    }
                 }
             }
-            finish(number, y);
         }
     });
 }
@@ -71,16 +73,16 @@ fn pack<T: Scalar>(plan: &Plan<T>, weight: &[T], to: &mut [T]) {
     }
 }
 
-/// The outputs of a panel, `[places, width]`.
-fn multiply<T: Scalar>(plan: &Plan<T>, panel: Panel, x: &[T], weights: &[T], biases: &[T], to: &mut [T]) {
+/// A band of the outputs of a panel, `[places, width]`.
+fn multiply<T: Scalar>(plan: &Plan<T>, panel: Panel, band: &Band, x: &[T], weights: &[T], biases: &[T], to: &mut [T]) {
     let (channels, width) = (plan.channels, panel.width);
     let tiles = plan.kernels.apart[width / plan.kernels.lanes - 1];
     let (runs, length) = plan.runs();
     let parts = parts(plan.output[1], tiles.len());
-    for row in 0..plan.output[0] {
+    for row in band.rows.clone() {
         for (column, count) in parts.clone() {
             let pixel = row * plan.place_row() + column * plan.stride[1];
-            let place = row * plan.output[1] + column;
+            let place = row * plan.output[1] + column - band.start;
             let tile = Tile {
                 counts: [plan.kernel[0], runs, length],
                 a: x[pixel * channels..].as_ptr(),

@@ -34,9 +34,9 @@ pub(super) enum Store<T> {
     Add,
 }
 
-/// Numbers `m` are `stride` apart; the compiler is given three pointers rather than as many as there are numbers.
+/// Numbers `m` are `stride` apart; the compiler is given a few pointers rather than as many as there are numbers.
 #[inline(always)]
-unsafe fn number<T: Copy>(from: *const T, quads: [*const T; 3], stride: usize, m: usize) -> T {
+unsafe fn number<T: Copy>(from: *const T, quads: [*const T; 4], stride: usize, m: usize) -> T {
     // SAFETY: the caller's promise.
     unsafe { if stride == 1 { *from.add(m) } else { *quads[m / 4].add(m % 4 * stride) } }
 }
@@ -70,7 +70,7 @@ pub(super) unsafe fn tile<T: Scalar, V: Lanes<T>, const R: usize, const M: usize
                     }
                     for (r, sums) in sums.iter_mut().enumerate() {
                         let from = a.wrapping_add(r * tile.a_r);
-                        let quads = [0, 4, 8].map(|m| from.wrapping_add(m * a_m));
+                        let quads = [0, 4, 8, 12].map(|m| from.wrapping_add(m * a_m));
                         for (m, sums) in sums.iter_mut().enumerate() {
                             let x = V::splat(number(from, quads, a_m, m));
                             for (sum, row) in sums.iter_mut().zip(row) {

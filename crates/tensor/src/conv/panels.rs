@@ -3,7 +3,7 @@
 //! An image lies pixel by pixel with the channels of a pixel side by side, with its padding. Outputs and their gradients
 //! lie in panels of a register or two of channels, each pixel by pixel.
 
-use crate::conv::plan::{Panel, Plan};
+use crate::conv::plan::{Band, Panel, Plan};
 use crate::conv::transpose::Transposition;
 use crate::{Accumulate, Scalar};
 
@@ -59,17 +59,18 @@ impl<'a, T: Scalar> Image<'a, T> {
     }
 }
 
-/// Planes `[C, places]` to `[places, width]`; what is beyond the panel's channels becomes zero.
-pub(super) fn to_panel<T: Scalar>(plan: &Plan<T>, planes: &[T], panel: Panel, to: &mut [T]) {
+/// A band of planes `[C, places]` to `[places of the band, width]`; what is beyond the panel's channels becomes zero.
+pub(super) fn to_panel<T: Scalar>(plan: &Plan<T>, planes: &[T], panel: Panel, band: &Band, to: &mut [T]) {
     let places = plan.places();
-    assert!(planes.len() >= (panel.start + panel.count) * places && to.len() == places * panel.width);
+    let from = &planes[panel.start * places + band.start..];
+    assert!(from.len() >= (panel.count - 1) * places + band.places && to.len() == band.places * panel.width);
     if panel.count < panel.width {
         to.fill(T::zero());
     }
     let transposition = Transposition {
         rows: panel.count,
-        columns: places,
-        from: planes[panel.start * places..].as_ptr(),
+        columns: band.places,
+        from: from.as_ptr(),
         from_row: places,
         to: to.as_mut_ptr(),
         to_row: panel.width,
@@ -79,16 +80,17 @@ pub(super) fn to_panel<T: Scalar>(plan: &Plan<T>, planes: &[T], panel: Panel, to
     unsafe { (plan.kernels.transpose)(&transposition) };
 }
 
-/// `[places, width]` to planes `[C, places]`.
-pub(super) fn from_panel<T: Scalar>(plan: &Plan<T>, from: &[T], panel: Panel, planes: &mut [T]) {
+/// `[places of the band, width]` to a band of planes `[C, places]`.
+pub(super) fn from_panel<T: Scalar>(plan: &Plan<T>, from: &[T], panel: Panel, band: &Band, planes: &mut [T]) {
     let places = plan.places();
-    assert!(planes.len() >= (panel.start + panel.count) * places && from.len() == places * panel.width);
+    let to = &mut planes[panel.start * places + band.start..];
+    assert!(to.len() >= (panel.count - 1) * places + band.places && from.len() == band.places * panel.width);
     let transposition = Transposition {
-        rows: places,
+        rows: band.places,
         columns: panel.count,
         from: from.as_ptr(),
         from_row: panel.width,
-        to: planes[panel.start * places..].as_mut_ptr(),
+        to: to.as_mut_ptr(),
         to_row: places,
         add: false,
     };

@@ -1,5 +1,7 @@
 //! The sizes that all passes go by.
 
+use std::ops::Range;
+
 use crate::conv::sets::Kernels;
 use crate::{Convolution, Scalar};
 
@@ -17,6 +19,18 @@ pub(super) struct Plan<T: 'static> {
     pub stride: [usize; 2],
     pub padding: [usize; 2],
     pub dilation: [usize; 2],
+}
+
+/// What a band of a panel may take.
+const BAND_BYTES: usize = 16 * 1024;
+
+/// Neighbouring rows of an output.
+#[derive(Clone)]
+pub(super) struct Band {
+    pub rows: Range<usize>,
+    /// The first of their places, and how many they are.
+    pub start: usize,
+    pub places: usize,
 }
 
 /// Neighbouring channels that are computed together.
@@ -130,6 +144,22 @@ impl<T: Scalar> Plan<T> {
     /// The largest width of a panel of so many channels.
     pub fn panel_width(&self, channels: usize) -> usize {
         self.whole(channels).min(2 * self.kernels.lanes)
+    }
+
+    /// The rows of an output in bands, of each of which a panel stays in the first-level cache.
+    pub fn bands(&self, channels: usize) -> impl Iterator<Item = Band> + Clone + use<T> {
+        let columns = self.output[1];
+        let line = columns * self.panel_width(channels) * size_of::<T>();
+        parts(self.output[0], (BAND_BYTES / line).max(1)).map(move |(first, rows)| Band {
+            rows: first..first + rows,
+            start: first * columns,
+            places: rows * columns,
+        })
+    }
+
+    /// The most places that a band of a panel of so many channels has.
+    pub fn band_places(&self, channels: usize) -> usize {
+        self.bands(channels).map(|band| band.places).max().unwrap_or(0)
     }
 
     /// Panics when the lengths are not those of as many images.

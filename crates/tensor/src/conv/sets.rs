@@ -27,7 +27,7 @@ macro_rules! tiles {
 
 /// Defines a module with one set.
 macro_rules! kernels {
-    ($name:ident, $t:ty, $register:ty, $(#[$feature:meta])?, $transpose:path, numbers $m:tt, of_three $few:tt) => {
+    ($name:ident, $t:ty, $register:ty, $(#[$feature:meta])?, $transpose:path, numbers $m:tt, alone $alone:tt, of_three $few:tt) => {
         pub(super) mod $name {
             use super::*;
 
@@ -57,7 +57,7 @@ macro_rules! kernels {
 
             pub static KERNELS: Kernels<$t> = Kernels {
                 lanes: <$register as Lanes<$t>>::COUNT,
-                apart: [tiles!(apart, 1, 1, $m), tiles!(apart, 1, 2, $m)],
+                apart: [tiles!(apart, 1, 1, $alone), tiles!(apart, 1, 2, $m)],
                 together: [tiles!(together, 1, 1, $m), tiles!(together, 1, 2, $m)],
                 thrice: [tiles!(together, 3, 1, $few), tiles!(together, 3, 2, $few)],
                 column_sums,
@@ -68,8 +68,8 @@ macro_rules! kernels {
 }
 
 // Sixteen registers of 128 bits are on every 64-bit processor.
-kernels!(portable_f32, f32, Portable<f32, 4>, , transpose::portable, numbers [1 2 3 4 5 6], of_three [1 2]);
-kernels!(portable_f64, f64, Portable<f64, 2>, , transpose::portable, numbers [1 2 3 4 5 6], of_three [1 2]);
+kernels!(portable_f32, f32, Portable<f32, 4>, , transpose::portable, numbers [1 2 3 4 5 6], alone [1 2 3 4 5 6 7 8 9 10 11 12], of_three [1 2]);
+kernels!(portable_f64, f64, Portable<f64, 2>, , transpose::portable, numbers [1 2 3 4 5 6], alone [1 2 3 4 5 6 7 8 9 10 11 12], of_three [1 2]);
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
@@ -78,19 +78,23 @@ mod x86 {
     use super::*;
 
     kernels!(avx2_f32, f32, __m256, #[target_feature(enable = "avx2,fma")], transpose::avx2_f32,
-        numbers [1 2 3 4 5 6], of_three [1 2]);
+        numbers [1 2 3 4 5 6], alone [1 2 3 4 5 6 7 8 9 10 11 12], of_three [1 2]);
     kernels!(avx2_f64, f64, __m256d, #[target_feature(enable = "avx2,fma")], transpose::avx2_f64,
-        numbers [1 2 3 4 5 6], of_three [1 2]);
+        numbers [1 2 3 4 5 6], alone [1 2 3 4 5 6 7 8 9 10 11 12], of_three [1 2]);
     kernels!(avx512_f32, f32, __m512, #[target_feature(enable = "avx512f,avx2,fma")], transpose::avx2_f32,
-        numbers [1 2 3 4 5 6 7 8 9 10 11 12], of_three [1 2 3 4]);
+        numbers [1 2 3 4 5 6 7 8 9 10 11 12],
+        alone [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16], of_three [1 2 3 4]);
     kernels!(avx512_f64, f64, __m512d, #[target_feature(enable = "avx512f,avx2,fma")], transpose::avx2_f64,
-        numbers [1 2 3 4 5 6 7 8 9 10 11 12], of_three [1 2 3 4]);
+        numbers [1 2 3 4 5 6 7 8 9 10 11 12],
+        alone [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16], of_three [1 2 3 4]);
 
     // As many registers, of half the size: for so few channels that they fill no more.
     kernels!(few_f32, f32, __m256, #[target_feature(enable = "avx512f,avx512vl,avx2,fma")], transpose::avx2_f32,
-        numbers [1 2 3 4 5 6 7 8 9 10 11 12], of_three [1 2 3 4]);
+        numbers [1 2 3 4 5 6 7 8 9 10 11 12],
+        alone [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16], of_three [1 2 3 4]);
     kernels!(few_f64, f64, __m256d, #[target_feature(enable = "avx512f,avx512vl,avx2,fma")], transpose::avx2_f64,
-        numbers [1 2 3 4 5 6 7 8 9 10 11 12], of_three [1 2 3 4]);
+        numbers [1 2 3 4 5 6 7 8 9 10 11 12],
+        alone [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16], of_three [1 2 3 4]);
 }
 
 /// The types that there are kernels for.
