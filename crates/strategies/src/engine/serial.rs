@@ -35,7 +35,7 @@ pub(crate) struct Shard<T> {
 /// reads them all.
 const BLOCK_BYTES: usize = 1 << 20;
 /// Below so many rows, what a block costs beside its products shows.
-const FEWEST_ROWS: usize = 8;
+const FEWEST_ROWS: usize = 16;
 
 impl<T: Scalar> Shard<T> {
     pub(crate) fn new(program: &Arc<Program<T>>, rows: usize) -> Self {
