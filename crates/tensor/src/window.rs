@@ -93,7 +93,7 @@ impl Window {
 
     /// What it spans: `dilation (kernel - 1) + 1`.
     pub fn extent(&self) -> [usize; 2] {
-        [0, 1].map(|i| self.dilation[i] * (self.kernel[i].max(1) - 1) + 1)
+        [0, 1].map(|i| self.dilation[i].saturating_mul(self.kernel[i].max(1) - 1).saturating_add(1))
     }
 
     /// How many places it has in an image: `⌊(size + 2 padding - extent) / stride⌋ + 1`. What is left over at the far
@@ -109,7 +109,7 @@ impl Window {
             }
         }
         let (extent, padding) = (self.extent(), self.padding);
-        let left = [0, 1].map(|i| (image[i] + 2 * padding[i]).checked_sub(extent[i]));
+        let left = [0, 1].map(|i| (image[i].checked_add(padding[i].checked_mul(2)?)?).checked_sub(extent[i]));
         match left {
             [Some(height), Some(width)] => Ok([height / self.stride[0] + 1, width / self.stride[1] + 1]),
             _ => Err(WindowError::TooLarge { extent, image, padding }),

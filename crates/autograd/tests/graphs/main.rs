@@ -3,6 +3,7 @@
 mod allocations;
 mod errors;
 mod gradients;
+mod images;
 mod models;
 mod programs;
 mod random;
