@@ -138,6 +138,15 @@ impl Layout {
         Schema::new(fields.collect())
     }
 
+    /// Bytes of a row in a batch, at most; `None` where there are texts.
+    pub(crate) fn row_bytes(&self) -> Option<u64> {
+        self.schema().fields.iter().try_fold(0u64, |bytes, field| match field.kind {
+            Kind::Real { width } => Some(bytes.saturating_add(8 * width as u64 + 1)),
+            Kind::Index { .. } => Some(bytes + 4),
+            Kind::Text => None,
+        })
+    }
+
     /// Finds the columns in a file.
     pub(crate) fn locate(&self, footer: &Footer) -> Result<Vec<Root>, Error> {
         let path = &footer.path;

@@ -20,6 +20,9 @@ use crate::types::decoding_bytes;
 /// Rows that are decoded at a time where memory is plentiful: columns of them stay in the caches.
 const ROWS: u64 = 8192;
 
+/// Rows that are converted together where few are asked for.
+const STAGED: usize = 256;
+
 /// A row group that has rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Group {
@@ -59,15 +62,34 @@ pub(crate) struct Plan {
     pub(crate) budget: u64,
     /// Threads that decode, with the one that asks for rows.
     pub(crate) threads: usize,
+    /// Rows that are converted together where few are asked for; none where that could take any amount of memory.
+    pub(crate) staged: usize,
+    /// Whether plain numbers are left to arrow too, for comparison.
+    #[cfg(test)]
+    pub(crate) arrow_alone: bool,
 }
 
 impl Plan {
     /// Opens every file once.
     pub(crate) fn new(paths: Vec<PathBuf>, layout: Layout, budget: u64, threads: usize) -> Result<Self, Error> {
-        let mut plan = Self { files: Vec::new(), layout, groups: Vec::new(), rows: 0, budget, threads };
+        let (files, groups) = (Vec::new(), Vec::new());
+        let mut plan = Self {
+            files,
+            layout,
+            groups,
+            rows: 0,
+            budget,
+            threads,
+            staged: 0,
+            #[cfg(test)]
+            arrow_alone: false,
+        };
+        let row = plan.layout.row_bytes();
+        plan.staged = if row.is_some() { STAGED } else { 0 };
+        let staged = row.unwrap_or(0).saturating_mul(2 * STAGED as u64);
         let mut short = None;
         for path in paths {
-            plan.add(path, &mut short)?;
+            plan.add(path, staged, &mut short)?;
         }
         match short {
             None => Ok(plan),
@@ -85,7 +107,7 @@ impl Plan {
         self.threads > 1 && self.groups[read].bytes.saturating_add(self.groups[ahead].ahead) <= self.budget
     }
 
-    fn add(&mut self, path: PathBuf, short: &mut Option<Need>) -> Result<(), Error> {
+    fn add(&mut self, path: PathBuf, staged: u64, short: &mut Option<Need>) -> Result<(), Error> {
         let (footer, outline) = Footer::open(&path, self.budget)?;
         let roots = self.layout.locate(&footer)?;
         let columns: Vec<Cost> = self.layout.reads.iter().zip(&roots).map(|(r, root)| Cost::new(r, *root)).collect();
@@ -113,7 +135,7 @@ impl Plan {
             }
             counted = counted.saturating_add(rows);
             // The schema is kept as it is in the file, and as it is decoded.
-            let fixed = 2 * (footer.head().memory_size() + metadata.memory_size()) as u64;
+            let fixed = staged + 2 * (footer.head().memory_size() + metadata.memory_size()) as u64;
             let chunks = Chunks { path: &path, index, group, columns: &columns };
             let Fit { batch, bytes: needed, ahead } = chunks.fit(&pages, fixed, self.budget, self.threads as u64)?;
             if needed > self.budget {

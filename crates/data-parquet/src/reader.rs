@@ -86,6 +86,8 @@ struct GroupMetadata {
 pub(crate) struct OpenGroup {
     /// Among the plan's row groups.
     pub(crate) place: usize,
+    /// The row that it was opened for.
+    skip: u64,
     file: Arc<OpenFile>,
     metadata: GroupMetadata,
     columns: Vec<OpenColumn>,
@@ -96,12 +98,16 @@ struct OpenColumn {
     rows: Range<u64>,
     /// The place of the first of them among those that are in memory.
     first: usize,
+    /// The row of the group that the decoder began with.
+    first_row: u64,
     decoder: Decoder,
 }
 
 enum Decoder {
     Plain(PlainColumn),
     Arrow(ArrowColumn),
+    /// While one takes the place of the other.
+    None,
 }
 
 impl OpenGroup {
@@ -115,20 +121,24 @@ impl OpenGroup {
         buffers: Vec<Buffers>,
     ) -> Result<Self, Error> {
         let metadata = file.group(&plan.groups[place])?;
-        let mut opened = Self { place, file, metadata, columns: Vec::with_capacity(plan.layout.reads.len()) };
+        let mut opened = Self { place, skip, file, metadata, columns: Vec::with_capacity(plan.layout.reads.len()) };
         let mut buffers = buffers.into_iter();
         for read in 0..plan.layout.reads.len() {
             let decoder = match opened.plain(plan, read, skip, buffers.next().unwrap_or_default()) {
                 Some(column) => Decoder::Plain(column),
                 None => Decoder::Arrow(opened.arrow(plan, read, skip)?),
             };
-            opened.columns.push(OpenColumn { rows: skip..skip, first: 0, decoder });
+            opened.columns.push(OpenColumn { rows: skip..skip, first: 0, first_row: skip, decoder });
         }
         Ok(opened)
     }
 
     /// A column of plain numbers, as far as can be seen.
     fn plain(&self, plan: &Plan, read: usize, skip: u64, buffers: Buffers) -> Option<PlainColumn> {
+        #[cfg(test)]
+        if plan.arrow_alone {
+            return None;
+        }
         let root = &self.file.roots[read];
         let chunk = self.metadata.metadata.metadata().row_group(0).column(root.leaf);
         let chunk = PlainChunk::open(&self.file.pages, chunk, &plan.layout.reads[read].data_type)?;
@@ -169,6 +179,7 @@ impl OpenGroup {
         match &column.decoder {
             Decoder::Plain(plain) => plain.view(rows),
             Decoder::Arrow(arrow) => arrow.view(rows),
+            Decoder::None => unreachable!("a decoder that could not begin is dropped with its row group"),
         }
     }
 
@@ -200,25 +211,49 @@ impl OpenGroup {
 
     /// Decodes the next rows of a column, in place of those decoded before.
     fn advance(&mut self, plan: &Plan, read: usize, scratch: &mut Scratch) -> Result<(), Error> {
-        let group = &plan.groups[self.place];
-        let start = self.columns[read].rows.end;
-        let left = group.rows - start;
-        if let Decoder::Plain(plain) = &mut self.columns[read].decoder {
+        let OpenColumn { rows: Range { end: start, .. }, decoder, .. } = &mut self.columns[read];
+        let (start, mut begun) = (*start, Ok(()));
+        if let Decoder::Plain(plain) = decoder {
             if let Ok(rows) = plain.advance(scratch) {
+                let left = plan.groups[self.place].rows - start;
                 let column = &mut self.columns[read];
                 column.rows = start..start + left.min(rows.len() as u64);
                 column.first = rows.start;
                 return Ok(());
             }
-            self.columns[read].decoder = Decoder::Arrow(self.arrow(plan, read, start)?);
+            begun = self.begin_arrow(plan, read, start);
         }
-        let rows = left.min(group.batch as u64);
-        if let Decoder::Arrow(arrow) = &mut self.columns[read].decoder {
-            let decoded = guarded(|| arrow.advance(rows as usize));
-            decoded.map_err(|problem| self.file.failed(plan, group, &plan.layout.reads[read].name, problem))?;
+        match begun.and_then(|()| self.advance_arrow(plan, read)) {
+            // What is wrong is told as it shows from the first row on, not to a reader that began behind it.
+            Err(_) if self.columns[read].first_row > self.skip => {
+                self.begin_arrow(plan, read, self.skip)?;
+                while self.columns[read].rows.end <= start {
+                    self.advance_arrow(plan, read)?;
+                }
+                Ok(())
+            }
+            result => result,
         }
+    }
+
+    /// Has arrow read a column, from row `skip` on.
+    fn begin_arrow(&mut self, plan: &Plan, read: usize, skip: u64) -> Result<(), Error> {
         let column = &mut self.columns[read];
-        (column.rows, column.first) = (start..start + rows, 0);
+        (column.rows, column.first, column.first_row) = (skip..skip, 0, skip);
+        // The buffers are freed before arrow makes its own.
+        column.decoder = Decoder::None;
+        self.columns[read].decoder = Decoder::Arrow(self.arrow(plan, read, skip)?);
+        Ok(())
+    }
+
+    fn advance_arrow(&mut self, plan: &Plan, read: usize) -> Result<(), Error> {
+        let group = &plan.groups[self.place];
+        let OpenColumn { rows: Range { end: start, .. }, decoder, .. } = &mut self.columns[read];
+        let (start, rows) = (*start, (group.rows - *start).min(group.batch as u64));
+        let Decoder::Arrow(arrow) = decoder else { unreachable!("arrow was begun") };
+        let decoded = guarded(|| arrow.advance(rows as usize));
+        decoded.map_err(|problem| self.file.failed(plan, group, &plan.layout.reads[read].name, problem))?;
+        self.columns[read].rows = start..start + rows;
         Ok(())
     }
 
@@ -244,7 +279,7 @@ impl OpenGroup {
     pub(crate) fn into_buffers(self) -> Vec<Buffers> {
         let buffers = self.columns.into_iter().map(|column| match column.decoder {
             Decoder::Plain(plain) => Buffers { page: plain.into_page(), ..Buffers::default() },
-            Decoder::Arrow(_) => Buffers::default(),
+            Decoder::Arrow(_) | Decoder::None => Buffers::default(),
         });
         buffers.collect()
     }
@@ -260,7 +295,7 @@ impl OpenGroup {
     fn plain_columns(&mut self) -> impl Iterator<Item = (usize, &mut PlainColumn)> {
         self.columns.iter_mut().enumerate().filter_map(|(read, column)| match &mut column.decoder {
             Decoder::Plain(plain) => Some((read, plain)),
-            Decoder::Arrow(_) => None,
+            Decoder::Arrow(_) | Decoder::None => None,
         })
     }
 }

@@ -1,4 +1,3 @@
-use std::marker::PhantomData;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,9 +29,18 @@ use crate::{ParquetSourceBuilder, Paths};
 /// Only the chosen columns are read, a page of each at a time, and decoded a few thousand rows at a time. This takes
 /// no more than the [budget](ParquetSourceBuilder::budget), whatever the size of the files and their row groups: what
 /// would take more is refused when the source is built. Of each row group, less than a hundred bytes are remembered
-/// beside that. [`fill`](Source::fill) appends decoded values straight to the
-/// batch, and allocates nothing itself; the decoder underneath allocates a few buffers for each page and each few
-/// thousand rows, and frees them again.
+/// beside that.
+///
+/// Plain numbers of 32 and 64 bits, as writers leave them that use no dictionary, go from a page of the file straight to
+/// the batch where no row of the page is null, through buffers that are used again and again. What else there is goes
+/// through the arrays of arrow, whose decoder allocates a few buffers for each page and each few thousand rows, and frees
+/// them again. Where few rows are asked for, they are cut from a few hundred, unless there are texts.
+///
+/// # Threads
+///
+/// By itself, a source reads when it is asked for rows. [`prefetch`](tidemill_data::SourceExt::prefetch) has a thread do
+/// so ahead of whoever trains; [`threads`](ParquetSourceBuilder::threads) has more of them decode. Neither changes a
+/// row, nor when an error comes.
 ///
 /// # Example
 ///
@@ -67,7 +75,16 @@ pub struct ParquetSource<T = f32> {
     next: Option<OpenGroup>,
     scratch: Scratch,
     team: Option<Team>,
-    numbers: PhantomData<fn() -> T>,
+    staged: Staged<T>,
+}
+
+/// Rows that were converted together because a few were asked for: one at a time would cost as much as fifty.
+struct Staged<T> {
+    batch: Batch<T>,
+    /// The row of the epoch that it begins with.
+    first: u64,
+    /// Rows in front of this one are taken as they are asked for: staged with those behind them, they gave an error.
+    resume: u64,
 }
 
 impl ParquetSource {
@@ -84,8 +101,9 @@ impl<T: Scalar> ParquetSource<T> {
     }
 
     fn at(plan: Arc<Plan>, schema: Arc<Schema>, epoch: u64, row: u64) -> Self {
-        let (decoded, scratch, numbers) = (0..0, Scratch::default(), PhantomData);
-        Self { plan, schema, epoch, row, decoded, file: None, group: None, next: None, scratch, team: None, numbers }
+        let staged = Staged { batch: Batch::new(Arc::clone(&schema)), first: 0, resume: 0 };
+        let (decoded, scratch) = (0..0, Scratch::default());
+        Self { plan, schema, epoch, row, decoded, file: None, group: None, next: None, scratch, team: None, staged }
     }
 
     /// The columns that it fills.
@@ -226,6 +244,39 @@ impl<T: Scalar> ParquetSource<T> {
         }
         Ok(rows - left as usize)
     }
+
+    /// Few rows, from those that are staged.
+    fn fill_staged(&mut self, batch: &mut Batch<T>, rows: usize) -> Result<usize, Error> {
+        let mut left = rows;
+        while left > 0 && self.row < self.plan.rows {
+            let staged = self.staged.first..self.staged.first + self.staged.batch.rows() as u64;
+            if staged.contains(&self.row) {
+                let start = (self.row - staged.start) as usize;
+                let taken = start..self.staged.batch.rows().min(start + left);
+                left -= taken.len();
+                self.row += taken.len() as u64;
+                batch.push_rows(&self.staged.batch, taken);
+            } else if self.row < self.staged.resume || !self.stage() {
+                return self.fill_rows(batch, left).map(|n| rows - left + n);
+            }
+        }
+        Ok(rows - left)
+    }
+
+    /// Stages the next rows, if nothing is wrong with them.
+    fn stage(&mut self) -> bool {
+        let row = self.row;
+        let mut batch = std::mem::replace(&mut self.staged.batch, Batch::new(Arc::clone(&self.schema)));
+        batch.clear();
+        let filled = self.fill_rows(&mut batch, self.plan.staged);
+        if filled.is_err() {
+            batch.clear();
+            self.staged.resume = row + self.plan.staged as u64;
+        }
+        self.row = row;
+        (self.staged.batch, self.staged.first) = (batch, row);
+        filled.is_ok()
+    }
 }
 
 impl<T: Scalar> Source<T> for ParquetSource<T> {
@@ -234,7 +285,9 @@ impl<T: Scalar> Source<T> for ParquetSource<T> {
     }
 
     fn fill(&mut self, batch: &mut Batch<T>, rows: usize) -> Result<usize, Error> {
-        self.fill_rows(batch, rows).inspect_err(|_| batch.clear())
+        let few = rows <= self.plan.staged / 4;
+        let filled = if few { self.fill_staged(batch, rows) } else { self.fill_rows(batch, rows) };
+        filled.inspect_err(|_| batch.clear())
     }
 
     fn cursor(&self) -> Cursor {
@@ -272,3 +325,6 @@ impl<T: Scalar> Clone for ParquetSource<T> {
         Self::at(Arc::clone(&self.plan), Arc::clone(&self.schema), self.epoch, self.row)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
+use parquet::schema::types::ColumnPath;
 use tidemill_data::Error;
 
 use crate::FileError;
@@ -206,6 +207,11 @@ impl Output {
         let temporary = Temporary::beside(path);
         let file = OpenOptions::new().write(true).create_new(true).open(&temporary.0);
         let file = file.map_err(|error| FileError::io(path, error))?;
+        // A dictionary of numbers that hardly recur is as long as the numbers, and costs a second look at each.
+        let reals = schema.fields().iter().filter(|field| field.data_type().is_floating());
+        let properties = reals.fold(properties, |properties, field| {
+            properties.set_column_dictionary_enabled(ColumnPath::from(field.name().as_str()), false)
+        });
         let writer = guarded(|| ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties.build())));
         let writer = writer.map_err(|problem| FileError::write(path, problem))?;
         Ok(Self { path: path.to_owned(), schema, writer, temporary })

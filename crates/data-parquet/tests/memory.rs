@@ -53,8 +53,9 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// Numbers, texts that are all different and long texts that recur, in row groups of `group` rows.
-fn write(path: &Path, rows: usize, group: usize) {
+fn write(path: &Path, rows: usize, group: usize, dictionaries: bool) {
     let properties = WriterProperties::builder()
+        .set_dictionary_enabled(dictionaries)
         .set_compression(Compression::SNAPPY)
         .set_max_row_group_row_count(Some(group))
         .set_data_page_size_limit(32 << 10)
@@ -86,10 +87,11 @@ fn write(path: &Path, rows: usize, group: usize) {
 }
 
 /// Bytes that building and reading take at the peak, the batch not counted.
-fn peak(path: &Path, columns: &[&str], budget: u64) -> Result<usize, Error> {
+fn peak(path: &Path, columns: &[&str], budget: u64, threads: usize) -> Result<usize, Error> {
     let before = LIVE.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);
-    let mut source = ParquetSource::open(path).columns(columns.iter().copied()).budget(budget).build()?;
+    let source = ParquetSource::open(path).columns(columns.iter().copied()).budget(budget);
+    let mut source = source.threads(threads).build()?;
     let building = PEAK.load(Ordering::Relaxed) - before;
     let mut batch = Batch::<f32>::new(source.schema().clone());
     let mut rows = 0;
@@ -114,24 +116,47 @@ fn reading_stays_within_the_budget() {
     let mut peaks = Vec::new();
     for (name, rows, group) in files {
         let path = folder.path().join(name);
-        write(&path, rows, group);
+        write(&path, rows, group, true);
         for columns in choices {
-            let Err(Error::Budget { needed, budget: 10_000, .. }) = peak(&path, columns, 10_000) else {
+            let Err(Error::Budget { needed, budget: 10_000, .. }) = peak(&path, columns, 10_000, 1) else {
                 panic!("10 kB are too little for {columns:?} of {name}")
             };
-            let refused = peak(&path, columns, needed - 1);
+            let refused = peak(&path, columns, needed - 1, 1);
             assert!(matches!(refused, Err(Error::Budget { needed: n, .. }) if n == needed), "{name}, {columns:?}");
             for budget in [needed, needed * 3 / 2, needed * 4, 64 << 20] {
-                let peak = peak(&path, columns, budget).unwrap();
+                let peak = peak(&path, columns, budget, 1).unwrap();
                 println!("{name}, {columns:?}: budget {budget}, peak {peak}");
                 assert!(peak as u64 <= budget + SLACK, "{name}, {columns:?}: budget {budget}, peak {peak}");
                 peaks.push(peak);
             }
         }
     }
+    plain_numbers(folder.path());
     // Six times the row groups take as much to read, but for the list of them.
     for (many, short) in peaks[..12].iter().zip(&peaks[24..]) {
         assert!(*many < short + 20 * GROUP, "{many} {short}");
+    }
+}
+
+/// Numbers that are decoded ahead, as far as the budget allows.
+fn plain_numbers(folder: &Path) {
+    for (name, rows, group) in [("plain many", 120_000, 5000), ("plain few", 120_000, 60_000)] {
+        let path = folder.join(name);
+        write(&path, rows, group, false);
+        for columns in [&["real"][..], &["integer", "real"]] {
+            let Err(Error::Budget { needed, .. }) = peak(&path, columns, 10_000, 1) else {
+                panic!("10 kB are too little for {columns:?} of {name}")
+            };
+            let refused = peak(&path, columns, needed - 1, 3);
+            assert!(matches!(refused, Err(Error::Budget { needed: n, .. }) if n == needed), "{name}, threads or not");
+            for budget in [needed, needed * 5 / 4, needed * 3 / 2, needed * 2, needed * 4] {
+                for threads in [1, 2, 4] {
+                    let peak = peak(&path, columns, budget, threads).unwrap();
+                    println!("{name}, {columns:?}, {threads} threads: budget {budget}, peak {peak}");
+                    assert!(peak as u64 <= budget + SLACK, "{name}, {columns:?}, {threads} threads: {budget}, {peak}");
+                }
+            }
+        }
     }
 }
 

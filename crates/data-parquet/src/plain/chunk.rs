@@ -180,7 +180,7 @@ impl PlainChunk {
             }
             (Form::V2 { levels, .. }, true) => &page[..levels],
             (Form::V1, false) => &[],
-            (Form::V2 { levels, .. }, false) if levels == 0 => &[],
+            (Form::V2 { levels: 0, .. }, false) => &[],
             (Form::V2 { .. }, false) => return None,
         };
         let start = levels.len() + if self.optional && header.form == Form::V1 { 4 } else { 0 };

@@ -26,67 +26,74 @@ const PLAIN: i64 = 0;
 const RLE: i64 = 3;
 
 impl Header {
-    /// Reads the header at the start of `bytes`; `None` where it is cut off or of any other page.
+    /// Reads the header at the start of `bytes`; `None` where it is cut off, of any other page, or not quite in order.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
-        let (mut page_type, mut uncompressed, mut compressed) = (None, None, None);
-        let (mut v1, mut v2) = (None, None);
+        let (mut integers, mut form) = ([None; 5], None);
         let mut reader = Compact::new(bytes);
-        reader.fields(|header, id, wire| {
-            match (id, wire) {
-                (1, kind::I32) => page_type = Some(header.integer()?),
-                (2, kind::I32) => uncompressed = Some(header.integer()?),
-                (3, kind::I32) => compressed = Some(header.integer()?),
-                (5, kind::STRUCT) => v1 = Some(Particular::parse(header)?),
-                (8, kind::STRUCT) => v2 = Some(Particular::parse(header)?),
-                _ => header.skip(wire)?,
-            }
-            Some(())
+        reader.fields(|header, id, wire| match (id, wire) {
+            // Type, both sizes, checksum.
+            (1..=4, kind::I32) => set(&mut integers[id as usize], header.integer()?),
+            (5, kind::STRUCT) => set(&mut form, (DATA, Particular::parse(header)?)),
+            (8, kind::STRUCT) => set(&mut form, (DATA_V2, Particular::parse(header)?)),
+            _ => None,
         })?;
-        let (rows, form) = match (page_type?, v1, v2) {
-            (DATA, Some(page), None) => page.v1()?,
-            (DATA_V2, None, Some(page)) => page.v2()?,
+        let [_, page_type, uncompressed, compressed, _] = integers;
+        let (rows, form) = match (page_type?, form?) {
+            (DATA, (DATA, page)) => page.v1()?,
+            (DATA_V2, (DATA_V2, page)) => page.v2()?,
             _ => return None,
         };
-        let size = |size: i64| usize::try_from(size).ok();
+        let size = |size: i64| i32::try_from(size).ok().and_then(|size| usize::try_from(size).ok());
         let (compressed, uncompressed) = (size(compressed?)?, size(uncompressed?)?);
         Some(Self { bytes: reader.position(), compressed, uncompressed, rows, form })
     }
 }
 
-/// The fields of either form's own header, by their numbers.
-#[derive(Clone, Copy)]
+/// A field comes once.
+fn set<V>(field: &mut Option<V>, value: V) -> Option<()> {
+    field.replace(value).is_none().then_some(())
+}
+
+/// The fields of either form's own header.
 struct Particular {
+    /// By their numbers.
     integers: [Option<i64>; 7],
-    is_compressed: bool,
+    is_compressed: Option<bool>,
+    statistics: Option<i64>,
 }
 
 impl Particular {
     fn parse(header: &mut Compact) -> Option<Self> {
-        let mut found = Self { integers: [None; 7], is_compressed: true };
-        header.fields(|header, id, wire| {
-            match (id, wire) {
-                (1..=6, kind::I32) => found.integers[id as usize] = Some(header.integer()?),
-                (7, kind::FALSE) => found.is_compressed = false,
-                _ => header.skip(wire)?,
+        let mut found = Self { integers: [None; 7], is_compressed: None, statistics: None };
+        header.fields(|header, id, wire| match (id, wire) {
+            (1..=6, kind::I32) => set(&mut found.integers[id as usize], header.integer()?),
+            (7, kind::TRUE | kind::FALSE) => set(&mut found.is_compressed, wire == kind::TRUE),
+            (5 | 8, kind::STRUCT) => {
+                header.skip(wire)?;
+                set(&mut found.statistics, id)
             }
-            Some(())
+            _ => None,
         })?;
         Some(found)
     }
 
     fn v1(&self) -> Option<(usize, Form)> {
-        let [_, values, encoding, definition_levels, ..] = self.integers;
-        let plain = encoding == Some(PLAIN) && definition_levels == Some(RLE);
-        Some((usize::try_from(values?).ok().filter(|_| plain)?, Form::V1))
+        let Self { integers, is_compressed: None, statistics: None | Some(5) } = self else { return None };
+        let [_, values, Some(PLAIN), Some(RLE), Some(RLE), None, None] = *integers else { return None };
+        Some((rows(values)?, Form::V1))
     }
 
     fn v2(&self) -> Option<(usize, Form)> {
-        let [_, values, nulls, rows, encoding, definition_levels, repetition_levels] = self.integers;
-        let plain = encoding == Some(PLAIN) && nulls == Some(0) && rows == values && repetition_levels == Some(0);
-        let levels = usize::try_from(definition_levels?).ok()?;
-        let form = Form::V2 { levels, is_compressed: self.is_compressed };
-        Some((usize::try_from(values?).ok().filter(|_| plain)?, form))
+        let Self { integers, is_compressed, statistics: None | Some(8) } = self else { return None };
+        let [_, values, Some(0), rows_said, Some(PLAIN), levels, Some(0)] = *integers else { return None };
+        let levels = usize::try_from(levels?).ok()?;
+        let form = Form::V2 { levels, is_compressed: is_compressed.unwrap_or(true) };
+        Some((rows(values.filter(|_| rows_said == values))?, form))
     }
+}
+
+fn rows(values: Option<i64>) -> Option<usize> {
+    i32::try_from(values?).ok().and_then(|values| usize::try_from(values).ok())
 }
 
 #[cfg(test)]
@@ -119,6 +126,7 @@ mod tests {
             (&V1, 8, 1),
             (&V1, 10, 16),
             (&V1, 12, 8),
+            (&V1, 14, 8),
             (&V2, 10, 2),
             (&V2, 12, 18),
             (&V2, 14, 16),

@@ -105,8 +105,8 @@ pub trait SourceExt<T: Scalar>: Source<T> + Sized {
 
     /// Reads up to `batches` batches of `rows` rows ahead, in a thread of its own.
     ///
-    /// Ask for batches of `rows` rows, cleared before: they are swapped, not copied. The rows and their order do not
-    /// depend on timing.
+    /// Ask for batches of `rows` rows, cleared before: they are swapped, not copied; fewer rows are copied from those.
+    /// The rows and their order do not depend on timing.
     ///
     /// # Errors
     ///

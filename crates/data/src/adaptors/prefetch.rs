@@ -12,12 +12,14 @@ use crate::{Batch, Cursor, Error, Schema, Source};
 /// Another source's rows, read ahead by a thread of its own; made by [`prefetch`](crate::SourceExt::prefetch).
 ///
 /// Buffers go round between the thread and whoever fills: a batch that is filled while empty is swapped for one that is
-/// ready. An error of the source comes where the source gave it. Dropping or seeking waits for the one batch that is
-/// being read, no longer.
+/// ready. They are handed back by halves of those that there are, as waking a thread takes longer than swapping: with
+/// many batches ahead, filling one costs next to nothing. An error of the source comes where the source gave it.
+/// Dropping or seeking waits for the one batch that is being read, no longer.
 #[derive(Debug)]
 pub struct Prefetch<T: Scalar> {
     schema: Arc<Schema>,
     epoch_rows: Option<u64>,
+    batches: usize,
     size: usize,
     thread: Thread<T>,
     /// Buffers that neither the thread nor `current` has.
@@ -42,16 +44,14 @@ impl<T: Scalar> Prefetch<T> {
         let thread = Thread::start(source, batches, size)?;
         let (before, after) = (cursor, cursor);
         let mut prefetch =
-            Self { schema, epoch_rows, size, thread, spare, current, given: 0, before, after, ended: false };
+            Self { schema, epoch_rows, batches, size, thread, spare, current, given: 0, before, after, ended: false };
         prefetch.hand_over();
         Ok(prefetch)
     }
 
     /// Gives all spare buffers to the thread.
     fn hand_over(&mut self) {
-        while let Some(batch) = self.spare.pop() {
-            self.thread.ask(Request::Fill(batch));
-        }
+        self.thread.requests.extend(self.spare.drain(..).map(Request::Fill));
     }
 
     /// Takes the next batch from the thread; `false` at the end of the epoch.
@@ -64,7 +64,8 @@ impl<T: Scalar> Prefetch<T> {
                 self.spare.push(std::mem::replace(&mut self.current, batch));
                 (self.before, self.after, self.given) = (before, after, 0);
                 self.ended = result? < self.size;
-                if !self.ended {
+                // Waking the thread can cost more than all else that is done here, so it is done for several batches.
+                if !self.ended && 2 * self.spare.len() >= self.batches {
                     self.hand_over();
                 }
                 Ok(self.current.rows() > 0)

@@ -29,11 +29,19 @@ impl<V> Queue<V> {
 
     /// Appends a value; drops it when the queue is closed.
     pub fn push(&self, value: V) {
+        self.extend([value]);
+    }
+
+    /// Appends values, and wakes whoever waits once; drops them when the queue is closed.
+    pub fn extend(&self, values: impl IntoIterator<Item = V>) {
         let mut state = self.lock();
-        if !state.closed {
-            state.values.push_back(value);
-            self.0.changed.notify_one();
+        if state.closed {
+            return;
         }
+        state.values.extend(values);
+        // Whoever wakes does not find the queue locked.
+        drop(state);
+        self.0.changed.notify_one();
     }
 
     /// Waits for the first value; `None` when the queue is closed and empty.

@@ -66,7 +66,7 @@ impl RealWriter {
         match self {
             Self::Numbers { numbers, indicator } => {
                 for (k, &Number { shift, scale, fill }) in numbers.iter().enumerate() {
-                    block.write(k, rows, rows.numbers(raw, k, fill), |x| T::of((x - shift) / scale))?;
+                    block.write_column(k, rows, raw, k, fill, |x| T::of((x - shift) / scale))?;
                 }
                 if *indicator == Indicator::Written && rows.any_absent() {
                     let flags = rows.kept.iter().map(|&row| if rows.is_absent(row) { 1.0 } else { 0.0 });
@@ -75,7 +75,7 @@ impl RealWriter {
                 Ok(())
             }
             &Self::Weight { fill } => {
-                block.write(0, rows, rows.numbers(raw, 0, fill), T::of)?;
+                block.write_column(0, rows, raw, 0, fill, T::of)?;
                 match block.rows().zip(rows.kept).find(|(weight, _)| weight[0] < T::zero()) {
                     Some((weight, &row)) => Err(rows.invalid(row, format!("the weight {} is below zero", weight[0]))),
                     None => Ok(()),
@@ -83,12 +83,12 @@ impl RealWriter {
             }
             &Self::Above { threshold, fill } => {
                 let step = |x| if x > threshold { T::one() } else { T::zero() };
-                block.write(0, rows, rows.numbers(raw, 0, fill), step)
+                block.write_column(0, rows, raw, 0, fill, step)
             }
             &Self::Cyclic { period, fill } => {
                 let angle = |x: f64| TAU * (x / period);
-                block.write(0, rows, rows.numbers(raw, 0, fill), |x| T::of(angle(x).sin()))?;
-                block.write(1, rows, rows.numbers(raw, 0, fill), |x| T::of(angle(x).cos()))
+                block.write_column(0, rows, raw, 0, fill, |x| T::of(angle(x).sin()))?;
+                block.write_column(1, rows, raw, 0, fill, |x| T::of(angle(x).cos()))
             }
             Self::OneHot { lookup } => {
                 let mut out = block.rows();
@@ -104,6 +104,9 @@ impl RealWriter {
     }
 }
 
+/// Rows that are encoded together.
+const PIECE: usize = 64;
+
 /// Part of some rows of real numbers, from number `at` of each row on.
 #[derive(Debug)]
 pub(super) struct Block<'a, T> {
@@ -117,6 +120,26 @@ impl<T: Scalar> Block<'_, T> {
         self.values.chunks_exact_mut(self.width).map(|row| &mut row[self.at..])
     }
 
+    /// Sets number `k` of each row to what `encode` makes of number `from` of the raw column, or of `fill` where that is
+    /// missing.
+    fn write_column(
+        &mut self,
+        k: usize,
+        rows: &Rows<'_>,
+        raw: &Column<f64>,
+        from: usize,
+        fill: f64,
+        encode: impl Fn(f64) -> T,
+    ) -> Result<(), Error> {
+        match rows.whole(raw) {
+            Some((numbers, 1)) => self.write(k, rows, numbers.iter().copied(), encode),
+            Some((numbers, width)) => {
+                self.write(k, rows, numbers.chunks_exact(width).map(|numbers| numbers[from]), encode)
+            }
+            None => self.write(k, rows, rows.numbers(raw, from, fill), encode),
+        }
+    }
+
     /// Sets number `k` of each row to what `encode` makes of it.
     fn write(
         &mut self,
@@ -125,10 +148,18 @@ impl<T: Scalar> Block<'_, T> {
         numbers: impl Iterator<Item = f64>,
         encode: impl Fn(f64) -> T,
     ) -> Result<(), Error> {
-        let mut finite = true;
-        for (row, x) in self.rows().zip(numbers) {
-            row[k] = encode(x);
-            finite &= row[k].is_finite();
+        let (at, mut finite) = (self.at + k, true);
+        let mut numbers = numbers.fuse();
+        // A few rows at a time: the arithmetic is done on numbers behind each other.
+        for rows in self.values.chunks_mut(self.width * PIECE) {
+            let mut piece = [0.0; PIECE];
+            let count = piece.iter_mut().zip(&mut numbers).map(|(to, x)| *to = x).count();
+            let mut encoded = [T::zero(); PIECE];
+            encoded.iter_mut().zip(&piece).for_each(|(to, &x)| *to = encode(x));
+            for (row, &x) in rows.chunks_exact_mut(self.width).zip(&encoded[..count]) {
+                row[at] = x;
+                finite &= x.is_finite();
+            }
         }
         if finite {
             return Ok(());

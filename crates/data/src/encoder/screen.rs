@@ -51,6 +51,16 @@ impl Rows<'_> {
         self.any_absent() && self.absent[row]
     }
 
+    /// The numbers of a real column, rows behind each other, where every row is kept and has a value.
+    pub fn whole<'b>(&self, column: &'b Column<f64>) -> Option<(&'b [f64], usize)> {
+        match column {
+            Column::Real { values, width, .. } if !self.any_absent() && self.kept.len() * width == values.len() => {
+                Some((values, *width))
+            }
+            _ => None,
+        }
+    }
+
     /// Number `k` of each kept row of a real column, and `fill` where it is missing; nothing of other columns.
     pub fn numbers<'b>(&'b self, column: &'b Column<f64>, k: usize, fill: f64) -> impl Iterator<Item = f64> + 'b {
         let (values, width) = match column {
@@ -77,7 +87,7 @@ impl Screened {
         self.absent.reserve(column.rows());
         match column {
             Column::Real { width, values, nulls } => {
-                if nulls.any() || values.iter().any(|v| v.is_nan()) {
+                if nulls.any() || any(values, f64::is_nan) {
                     let rows = values.chunks_exact(*width).enumerate();
                     self.absent.extend(rows.map(|(row, v)| nulls.is_null(row) || v.iter().any(|v| v.is_nan())));
                 }
@@ -127,7 +137,7 @@ impl Screen {
             return Err(Error::Null { column: screened.name.clone(), row: self.first + row as u64 });
         }
         let Column::Real { width, values, .. } = &raw.columns()[screened.place] else { return Ok(()) };
-        if values.iter().any(|v| v.is_infinite()) {
+        if any(values, f64::is_infinite) {
             let infinite = |row: usize| values[row * width..(row + 1) * width].iter().any(|v| v.is_infinite());
             if let Some(&row) = rows.kept.iter().find(|&&row| !rows.is_absent(row) && infinite(row)) {
                 return Err(rows.invalid(row, "the value is infinite".into()));
@@ -169,4 +179,9 @@ impl Screen {
             ours.dropped += theirs.dropped;
         }
     }
+}
+
+/// Whether any number is so; without a branch for each, where most often none is.
+fn any(numbers: &[f64], is_so: impl Fn(f64) -> bool) -> bool {
+    numbers.chunks(256).any(|numbers| numbers.iter().fold(false, |any, &number| any | is_so(number)))
 }
