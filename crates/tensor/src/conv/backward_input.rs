@@ -3,9 +3,9 @@ use crate::conv::panels::{from_padded, to_panel};
 use crate::conv::plan::{Band, Panel, Plan, parts};
 use crate::conv::scratch::with_scratch;
 use crate::conv::transpose::Transposition;
-use crate::{Accumulate, Scalar};
+use crate::{Scalar, Write};
 
-pub(super) fn backward_input<T: Scalar>(plan: &Plan<T>, g: &[T], weight: &[T], x: &mut [T], onto: Accumulate) {
+pub(super) fn backward_input<T: Scalar>(plan: &Plan<T>, g: &[T], weight: &[T], x: &mut [T], write: Write) {
     plan.check(x.len(), g.len(), weight.len(), None);
     let whole = plan.whole(plan.channels);
     let weights_len = plan.taps() * plan.outputs * whole;
@@ -35,7 +35,7 @@ pub(super) fn backward_input<T: Scalar>(plan: &Plan<T>, g: &[T], weight: &[T], x
                     }
                 }
                 for channels in plan.panels(plan.channels) {
-                    from_padded(plan, &image[channels.start * plan.padded_pixels()..], channels, x, onto);
+                    from_padded(plan, &image[channels.start * plan.padded_pixels()..], channels, x, write);
                 }
             }
         }

@@ -5,7 +5,7 @@
 
 use crate::conv::plan::{Band, Panel, Plan};
 use crate::conv::transpose::Transposition;
-use crate::{Accumulate, Scalar};
+use crate::{Scalar, Write};
 
 /// An image of one group with the channels of a pixel side by side.
 pub(super) struct Image<'a, T> {
@@ -99,7 +99,7 @@ pub(super) fn from_panel<T: Scalar>(plan: &Plan<T>, from: &[T], panel: Panel, ba
 }
 
 /// `[padded pixels, width]` without the padding to planes `[C, H, W]`, or added to them.
-pub(super) fn from_padded<T: Scalar>(plan: &Plan<T>, from: &[T], panel: Panel, planes: &mut [T], onto: Accumulate) {
+pub(super) fn from_padded<T: Scalar>(plan: &Plan<T>, from: &[T], panel: Panel, planes: &mut [T], write: Write) {
     let [height, width] = plan.image;
     let (lines, length) = if plan.padding == [0, 0] { (1, height * width) } else { (height, width) };
     for y in 0..lines {
@@ -114,7 +114,7 @@ pub(super) fn from_padded<T: Scalar>(plan: &Plan<T>, from: &[T], panel: Panel, p
             from_row: panel.width,
             to: to.as_mut_ptr(),
             to_row: plan.pixels(),
-            add: onto == Accumulate::Add,
+            add: write == Write::Add,
         };
         // SAFETY: both lengths were checked; the kernels are those of this processor.
         unsafe { (plan.kernels.transpose)(&transposition) };

@@ -1,5 +1,5 @@
 use crate::isa::on_every_path;
-use crate::{Accumulate, Convolution, Key, Scalar, Window};
+use crate::{Convolution, Key, Scalar, Window, Write};
 
 /// Whole numbers so small that every product and sum of these tests is exact in `f32`.
 fn filled<T: Scalar>(n: usize, salt: u64) -> Vec<T> {
@@ -95,10 +95,10 @@ fn check<T: Scalar>(conv: &Convolution, rows: usize) {
         assert!(d_weight == want_weight, "{conv:?}: gradient of weight without bias");
 
         let mut d_x = vec![T::nan(); rows * x_len];
-        conv.backward_input(&g, &weight, &mut d_x, Accumulate::Overwrite);
+        conv.backward_input(&g, &weight, &mut d_x, Write::Assign);
         assert!(d_x == want_assigned, "{conv:?}: gradient of x");
         d_x.copy_from_slice(&old_x);
-        conv.backward_input(&g, &weight, &mut d_x, Accumulate::Add);
+        conv.backward_input(&g, &weight, &mut d_x, Write::Add);
         assert!(d_x == want_x, "{conv:?}: gradient added to x");
     });
 }
@@ -192,11 +192,11 @@ fn an_image_does_not_depend_on_how_many_there_are() {
     on_every_path(|| {
         let (mut y, mut d_x) = (vec![0.0; 5 * y_len], vec![0.0; 5 * x_len]);
         conv.forward(&x, &weight, None, &mut y, |_| ());
-        conv.backward_input(&g, &weight, &mut d_x, Accumulate::Overwrite);
+        conv.backward_input(&g, &weight, &mut d_x, Write::Assign);
         for row in 0..5 {
             let (mut y_alone, mut d_x_alone) = (vec![0.0; y_len], vec![0.0; x_len]);
             conv.forward(&x[row * x_len..][..x_len], &weight, None, &mut y_alone, |_| ());
-            conv.backward_input(&g[row * y_len..][..y_len], &weight, &mut d_x_alone, Accumulate::Overwrite);
+            conv.backward_input(&g[row * y_len..][..y_len], &weight, &mut d_x_alone, Write::Assign);
             assert_eq!(y_alone, y[row * y_len..][..y_len]);
             assert_eq!(d_x_alone, d_x[row * x_len..][..x_len]);
         }

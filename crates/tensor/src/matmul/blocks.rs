@@ -2,13 +2,13 @@
 
 use std::mem::MaybeUninit;
 
-use crate::Scalar;
 use crate::matmul::cut::Cut;
-use crate::matmul::kernel::{Dots, Outer, Packing, Store, Tile};
+use crate::matmul::kernel::{Dots, Outer, Packing, Tile};
 use crate::matmul::pack::{gather, pack, with_buffer};
 use crate::matmul::product::{Matrix, Product};
 use crate::matmul::sets::{Kernels, TILE_ELEMENTS};
 use crate::matmul::sparse::{self, SparseCut, has_many_zeros};
+use crate::{Scalar, Write};
 
 /// Up to so many rows of `A` or columns of `B` that lie without gaps, dot products are faster than tiles.
 const FEW: usize = 4;
@@ -27,8 +27,8 @@ pub(super) unsafe fn multiply<T: Scalar>(p: Product<T>) {
     // SAFETY: the caller's promise.
     unsafe {
         if p.k == 1 && p.b.column == 1 && p.c.column == 1 {
-            let Product { m, n, a, b, c, store, .. } = p;
-            (kernels.outer)(&Outer { m, n, a: a.start, a_row: a.row, b: b.start, c: c.start, c_row: c.row, store });
+            let Product { m, n, a, b, c, write, .. } = p;
+            (kernels.outer)(&Outer { m, n, a: a.start, a_row: a.row, b: b.start, c: c.start, c_row: c.row, write });
         } else if along_depth && (p.m <= FEW || p.n <= FEW) {
             dots(kernels, p);
         } else if let Some(cut) = SparseCut::new(kernels, &p).filter(|_| has_many_zeros(&p)) {
@@ -62,7 +62,7 @@ unsafe fn dots<T: Scalar>(kernels: &Kernels<T>, p: Product<T>) {
                 c: p.c.at(i, j),
                 c_row: p.c.row,
                 c_column: p.c.column,
-                store: p.store,
+                write: p.write,
             };
             // SAFETY: the block lies within the matrices; the kernels are those of this processor.
             unsafe { kernels.dots[(p.m - i).min(4) - 1][(p.n - j).min(4) - 1](&block) };
@@ -98,7 +98,7 @@ unsafe fn tiles<T: Scalar>(kernels: &Kernels<T>, p: Product<T>) {
                         a,
                         b: Matrix { start: p.b.at(k, j), ..p.b },
                         c: Matrix { start: p.c.at(i, j), ..p.c },
-                        store: if k == 0 { p.store } else { Store::Add },
+                        write: if k == 0 { p.write } else { Write::Add },
                     };
                     // SAFETY: the block lies within the matrices.
                     unsafe { multiply_block(kernels, &cut, block, for_b) };
@@ -137,7 +137,7 @@ unsafe fn multiply_block<T: Scalar>(kernels: &Kernels<T>, cut: &Cut, p: Product<
                 c: c.start,
                 c_row: c.row,
                 last: n - (vectors - 1) * kernels.lanes,
-                store: p.store,
+                write: p.write,
             };
             // SAFETY: the tile lies within the matrices; the kernels are those of this processor.
             unsafe {
@@ -168,7 +168,7 @@ unsafe fn aside<T: Scalar>(
     // SAFETY: the kernel writes `m` rows of `width` numbers, which fit, and reads them only where they were set before;
     // `n` columns of them are C's.
     unsafe {
-        if tile.store == Store::Add {
+        if tile.write == Write::Add {
             values.write([T::zero(); TILE_ELEMENTS]);
             for i in 0..m {
                 for j in 0..n {

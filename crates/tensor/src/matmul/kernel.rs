@@ -1,7 +1,7 @@
 //! The innermost loops, written once for registers of any size.
 
-use crate::Scalar;
 use crate::matmul::lanes::Lanes;
+use crate::{Scalar, Write};
 
 /// A tile of `C [M, N]`: `C ← A B`, or `C ← C + A B`. `N` is a whole number of registers in `B`.
 pub(super) struct Tile<T> {
@@ -18,16 +18,7 @@ pub(super) struct Tile<T> {
     pub c_row: isize,
     /// How many numbers of the last register in a row are stored.
     pub last: usize,
-    pub store: Store,
-}
-
-/// What becomes of the old values of `C`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Store {
-    /// They are not read.
-    Assign,
-    /// Sums start with them.
-    Add,
+    pub write: Write,
 }
 
 /// A block of `C [M, N]`: `C ← A B`, or `C ← C + A B`, where the rows of `A` and the columns of `B` are without gaps.
@@ -41,7 +32,7 @@ pub(super) struct Dots<T> {
     pub c: *mut T,
     pub c_row: isize,
     pub c_column: isize,
-    pub store: Store,
+    pub write: Write,
 }
 
 /// `C [M, N] ← A [M, 1] B [1, N]`, or added to it, where the rows of `B` and `C` are without gaps.
@@ -53,7 +44,7 @@ pub(super) struct Outer<T> {
     pub b: *const T,
     pub c: *mut T,
     pub c_row: isize,
-    pub store: Store,
+    pub write: Write,
 }
 
 /// `C [M, N] ← A B`, or `C ← C + A B`, of the numbers in `A` that are not zero. `N` is a whole number of registers in
@@ -66,7 +57,7 @@ pub(super) struct Sparse<'a, T> {
     pub c_row: isize,
     /// How many numbers of the last register in a row are stored.
     pub last: usize,
-    pub store: Store,
+    pub write: Write,
 }
 
 /// The numbers of a matrix that are not zero, row by row.
@@ -99,7 +90,7 @@ pub(super) unsafe fn tile<T: Scalar, V: Lanes<T>, const M: usize, const N: usize
     unsafe {
         let zero = V::splat(T::zero());
         let mut sums = [[zero; N]; M];
-        if tile.store == Store::Add {
+        if tile.write == Write::Add {
             for (i, sums) in sums.iter_mut().enumerate() {
                 let c = tile.c.offset(i as isize * tile.c_row);
                 for (j, sum) in sums.iter_mut().enumerate() {
@@ -163,9 +154,9 @@ pub(super) unsafe fn dots<T: Scalar, V: Lanes<T>, const M: usize, const N: usize
         for (i, sums) in sums.into_iter().enumerate() {
             for (j, sum) in sums.into_iter().enumerate() {
                 let c = dots.c.offset(i as isize * dots.c_row + j as isize * dots.c_column);
-                match dots.store {
-                    Store::Assign => *c = sum.total(),
-                    Store::Add => *c += sum.total(),
+                match dots.write {
+                    Write::Assign => *c = sum.total(),
+                    Write::Add => *c += sum.total(),
                 }
             }
         }
@@ -186,7 +177,7 @@ pub(super) unsafe fn sparse<T: Scalar, V: Lanes<T>, const N: usize>(sparse: &Spa
         for (i, &count) in counts.iter().enumerate() {
             let c = sparse.c.offset(i as isize * sparse.c_row);
             let mut sums = [V::splat(T::zero()); N];
-            if sparse.store == Store::Add {
+            if sparse.write == Write::Add {
                 for (j, sum) in sums.iter_mut().enumerate() {
                     let c = c.add(j * V::COUNT);
                     *sum = if partial && j == N - 1 { V::load_some(c, sparse.last) } else { V::load(c) };
@@ -238,11 +229,11 @@ pub(super) unsafe fn outer<T: Scalar, V: Lanes<T>>(outer: &Outer<T>) {
             let row = outer.c.offset(i as isize * outer.c_row);
             for j in (0..outer.n).step_by(V::COUNT) {
                 let (b, c, count) = (outer.b.add(j), row.add(j), outer.n - j);
-                match (outer.store, count < V::COUNT) {
-                    (Store::Assign, false) => x.multiply_add(V::load(b), zero).store(c),
-                    (Store::Add, false) => x.multiply_add(V::load(b), V::load(c)).store(c),
-                    (Store::Assign, true) => x.multiply_add(V::load_some(b, count), zero).store_some(c, count),
-                    (Store::Add, true) => {
+                match (outer.write, count < V::COUNT) {
+                    (Write::Assign, false) => x.multiply_add(V::load(b), zero).store(c),
+                    (Write::Add, false) => x.multiply_add(V::load(b), V::load(c)).store(c),
+                    (Write::Assign, true) => x.multiply_add(V::load_some(b, count), zero).store_some(c, count),
+                    (Write::Add, true) => {
                         x.multiply_add(V::load_some(b, count), V::load_some(c, count)).store_some(c, count);
                     }
                 }

@@ -1,13 +1,12 @@
 //! Products whose left operand has many zeros, as ReLU and dropout leave them: what they are multiplied with is passed
 //! over.
 
-use crate::Scalar;
 use crate::matmul::cut::share;
-use crate::matmul::kernel::{Nonzeros, Packing, Sparse, Store};
+use crate::matmul::kernel::{Nonzeros, Packing, Sparse};
 use crate::matmul::pack::pack_panel;
 use crate::matmul::product::{Matrix, Product};
 use crate::matmul::sets::Kernels;
-use crate::vectorized;
+use crate::{Scalar, Write, vectorized};
 
 /// Rows of `A` of which the numbers that are not zero are listed at once.
 const ROWS: usize = 256;
@@ -88,14 +87,14 @@ pub(super) unsafe fn multiply<T: Scalar>(kernels: &Kernels<T>, cut: &SparseCut, 
         let m = cut.rows.min(p.m - i);
         for k in (0..p.k).step_by(DEPTH) {
             let depth = DEPTH.min(p.k - k);
-            let store = if k == 0 { p.store } else { Store::Add };
+            let write = if k == 0 { p.write } else { Write::Add };
             // SAFETY: the blocks lie within the matrices.
             unsafe {
                 scratch.list(kernels, cut, Matrix { start: p.a.at(i, k), ..p.a }, m, depth);
                 for j in (0..p.n).step_by(cut.width) {
                     let n = cut.width.min(p.n - j);
                     let b = Matrix { start: p.b.at(k, j), ..p.b };
-                    scratch.multiply(kernels, cut, b, Matrix { start: p.c.at(i, j), ..p.c }, [m, depth, n], store);
+                    scratch.multiply(kernels, cut, b, Matrix { start: p.c.at(i, j), ..p.c }, [m, depth, n], write);
                 }
             }
         }
@@ -162,7 +161,7 @@ impl<'a, T: Scalar> Scratch<'a, T> {
         b: Matrix<*const T>,
         c: Matrix<*mut T>,
         [m, depth, n]: [usize; 3],
-        store: Store,
+        write: Write,
     ) {
         let registers = n.div_ceil(kernels.lanes);
         let width = registers * kernels.lanes;
@@ -170,7 +169,7 @@ impl<'a, T: Scalar> Scratch<'a, T> {
         unsafe { pack_panel(kernels, &mut self.panel[..width * depth], b, depth, n, width) };
         let a = Nonzeros { stride: cut.stride, values: self.values, columns: self.columns, counts: &self.counts[..m] };
         let last = n - (registers - 1) * kernels.lanes;
-        let sparse = Sparse { a: &a, b: self.panel.as_ptr(), c: c.start, c_row: c.row, last, store };
+        let sparse = Sparse { a: &a, b: self.panel.as_ptr(), c: c.start, c_row: c.row, last, write };
         // SAFETY: the columns are below `depth`, of which the panel has rows, and `c` has `m` rows of `n` numbers.
         unsafe { (kernels.sparse[registers - 1])(&sparse) };
     }

@@ -1,6 +1,6 @@
 use crate::isa::on_every_path;
 use crate::kernels::dot;
-use crate::{Accumulate, Divisor, Key, Pooling, Scalar, Window};
+use crate::{Divisor, Key, Pooling, Scalar, Window, Write};
 
 /// Whole numbers, many of them alike.
 fn filled<T: Scalar>(n: usize, salt: u64) -> Vec<T> {
@@ -46,10 +46,10 @@ fn check_max<T: Scalar>(pooling: &Pooling, planes: usize) {
         pooling.max(&x, &mut y, &mut places);
         assert!(y == want_y, "{pooling:?}: max");
         let mut d_x = vec![T::nan(); x.len()];
-        pooling.max_backward(&g, &places, &mut d_x, Accumulate::Overwrite);
+        pooling.max_backward(&g, &places, &mut d_x, Write::Assign);
         assert!(d_x == want_x, "{pooling:?}: gradient of max");
         d_x.copy_from_slice(&old);
-        pooling.max_backward(&g, &places, &mut d_x, Accumulate::Add);
+        pooling.max_backward(&g, &places, &mut d_x, Write::Add);
         assert!(d_x == want_added, "{pooling:?}: added gradient of max");
     });
 }
@@ -71,10 +71,10 @@ fn check_average<T: Scalar>(pooling: &Pooling, divisor: Divisor, planes: usize) 
         }
         // The map is linear, and backward is its transpose.
         let mut d_x = vec![T::nan(); x.len()];
-        pooling.average_backward(divisor, &g, &mut d_x, Accumulate::Overwrite);
+        pooling.average_backward(divisor, &g, &mut d_x, Write::Assign);
         assert!((dot(&d_x, &x) - dot(&g, &y)).abs() < 1e-4 * planes as f64, "{pooling:?}, {divisor:?}");
         let once = d_x.clone();
-        pooling.average_backward(divisor, &g, &mut d_x, Accumulate::Add);
+        pooling.average_backward(divisor, &g, &mut d_x, Write::Add);
         for (twice, once) in d_x.iter().zip(once) {
             assert!((twice.widen() - 2.0 * once.widen()).abs() < 1e-5, "{pooling:?}, {divisor:?}");
         }
@@ -132,7 +132,7 @@ fn nan_stays_and_a_window_without_elements_has_no_gradient() {
                 assert!(y == want || (y.is_nan() && want.is_nan()), "{y}, not {want}");
             }
             let mut d_x = vec![0.0; x.len()];
-            pooling.max_backward(&vec![1.0; want.len()], &places, &mut d_x, Accumulate::Overwrite);
+            pooling.max_backward(&vec![1.0; want.len()], &places, &mut d_x, Write::Assign);
             assert_eq!(d_x.iter().sum::<f32>(), places.iter().filter(|p| **p >= 0.0).count() as f32);
         });
     };
