@@ -4,14 +4,12 @@ mod backward_input;
 mod backward_weight;
 mod forward;
 mod kernel;
-mod lanes;
 mod panels;
 mod plan;
 mod scratch;
 mod sets;
 #[cfg(test)]
 mod tests;
-mod transpose;
 
 pub(crate) use crate::conv::sets::Convolve;
 use crate::{Scalar, Window, Write};

@@ -8,11 +8,13 @@ mod arena;
 mod conv;
 mod isa;
 pub mod kernels;
+mod lanes;
 mod layout;
 mod matmul;
 mod pool;
 mod random;
 mod scalar;
+mod transpose;
 mod window;
 mod write;
 

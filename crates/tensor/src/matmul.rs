@@ -3,13 +3,11 @@
 mod blocks;
 mod cut;
 mod kernel;
-mod lanes;
+mod nonzeros;
 mod pack;
 mod product;
 mod sets;
 mod sparse;
-#[cfg(target_arch = "x86_64")]
-mod x86;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 

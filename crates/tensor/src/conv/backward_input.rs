@@ -2,7 +2,6 @@ use crate::conv::kernel::{Store, Tile};
 use crate::conv::panels::{from_padded, to_panel};
 use crate::conv::plan::{Band, Panel, Plan, parts};
 use crate::conv::scratch::with_scratch;
-use crate::conv::transpose::Transposition;
 use crate::{Scalar, Write};
 
 pub(super) fn backward_input<T: Scalar>(plan: &Plan<T>, g: &[T], weight: &[T], x: &mut [T], write: Write) {
@@ -53,17 +52,9 @@ fn pack<T: Scalar>(plan: &Plan<T>, weight: &[T], mut to: &mut [T]) {
                 let (these, others) = to.split_at_mut(taps * outputs.count * channels.width);
                 to = others;
                 for o in 0..outputs.count {
-                    let transposition = Transposition {
-                        rows: channels.count,
-                        columns: taps,
-                        from: weight[(outputs.start + o) * depth + channels.start * taps..].as_ptr(),
-                        from_row: taps,
-                        to: these[o * channels.width..].as_mut_ptr(),
-                        to_row: outputs.count * channels.width,
-                        add: false,
-                    };
-                    // SAFETY: both are as long as their shapes say; the kernels are those of this processor.
-                    unsafe { (plan.kernels.transpose)(&transposition) };
+                    let from = &weight[(outputs.start + o) * depth + channels.start * taps..];
+                    let to = (&mut these[o * channels.width..], outputs.count * channels.width);
+                    plan.transpose([channels.count, taps], (from, taps), to, Write::Assign);
                 }
             }
         }

@@ -3,11 +3,12 @@
 use std::mem::MaybeUninit;
 
 use crate::matmul::cut::Cut;
-use crate::matmul::kernel::{Dots, Outer, Packing, Tile};
+use crate::matmul::kernel::{Dots, Outer, Tile};
 use crate::matmul::pack::{gather, pack, with_buffer};
 use crate::matmul::product::{Matrix, Product};
 use crate::matmul::sets::{Kernels, TILE_ELEMENTS};
 use crate::matmul::sparse::{self, SparseCut, has_many_zeros};
+use crate::transpose::Transposition;
 use crate::{Scalar, Write};
 
 /// Up to so many rows of `A` or columns of `B` that lie without gaps, dot products are faster than tiles.
@@ -178,8 +179,15 @@ unsafe fn aside<T: Scalar>(
         }
         kernel(&Tile { c: start, c_row: width as isize, last: width, ..tile });
         if c.row == 1 {
-            let (from, from_stride, to, to_row) = (start.cast_const(), width as isize, c.start, c.column as usize);
-            return (kernels.pack_columns)(&Packing { rows: n, columns: m, from, from_stride, to, to_row });
+            return (kernels.transpose)(&Transposition {
+                rows: m,
+                columns: n,
+                from: start,
+                from_row: width as isize,
+                to: c.start,
+                to_row: c.column as usize,
+                write: Write::Assign,
+            });
         }
         for i in 0..m {
             for j in 0..n {

@@ -1,6 +1,6 @@
 //! The innermost loops, written once for registers of any size.
 
-use crate::matmul::lanes::Lanes;
+use crate::lanes::Lanes;
 use crate::{Scalar, Write};
 
 /// A tile of `C [M, N]`: `C ← A B`, or `C ← C + A B`. `N` is a whole number of registers in `B`.
@@ -70,13 +70,12 @@ pub(super) struct Nonzeros<'a, T> {
     pub counts: &'a [u32],
 }
 
-/// Copies a matrix `B [rows, columns]`, of which the rows or the columns are without gaps, to the rows of a panel.
+/// Copies a matrix `B [rows, columns]`, of which the rows are without gaps, to the rows of a panel.
 pub(super) struct Packing<T> {
     pub rows: usize,
     pub columns: usize,
     pub from: *const T,
-    /// The stride that is not one.
-    pub from_stride: isize,
+    pub from_row: isize,
     pub to: *mut T,
     pub to_row: usize,
 }
@@ -199,23 +198,6 @@ pub(super) unsafe fn sparse<T: Scalar, V: Lanes<T>, const N: usize>(sparse: &Spa
     }
 }
 
-/// Writes the numbers of `from` that are not zero, and where they are in it, and says how many there are. What is
-/// behind them in `values` and `columns` may be overwritten.
-///
-/// # Panics
-///
-/// When either is shorter than `from`.
-#[inline(always)]
-pub(super) fn nonzeros<T: Scalar>(from: &[T], values: &mut [T], columns: &mut [u32]) -> usize {
-    let (values, columns) = (&mut values[..from.len()], &mut columns[..from.len()]);
-    let mut count = 0;
-    for (k, &x) in from.iter().enumerate() {
-        (values[count], columns[count]) = (x, k as u32);
-        count += usize::from(x != T::zero());
-    }
-    count
-}
-
 /// # Safety
 ///
 /// The processor has `V`'s instruction set; `A`, `B` and `C` are valid for their accesses.
@@ -259,22 +241,7 @@ pub(super) unsafe fn pack_rows<T: Scalar, V: Lanes<T>>(packing: &Packing<T>) {
                 V::load_some(from.add(whole), packing.columns - whole).store(to.add(whole));
             }
         }
-        from = from.wrapping_offset(packing.from_stride);
+        from = from.wrapping_offset(packing.from_row);
         to = to.wrapping_add(packing.to_row);
-    }
-}
-
-/// # Safety
-///
-/// `from` is valid for reads and the panel for writes.
-#[inline(always)]
-pub(super) unsafe fn pack_columns<T: Scalar>(packing: &Packing<T>) {
-    for j in 0..packing.columns {
-        for p in 0..packing.rows {
-            // SAFETY: within both.
-            unsafe {
-                *packing.to.add(p * packing.to_row + j) = *packing.from.offset(j as isize * packing.from_stride).add(p)
-            };
-        }
     }
 }

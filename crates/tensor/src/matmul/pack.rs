@@ -6,7 +6,8 @@ use crate::matmul::cut::Cut;
 use crate::matmul::kernel::Packing;
 use crate::matmul::product::Matrix;
 use crate::matmul::sets::Kernels;
-use crate::{Arena, Scalar};
+use crate::transpose::Transposition;
+use crate::{Arena, Scalar, Write};
 
 thread_local! {
     static BUFFER: RefCell<Arena<f64>> = RefCell::new(Arena::zeros(0));
@@ -80,11 +81,15 @@ pub(super) unsafe fn pack_panel<T: Scalar>(
     }
     // SAFETY: the reads are from elements of b, the writes to the panel.
     unsafe {
-        if b.column == 1 || b.row == 1 {
-            let (copy, from_stride) =
-                if b.column == 1 { (kernels.pack_rows, b.row) } else { (kernels.pack_columns, b.column) };
-            let (from, to) = (b.start, to.as_mut_ptr());
-            return copy(&Packing { rows: depth, columns: n, from, from_stride, to, to_row: width });
+        let (from, start) = (b.start, to.as_mut_ptr());
+        if b.column == 1 {
+            let packing = Packing { rows: depth, columns: n, from, from_row: b.row, to: start, to_row: width };
+            return (kernels.pack_rows)(&packing);
+        }
+        if b.row == 1 {
+            let (rows, columns, from_row, write) = (n, depth, b.column, Write::Assign);
+            let transposition = Transposition { rows, columns, from, from_row, to: start, to_row: width, write };
+            return (kernels.transpose)(&transposition);
         }
         for (k, row) in to.chunks_exact_mut(width).enumerate() {
             for (j, x) in row[..n].iter_mut().enumerate() {

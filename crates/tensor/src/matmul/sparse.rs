@@ -2,10 +2,11 @@
 //! over.
 
 use crate::matmul::cut::share;
-use crate::matmul::kernel::{Nonzeros, Packing, Sparse};
+use crate::matmul::kernel::{Nonzeros, Sparse};
 use crate::matmul::pack::pack_panel;
 use crate::matmul::product::{Matrix, Product};
 use crate::matmul::sets::Kernels;
+use crate::transpose::Transposition;
 use crate::{Scalar, Write, vectorized};
 
 /// Rows of `A` of which the numbers that are not zero are listed at once.
@@ -130,11 +131,17 @@ impl<'a, T: Scalar> Scratch<'a, T> {
     /// `a` is valid for reads; the kernels are this processor's.
     unsafe fn list(&mut self, kernels: &Kernels<T>, cut: &SparseCut, a: Matrix<*const T>, m: usize, depth: usize) {
         let a = if cut.transpose {
-            let (from, from_stride, to) = (a.start, a.column, self.rows.as_mut_ptr());
-            // SAFETY: `m` rows of `depth` numbers are read and written.
-            unsafe {
-                (kernels.pack_columns)(&Packing { rows: m, columns: depth, from, from_stride, to, to_row: DEPTH })
+            let transposition = Transposition {
+                rows: depth,
+                columns: m,
+                from: a.start,
+                from_row: a.column,
+                to: self.rows.as_mut_ptr(),
+                to_row: DEPTH,
+                write: Write::Assign,
             };
+            // SAFETY: `m` rows of `depth` numbers are read and written.
+            unsafe { (kernels.transpose)(&transposition) };
             Matrix { start: self.rows.as_ptr(), row: DEPTH as isize, column: 1 }
         } else {
             a

@@ -4,6 +4,7 @@
 use std::arch::x86_64::*;
 
 use crate::Write;
+use crate::lanes::x86::first_of_16;
 
 const EVEN: [i32; 16] = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30];
 const ODD: [i32; 16] = [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31];
@@ -14,7 +15,7 @@ const SECOND: [i32; 16] = [8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30,
 /// The masks of `count ≤ 16` places, and of the numbers in the two registers that their windows' rows fill.
 #[inline(always)]
 fn masks(count: usize) -> (__mmask16, [__mmask16; 2]) {
-    let first = |count: usize| ((1_u32 << count.min(16)) - 1) as __mmask16;
+    let first = |count: usize| first_of_16(count.min(16));
     (first(count), [first(2 * count), first((2 * count).saturating_sub(16))])
 }
 
