@@ -1,12 +1,7 @@
 use crate::isa::on_every_path;
 use crate::kernels::dot;
-use crate::{Divisor, Key, Pooling, Scalar, Window, Write};
-
-/// Whole numbers, many of them alike.
-fn filled<T: Scalar>(n: usize, salt: u64) -> Vec<T> {
-    let key = Key::new(salt);
-    (0..n as u64).map(|i| T::of(f64::from(key.block(i)[0] % 15) - 7.0)).collect()
-}
+use crate::kernels::samples::whole;
+use crate::{Divisor, Pooling, Scalar, Window, Write};
 
 /// The elements of each window, `None` outside of the image: which of the plane.
 fn windows(pooling: &Pooling) -> Vec<Vec<Option<usize>>> {
@@ -27,8 +22,8 @@ fn windows(pooling: &Pooling) -> Vec<Vec<Option<usize>>> {
 
 fn check_max<T: Scalar>(pooling: &Pooling, planes: usize) {
     let (len, windows) = (pooling.image[0] * pooling.image[1], windows(pooling));
-    let (x, g) = (filled::<T>(planes * len, 1), filled::<T>(planes * windows.len(), 2));
-    let old = filled::<T>(planes * len, 3);
+    let (x, g) = (whole::<T>(planes * len, 1), whole::<T>(planes * windows.len(), 2));
+    let old = whole::<T>(planes * len, 3);
     let (mut want_y, mut want_x) = (Vec::new(), vec![T::zero(); planes * len]);
     for plane in 0..planes {
         for (window, elements) in windows.iter().enumerate() {
@@ -56,7 +51,7 @@ fn check_max<T: Scalar>(pooling: &Pooling, planes: usize) {
 
 fn check_average<T: Scalar>(pooling: &Pooling, divisor: Divisor, planes: usize) {
     let (len, windows) = (pooling.image[0] * pooling.image[1], windows(pooling));
-    let (x, g) = (filled::<T>(planes * len, 1), filled::<T>(planes * windows.len(), 2));
+    let (x, g) = (whole::<T>(planes * len, 1), whole::<T>(planes * windows.len(), 2));
     let want = |plane: usize, elements: &[Option<usize>]| {
         let inside = elements.iter().flatten();
         let count = if divisor == Divisor::Window { elements.len() } else { inside.clone().count() };
