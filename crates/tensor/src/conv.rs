@@ -6,7 +6,6 @@ mod forward;
 mod kernel;
 mod panels;
 mod plan;
-mod scratch;
 mod sets;
 #[cfg(test)]
 mod tests;

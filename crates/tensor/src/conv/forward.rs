@@ -1,7 +1,8 @@
 use crate::conv::kernel::{Store, Tile};
 use crate::conv::panels::{Image, from_panel};
-use crate::conv::plan::{Band, Panel, Plan, parts};
-use crate::conv::scratch::with_scratch;
+use crate::conv::plan::{Band, Panel, Plan};
+use crate::parts::parts;
+use crate::scratch::with_scratch;
 use crate::{Scalar, Write};
 
 pub(super) fn forward<T: Scalar>(

@@ -4,10 +4,11 @@ use std::mem::MaybeUninit;
 
 use crate::matmul::cut::Cut;
 use crate::matmul::kernel::{Dots, Outer, Tile};
-use crate::matmul::pack::{gather, pack, with_buffer};
+use crate::matmul::pack::{gather, pack};
 use crate::matmul::product::{Matrix, Product};
 use crate::matmul::sets::{Kernels, TILE_ELEMENTS};
 use crate::matmul::sparse::{self, SparseCut, has_many_zeros};
+use crate::scratch::{LEAST_BYTES, with_scratch};
 use crate::transpose::Transposition;
 use crate::{Scalar, Write};
 
@@ -33,7 +34,7 @@ pub(super) unsafe fn multiply<T: Scalar>(p: Product<T>) {
         } else if along_depth && (p.m <= FEW || p.n <= FEW) {
             dots(kernels, p);
         } else if let Some(cut) = SparseCut::new(kernels, &p).filter(|_| has_many_zeros(&p)) {
-            with_buffer(cut.buffer_len(), |buffer| sparse::multiply(kernels, &cut, p, buffer));
+            with_buffers(cut.buffer_lens(), |buffers| sparse::multiply(kernels, &cut, p, buffers));
         } else if (p.c.column != 1 && p.c.row == 1) || (p.n == 1 && p.a.row == 1) || is_lighter_transposed(&p) {
             tiles(kernels, p.transposed());
         } else {
@@ -76,9 +77,8 @@ unsafe fn dots<T: Scalar>(kernels: &Kernels<T>, p: Product<T>) {
 /// As [`multiply`].
 unsafe fn tiles<T: Scalar>(kernels: &Kernels<T>, p: Product<T>) {
     let cut = Cut::new(kernels, &p);
-    let lengths = (if cut.copy_a { cut.rows * cut.depth } else { 0 }, cut.columns * cut.depth);
-    with_buffer(lengths.0 + lengths.1, |buffer: &mut [T]| {
-        let (for_a, for_b) = buffer.split_at_mut(lengths.0);
+    let lens = [if cut.copy_a { cut.rows * cut.depth } else { 0 }, cut.columns * cut.depth];
+    with_buffers(lens, |[for_a, for_b]| {
         for j in (0..p.n).step_by(cut.columns) {
             for k in (0..p.k).step_by(cut.depth) {
                 let n = cut.columns.min(p.n - j);
@@ -107,6 +107,13 @@ unsafe fn tiles<T: Scalar>(kernels: &Kernels<T>, p: Product<T>) {
             }
         }
     });
+}
+
+/// Scratch that is there from a thread's first product on.
+fn with_buffers<T: Scalar, const N: usize>(lens: [usize; N], f: impl FnOnce([&mut [T]; N])) {
+    let len: usize = lens.iter().sum();
+    assert!(len * size_of::<T>() + N * 64 <= LEAST_BYTES, "buffers of {len} numbers for a product");
+    with_scratch(lens, f);
 }
 
 /// Multiplies a block of `A` with panels of `B`.

@@ -1,31 +1,11 @@
-//! Copies of blocks of the operands, laid out as the kernels read them, in one buffer a thread that is kept.
-
-use std::cell::RefCell;
+//! Copies of blocks of the operands, laid out as the kernels read them.
 
 use crate::matmul::cut::Cut;
 use crate::matmul::kernel::Packing;
 use crate::matmul::product::Matrix;
 use crate::matmul::sets::Kernels;
 use crate::transpose::Transposition;
-use crate::{Arena, Scalar, Write};
-
-thread_local! {
-    static BUFFER: RefCell<Arena<f64>> = RefCell::new(Arena::zeros(0));
-}
-
-/// More than any product asks for, and had from the first on, so that none allocates later whatever its operands hold.
-const BUFFER_BYTES: usize = 1 << 20;
-
-/// Calls `f` with a buffer of so many numbers, aligned to a cache line; what they are is left from earlier uses.
-pub(super) fn with_buffer<T: Scalar, R>(len: usize, f: impl FnOnce(&mut [T]) -> R) -> R {
-    BUFFER.with_borrow_mut(|buffer| {
-        assert!(len * size_of::<T>() <= BUFFER_BYTES, "a product's buffer of {len} numbers");
-        buffer.grow(BUFFER_BYTES / size_of::<f64>());
-        // SAFETY: the buffer is long enough, aligned for T and initialized, and any bits are an f32 or f64 (`Scalar` is
-        // sealed).
-        f(unsafe { std::slice::from_raw_parts_mut(buffer.as_mut_ptr().cast::<T>(), len) })
-    })
-}
+use crate::{Scalar, Write};
 
 /// Copies `a [m, depth]`, whose columns are without gaps but far apart.
 ///

@@ -1,11 +1,11 @@
 //! Products whose left operand has many zeros, as ReLU and dropout leave them: what they are multiplied with is passed
 //! over.
 
-use crate::matmul::cut::share;
 use crate::matmul::kernel::{Nonzeros, Sparse};
 use crate::matmul::pack::pack_panel;
 use crate::matmul::product::{Matrix, Product};
 use crate::matmul::sets::Kernels;
+use crate::parts::share;
 use crate::transpose::Transposition;
 use crate::{Scalar, Write, vectorized};
 
@@ -49,10 +49,12 @@ impl SparseCut {
         })
     }
 
-    /// Elements that [`multiply`] needs.
-    pub fn buffer_len(&self) -> usize {
+    /// Elements that [`multiply`] needs: for a block of `B`, one of `A`, the numbers that are not zero, and where they
+    /// are.
+    pub fn buffer_lens(&self) -> [usize; 4] {
         let indices = (self.rows * (self.stride + 1) * size_of::<u32>()).div_ceil(self.value_bytes);
-        DEPTH * self.width + self.rows * (self.stride + if self.transpose { DEPTH } else { 0 }) + indices
+        let rows = if self.transpose { self.rows * DEPTH } else { 0 };
+        [DEPTH * self.width, rows, self.rows * self.stride, indices]
     }
 }
 
@@ -82,8 +84,8 @@ vectorized! {
 /// # Safety
 ///
 /// The three matrices are valid for their accesses and `C` overlaps neither other; the kernels are this processor's.
-pub(super) unsafe fn multiply<T: Scalar>(kernels: &Kernels<T>, cut: &SparseCut, p: Product<T>, buffer: &mut [T]) {
-    let mut scratch = Scratch::new(cut, buffer);
+pub(super) unsafe fn multiply<T: Scalar>(kernels: &Kernels<T>, cut: &SparseCut, p: Product<T>, buffers: [&mut [T]; 4]) {
+    let mut scratch = Scratch::new(cut, buffers);
     for i in (0..p.m).step_by(cut.rows) {
         let m = cut.rows.min(p.m - i);
         for k in (0..p.k).step_by(DEPTH) {
@@ -102,7 +104,7 @@ pub(super) unsafe fn multiply<T: Scalar>(kernels: &Kernels<T>, cut: &SparseCut, 
     }
 }
 
-/// The buffer, taken apart.
+/// The buffers.
 struct Scratch<'a, T> {
     /// A block of `B`.
     panel: &'a mut [T],
@@ -114,12 +116,9 @@ struct Scratch<'a, T> {
 }
 
 impl<'a, T: Scalar> Scratch<'a, T> {
-    fn new(cut: &SparseCut, buffer: &'a mut [T]) -> Self {
-        let (panel, rest) = buffer.split_at_mut(DEPTH * cut.width);
-        let (values, rest) = rest.split_at_mut(cut.rows * cut.stride);
-        let (rows, rest) = rest.split_at_mut(if cut.transpose { cut.rows * DEPTH } else { 0 });
+    fn new(cut: &SparseCut, [panel, rows, values, indices]: [&'a mut [T]; 4]) -> Self {
         // SAFETY: any bits are a u32, and any bits are an f32 or f64 (`Scalar` is sealed).
-        let (_, indices, _) = unsafe { rest.align_to_mut::<u32>() };
+        let (_, indices, _) = unsafe { indices.align_to_mut::<u32>() };
         let (columns, counts) = indices.split_at_mut(cut.rows * cut.stride);
         Self { panel, rows, values, columns, counts }
     }
