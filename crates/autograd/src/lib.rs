@@ -44,10 +44,10 @@ pub use check::{GradientCheck, check_gradients};
 pub use error::Error;
 pub use graph::{Domain, Ending, Graph, Input, Param, Role, Var};
 pub use inputs::{Inputs, Slices};
-pub use op::{Backward, Forward, Gradient, Kernel, Op, Operand, TwoGradients, Write};
+pub use op::{Backward, Forward, Gradient, Kernel, Op, Operand, TwoGradients};
 pub use program::{Mode, Program, Run};
 pub use workspace::Workspace;
 
 pub use tidemill_tensor as tensor;
 pub use tidemill_tensor::kernels::Activation;
-pub use tidemill_tensor::{Initializer, Key, Scalar};
+pub use tidemill_tensor::{Initializer, Key, Scalar, Write};

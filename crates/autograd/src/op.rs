@@ -3,8 +3,8 @@ use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
 
-use tidemill_tensor::kernels::{self, Activation};
-use tidemill_tensor::{Accumulate, DType, Key, Scalar};
+use tidemill_tensor::kernels::Activation;
+use tidemill_tensor::{DType, Key, Scalar, Write};
 
 use crate::{Domain, Inputs};
 
@@ -77,62 +77,6 @@ pub trait Kernel<T: Scalar>: Send + Sync {
     /// Given the gradient with respect to the output, writes those with respect to operands and parameters, each
     /// through [`Backward::operand`] or [`Backward::param`], in the order of the operands.
     fn backward(&self, cx: &mut Backward<'_, T>);
-}
-
-/// Whether a gradient is the first contribution or another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Write {
-    /// Overwrite what was there.
-    Assign,
-    /// Add to what is there.
-    Add,
-}
-
-impl Write {
-    /// What the old value is multiplied with: zero or one.
-    pub fn beta<T: Scalar>(self) -> T {
-        match self {
-            Self::Assign => T::zero(),
-            Self::Add => T::one(),
-        }
-    }
-
-    /// Writes `values` to `into`.
-    #[inline(always)]
-    pub fn all<T: Scalar>(self, into: &mut [T], values: impl Iterator<Item = T>) {
-        match self {
-            Self::Assign => into.iter_mut().zip(values).for_each(|(to, v)| *to = v),
-            Self::Add => into.iter_mut().zip(values).for_each(|(to, v)| *to += v),
-        }
-    }
-
-    /// Writes `values` to `into`, where they lie ready.
-    ///
-    /// # Panics
-    ///
-    /// When the lengths differ.
-    pub fn slice<T: Scalar>(self, into: &mut [T], values: &[T]) {
-        match self {
-            Self::Assign => into.copy_from_slice(values),
-            Self::Add => kernels::add_assign(into, values),
-        }
-    }
-
-    /// Makes `into` ready for plain additions: zero, when this is the first contribution.
-    pub fn begin<T: Scalar>(self, into: &mut [T]) {
-        if self == Self::Assign {
-            into.fill(T::zero());
-        }
-    }
-}
-
-impl From<Write> for Accumulate {
-    fn from(write: Write) -> Self {
-        match write {
-            Write::Assign => Self::Overwrite,
-            Write::Add => Self::Add,
-        }
-    }
 }
 
 /// Where an operand's numbers are during a run.
@@ -208,7 +152,7 @@ pub struct Backward<'a, T> {
     pub(crate) capacity: usize,
     pub(crate) param_gradients: &'a mut [T],
     pub(crate) param_writes: &'a [Write],
-    pub(crate) accumulate: Write,
+    pub(crate) write: Write,
 }
 
 /// Where an operand's gradient lies, for one row of capacity.
@@ -282,7 +226,7 @@ impl<'a, T: Scalar> Backward<'a, T> {
 
     /// The gradient with respect to parameter `i`.
     pub fn param(&mut self, i: usize) -> Gradient<'_, T> {
-        let write = if self.accumulate == Write::Add { Write::Add } else { self.param_writes[i] };
+        let write = self.param_write(i);
         Gradient { into: &mut self.param_gradients[self.ranges[i].clone()], write, upstream: self.upstream }
     }
 
@@ -292,11 +236,14 @@ impl<'a, T: Scalar> Backward<'a, T> {
     ///
     /// When both are the same parameter.
     pub fn two_params(&mut self, which: [usize; 2]) -> TwoGradients<'_, T> {
-        let accumulate = self.accumulate;
-        let writes = which.map(|i| if accumulate == Write::Add { Write::Add } else { self.param_writes[i] });
+        let writes = which.map(|i| self.param_write(i));
         let ranges = which.map(|i| self.ranges[i].clone());
         let into = self.param_gradients.get_disjoint_mut(ranges).expect("two parameters of the arena");
         TwoGradients { into, writes, upstream: self.upstream }
+    }
+
+    fn param_write(&self, i: usize) -> Write {
+        if self.write == Write::Add { Write::Add } else { self.param_writes[i] }
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tidemill_tensor::Scalar;
 
 use crate::graph::{Domain, Graph, Role, Source};
-use crate::op::{self, Op, Place, Target, Write};
+use crate::op::{self, Op, Place, Target};
 use crate::program::{Differentiate, Needed, Operand, Program, Step};
-use crate::{Ending, Error, Var};
+use crate::{Ending, Error, Var, Write};
 
 /// A node of the graph after fusing.
 struct Planned {

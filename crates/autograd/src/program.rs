@@ -213,7 +213,7 @@ impl<T: Scalar> Program<T> {
                 capacity,
                 param_gradients: gradients,
                 param_writes: &step.param_writes,
-                accumulate: write,
+                write,
             });
         }
     }

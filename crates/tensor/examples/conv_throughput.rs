@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use tidemill_tensor::kernels::Activation;
-use tidemill_tensor::{Accumulate, Convolution, Divisor, Key, Pooling, Window};
+use tidemill_tensor::{Convolution, Divisor, Key, Pooling, Window, Write};
 
 fn main() {
     let images = std::env::args().nth(1).map_or(64, |n| n.parse().expect("a number of images"));
@@ -42,7 +42,7 @@ fn convolution(conv: &Convolution, images: usize) {
         conv.backward_weight(&x, &mut g, &mut d_weight, Some(&mut d_bias), |_, _| ());
     });
     report("backward to input", images, operations, || {
-        conv.backward_input(&g, &weight, &mut d_x, Accumulate::Overwrite);
+        conv.backward_input(&g, &weight, &mut d_x, Write::Assign);
     });
 }
 
@@ -53,7 +53,7 @@ fn pooling(channels: usize, pooling: &Pooling, images: usize) {
     let (mut y, mut found, mut d_x) = (g.clone(), g.clone(), x.clone());
     println!("{channels} x {:?}, pooled", pooling.image);
     report("largest", images, 0, || pooling.max(&x, &mut y, &mut found));
-    report("largest, backward", images, 0, || pooling.max_backward(&g, &found, &mut d_x, Accumulate::Overwrite));
+    report("largest, backward", images, 0, || pooling.max_backward(&g, &found, &mut d_x, Write::Assign));
     report("average", images, 0, || pooling.average(Divisor::Window, &x, &mut y));
 }
 

@@ -4,17 +4,14 @@ mod backward_input;
 mod backward_weight;
 mod forward;
 mod kernel;
-mod lanes;
 mod panels;
 mod plan;
-mod scratch;
 mod sets;
 #[cfg(test)]
 mod tests;
-mod transpose;
 
 pub(crate) use crate::conv::sets::Convolve;
-use crate::{Accumulate, Scalar, Window};
+use crate::{Scalar, Window, Write};
 
 /// A convolution of images with given sizes, in the field's sense, which is a cross-correlation:
 ///
@@ -99,7 +96,7 @@ impl Convolution {
     /// # Panics
     ///
     /// When the sizes do not fit.
-    pub fn backward_input<T: Scalar>(&self, g: &[T], weight: &[T], x: &mut [T], onto: Accumulate) {
-        backward_input::backward_input(&self.plan(self.channels), g, weight, x, onto);
+    pub fn backward_input<T: Scalar>(&self, g: &[T], weight: &[T], x: &mut [T], write: Write) {
+        backward_input::backward_input(&self.plan(self.channels), g, weight, x, write);
     }
 }

@@ -4,19 +4,22 @@
 //! This crate knows nothing of graphs, data or training. Arrays are [`ndarray`]'s; what is here is what training needs
 //! besides.
 
-mod accumulate;
 mod arena;
 mod conv;
 mod isa;
 pub mod kernels;
+mod lanes;
 mod layout;
 mod matmul;
+mod parts;
 mod pool;
 mod random;
 mod scalar;
+mod scratch;
+mod transpose;
 mod window;
+mod write;
 
-pub use accumulate::Accumulate;
 pub use arena::Arena;
 pub use conv::Convolution;
 pub use layout::{Initializer, Layout, LayoutError, Parameter};
@@ -25,6 +28,7 @@ pub use pool::{Divisor, Pooling};
 pub use random::{Key, Philox};
 pub use scalar::{DType, Scalar};
 pub use window::{Window, WindowError};
+pub use write::Write;
 
 pub use ndarray;
 pub use ndarray_rand;

@@ -3,20 +3,17 @@
 mod blocks;
 mod cut;
 mod kernel;
-mod lanes;
+mod nonzeros;
 mod pack;
 mod product;
 mod sets;
 mod sparse;
-#[cfg(target_arch = "x86_64")]
-mod x86;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use crate::matmul::kernel::Store;
 use crate::matmul::product::{Matrix, Product};
 pub(crate) use crate::matmul::sets::Multiply;
-use crate::{Accumulate, Scalar};
+use crate::{Scalar, Write};
 
 /// `C ← A B + β C`, on one thread, for any strides.
 ///
@@ -69,7 +66,7 @@ pub fn matmul<T: Scalar>(mut c: ArrayViewMut2<'_, T>, a: ArrayView2<'_, T>, b: A
         a: matrix(a.as_ptr(), a.strides()),
         b: matrix(b.as_ptr(), b.strides()),
         c: Matrix { start: c.as_mut_ptr(), row: c.strides()[0], column: c.strides()[1] },
-        store: if beta == T::zero() { Store::Assign } else { Store::Add },
+        write: if beta == T::zero() { Write::Assign } else { Write::Add },
     };
     // SAFETY: the views prove that every element reached by these shapes and strides is valid for its access, and `c`
     // is borrowed alone.
@@ -115,30 +112,26 @@ impl<'a, T> RowMajor<'a, T> {
 /// # Example
 ///
 /// ```
-/// use tidemill_tensor::{Accumulate, RowMajor, multiply};
+/// use tidemill_tensor::{RowMajor, Write, multiply};
 ///
 /// let (x, weight) = ([1.0_f32, 2.0], [3.0, 4.0, 5.0, 6.0]);
 /// let mut y = [0.0; 2];
-/// multiply(&mut y, RowMajor::new(&x, 1, 2), RowMajor::new(&weight, 2, 2).t(), Accumulate::Overwrite);
+/// multiply(&mut y, RowMajor::new(&x, 1, 2), RowMajor::new(&weight, 2, 2).t(), Write::Assign);
 /// assert_eq!(y, [11.0, 17.0]);
 /// ```
 ///
 /// # Panics
 ///
 /// When the shapes do not fit.
-pub fn multiply<T: Scalar>(c: &mut [T], a: RowMajor<'_, T>, b: RowMajor<'_, T>, write: Accumulate) {
+pub fn multiply<T: Scalar>(c: &mut [T], a: RowMajor<'_, T>, b: RowMajor<'_, T>, write: Write) {
     let (m, k, n) = (a.rows, a.columns, b.columns);
     assert!(b.rows == k && c.len() == m * n, "multiply: [{m}, {k}] x [{}, {n}] into {} elements", b.rows, c.len());
-    if k == 0 && write == Accumulate::Overwrite {
-        c.fill(T::zero());
+    if k == 0 {
+        write.begin(c);
     }
     let c = Matrix { start: c.as_mut_ptr(), row: n as isize, column: 1 };
-    let store = match write {
-        Accumulate::Overwrite => Store::Assign,
-        Accumulate::Add => Store::Add,
-    };
     // SAFETY: the slices have as many elements as the shapes say, and `c` is borrowed alone.
-    unsafe { blocks::multiply(Product { m, k, n, a: a.matrix(), b: b.matrix(), c, store }) };
+    unsafe { blocks::multiply(Product { m, k, n, a: a.matrix(), b: b.matrix(), c, write }) };
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ mod two_by_two;
 mod x86;
 
 pub(crate) use crate::pool::sets::Pool;
-use crate::{Accumulate, Scalar, Window};
+use crate::{Scalar, Window, Write};
 
 /// A window over images of a given size, of which the largest element or the average is taken, each plane by itself.
 ///
@@ -71,13 +71,13 @@ impl Pooling {
     /// # Panics
     ///
     /// When the sizes do not fit.
-    pub fn max_backward<T: Scalar>(&self, g: &[T], places: &[T], x: &mut [T], onto: Accumulate) {
+    pub fn max_backward<T: Scalar>(&self, g: &[T], places: &[T], x: &mut [T], write: Write) {
         self.check(x.len(), g.len());
         assert_eq!(g.len(), places.len(), "pooling: places");
         if self.is_two_by_two() {
-            T::max_backward_two_by_two(self.image, g, places, x, onto);
+            T::max_backward_two_by_two(self.image, g, places, x, write);
         } else {
-            general::max_backward(self, g, places, x, onto);
+            general::max_backward(self, g, places, x, write);
         }
     }
 
@@ -100,12 +100,12 @@ impl Pooling {
     /// # Panics
     ///
     /// When the sizes do not fit.
-    pub fn average_backward<T: Scalar>(&self, divisor: Divisor, g: &[T], x: &mut [T], onto: Accumulate) {
+    pub fn average_backward<T: Scalar>(&self, divisor: Divisor, g: &[T], x: &mut [T], write: Write) {
         self.check(x.len(), g.len());
         if self.is_two_by_two() {
-            two_by_two::average_backward(self.image, g, x, onto);
+            two_by_two::average_backward(self.image, g, x, write);
         } else {
-            general::average_backward(self, divisor, g, x, onto);
+            general::average_backward(self, divisor, g, x, write);
         }
     }
 

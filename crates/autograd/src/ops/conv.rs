@@ -121,7 +121,7 @@ impl<T: Scalar> Kernel<T> for Conv {
             self.sizes.backward_weight(x, weight.upstream, weight.into, None, activate);
         }
         if let Some(input) = cx.operand(0) {
-            self.sizes.backward_input(input.upstream, w, input.into, input.write.into());
+            self.sizes.backward_input(input.upstream, w, input.into, input.write);
         }
     }
 }

@@ -1,4 +1,4 @@
-use tidemill_tensor::Scalar;
+use tidemill_tensor::{Scalar, kernels};
 
 use crate::{Backward, Forward, Kernel, Op, Operand};
 
@@ -91,9 +91,7 @@ impl<T: Scalar> Kernel<T> for LayerNorm {
             }
             let b = cx.param(1);
             b.write.begin(b.into);
-            for g in b.upstream.chunks_exact(width) {
-                b.into.iter_mut().zip(g).for_each(|(b, &g)| *b += g);
-            }
+            kernels::add_column_sums(b.into, b.upstream);
             let values = cx.param_values(0);
             for g in cx.upstream.chunks_exact_mut(width) {
                 g.iter_mut().zip(values).for_each(|(g, &w)| *g *= w);

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use tidemill_tensor::kernels::{self, Activation};
-use tidemill_tensor::{Accumulate, RowMajor, Scalar, multiply};
+use tidemill_tensor::{RowMajor, Scalar, Write, multiply};
 
 use crate::{Backward, Forward, Kernel, Op, Operand};
 
@@ -71,7 +71,7 @@ impl<T: Scalar> Kernel<T> for Linear {
         let size = Size::of(cx.rows, cx.shape, w.len());
         let saves_input = self.activation.saves_input();
         let product = if saves_input { &mut *cx.saved } else { &mut *cx.output };
-        multiply(product, size.inputs(x), size.weight(w).t(), Accumulate::Overwrite);
+        multiply(product, size.inputs(x), size.weight(w).t(), Write::Assign);
         match (saves_input, bias) {
             (false, Some(bias)) => kernels::bias_activation(cx.output, bias, self.activation),
             (false, None) => self.activation.forward(cx.output),
@@ -88,14 +88,14 @@ impl<T: Scalar> Kernel<T> for Linear {
             self.activation.backward(saved, cx.upstream);
         }
         let weight = cx.param(0);
-        multiply(weight.into, size.outputs(weight.upstream).t(), size.inputs(x), weight.write.into());
+        multiply(weight.into, size.outputs(weight.upstream).t(), size.inputs(x), weight.write);
         if cx.param_count() == 2 {
             let bias = cx.param(1);
             bias.write.begin(bias.into);
             kernels::add_column_sums(bias.into, bias.upstream);
         }
         if let Some(input) = cx.operand(0) {
-            multiply(input.into, size.outputs(input.upstream), size.weight(w), input.write.into());
+            multiply(input.into, size.outputs(input.upstream), size.weight(w), input.write);
         }
     }
 }

@@ -34,7 +34,7 @@ impl<T: Scalar> Kernel<T> for MaxPool {
     fn backward(&self, cx: &mut Backward<'_, T>) {
         let places = cx.saved;
         if let Some(x) = cx.operand(0) {
-            self.0.max_backward(x.upstream, places, x.into, x.write.into());
+            self.0.max_backward(x.upstream, places, x.into, x.write);
         }
     }
 }
@@ -75,7 +75,7 @@ impl<T: Scalar> Kernel<T> for AveragePool {
 
     fn backward(&self, cx: &mut Backward<'_, T>) {
         if let Some(x) = cx.operand(0) {
-            self.pooling.average_backward(self.divisor, x.upstream, x.into, x.write.into());
+            self.pooling.average_backward(self.divisor, x.upstream, x.into, x.write);
         }
     }
 }

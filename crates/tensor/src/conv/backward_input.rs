@@ -1,11 +1,11 @@
 use crate::conv::kernel::{Store, Tile};
 use crate::conv::panels::{from_padded, to_panel};
-use crate::conv::plan::{Band, Panel, Plan, parts};
-use crate::conv::scratch::with_scratch;
-use crate::conv::transpose::Transposition;
-use crate::{Accumulate, Scalar};
+use crate::conv::plan::{Band, Panel, Plan};
+use crate::parts::parts;
+use crate::scratch::with_scratch;
+use crate::{Scalar, Write};
 
-pub(super) fn backward_input<T: Scalar>(plan: &Plan<T>, g: &[T], weight: &[T], x: &mut [T], onto: Accumulate) {
+pub(super) fn backward_input<T: Scalar>(plan: &Plan<T>, g: &[T], weight: &[T], x: &mut [T], write: Write) {
     plan.check(x.len(), g.len(), weight.len(), None);
     let whole = plan.whole(plan.channels);
     let weights_len = plan.taps() * plan.outputs * whole;
@@ -35,7 +35,7 @@ pub(super) fn backward_input<T: Scalar>(plan: &Plan<T>, g: &[T], weight: &[T], x
                     }
                 }
                 for channels in plan.panels(plan.channels) {
-                    from_padded(plan, &image[channels.start * plan.padded_pixels()..], channels, x, onto);
+                    from_padded(plan, &image[channels.start * plan.padded_pixels()..], channels, x, write);
                 }
             }
         }
@@ -53,17 +53,9 @@ fn pack<T: Scalar>(plan: &Plan<T>, weight: &[T], mut to: &mut [T]) {
                 let (these, others) = to.split_at_mut(taps * outputs.count * channels.width);
                 to = others;
                 for o in 0..outputs.count {
-                    let transposition = Transposition {
-                        rows: channels.count,
-                        columns: taps,
-                        from: weight[(outputs.start + o) * depth + channels.start * taps..].as_ptr(),
-                        from_row: taps,
-                        to: these[o * channels.width..].as_mut_ptr(),
-                        to_row: outputs.count * channels.width,
-                        add: false,
-                    };
-                    // SAFETY: both are as long as their shapes say; the kernels are those of this processor.
-                    unsafe { (plan.kernels.transpose)(&transposition) };
+                    let from = &weight[(outputs.start + o) * depth + channels.start * taps..];
+                    let to = (&mut these[o * channels.width..], outputs.count * channels.width);
+                    plan.transpose([channels.count, taps], (from, taps), to, Write::Assign);
                 }
             }
         }

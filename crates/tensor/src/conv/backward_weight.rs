@@ -1,9 +1,9 @@
-use crate::Scalar;
 use crate::conv::kernel::{Store, Tile};
 use crate::conv::panels::{Image, to_panel};
-use crate::conv::plan::{Band, Panel, Plan, parts};
-use crate::conv::scratch::with_scratch;
-use crate::conv::transpose::Transposition;
+use crate::conv::plan::{Band, Panel, Plan};
+use crate::parts::parts;
+use crate::scratch::with_scratch;
+use crate::{Scalar, Write};
 
 pub(super) fn backward_weight<T: Scalar>(
     plan: &Plan<T>,
@@ -64,17 +64,8 @@ fn unpack<T: Scalar>(plan: &Plan<T>, from: &[T], weight: &mut [T]) {
             let from = &from[panel.start * depth..][..panel.width * depth];
             let weight = &mut weight[panel.start * depth..][..panel.count * depth];
             for channel in 0..plan.channels {
-                let transposition = Transposition {
-                    rows: taps,
-                    columns: panel.count,
-                    from: from[channel * panel.width..].as_ptr(),
-                    from_row: plan.channels * panel.width,
-                    to: weight[channel * taps..].as_mut_ptr(),
-                    to_row: depth,
-                    add: true,
-                };
-                // SAFETY: both are as long as their shapes say; the kernels are those of this processor.
-                unsafe { (plan.kernels.transpose)(&transposition) };
+                let from = (&from[channel * panel.width..], plan.channels * panel.width);
+                plan.transpose([taps, panel.count], from, (&mut weight[channel * taps..], depth), Write::Add);
             }
         }
     }

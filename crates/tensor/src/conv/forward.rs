@@ -1,9 +1,9 @@
-use crate::Scalar;
 use crate::conv::kernel::{Store, Tile};
 use crate::conv::panels::{Image, from_panel};
-use crate::conv::plan::{Band, Panel, Plan, parts};
-use crate::conv::scratch::with_scratch;
-use crate::conv::transpose::Transposition;
+use crate::conv::plan::{Band, Panel, Plan};
+use crate::parts::parts;
+use crate::scratch::with_scratch;
+use crate::{Scalar, Write};
 
 pub(super) fn forward<T: Scalar>(
     plan: &Plan<T>,
@@ -57,17 +57,8 @@ fn pack<T: Scalar>(plan: &Plan<T>, weight: &[T], to: &mut [T]) {
             let to = &mut to[panel.start * depth..][..panel.width * depth];
             let weight = &weight[panel.start * depth..][..panel.count * depth];
             for channel in 0..plan.channels {
-                let transposition = Transposition {
-                    rows: panel.count,
-                    columns: taps,
-                    from: weight[channel * taps..].as_ptr(),
-                    from_row: depth,
-                    to: to[channel * panel.width..].as_mut_ptr(),
-                    to_row: plan.channels * panel.width,
-                    add: false,
-                };
-                // SAFETY: both are as long as their shapes say; the kernels are those of this processor.
-                unsafe { (plan.kernels.transpose)(&transposition) };
+                let to = (&mut to[channel * panel.width..], plan.channels * panel.width);
+                plan.transpose([panel.count, taps], (&weight[channel * taps..], depth), to, Write::Assign);
             }
         }
     }

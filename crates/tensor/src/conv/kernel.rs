@@ -1,7 +1,7 @@
 //! The innermost loops, written once for registers of any size.
 
 use crate::Scalar;
-use crate::conv::lanes::Lanes;
+use crate::lanes::Lanes;
 
 /// A tile of sums of products: `R × M` numbers of `A`, each times a row of `N` registers of `B`, summed over three
 /// nested loops.

@@ -4,8 +4,8 @@
 //! lie in panels of a register or two of channels, each pixel by pixel.
 
 use crate::conv::plan::{Band, Panel, Plan};
-use crate::conv::transpose::Transposition;
-use crate::{Accumulate, Scalar};
+use crate::transpose::Transposition;
+use crate::{Scalar, Write};
 
 /// An image of one group with the channels of a pixel side by side.
 pub(super) struct Image<'a, T> {
@@ -41,19 +41,7 @@ impl<'a, T: Scalar> Image<'a, T> {
         for y in 0..lines {
             let pixel = (y + plan.padding[0]) * padded_width + plan.padding[1];
             let to = &mut self.scratch[pixel * channels..][..length * channels];
-            let from = &planes[y * length..];
-            assert!(from.len() >= (channels - 1) * plan.pixels() + length);
-            let transposition = Transposition {
-                rows: channels,
-                columns: length,
-                from: from.as_ptr(),
-                from_row: plan.pixels(),
-                to: to.as_mut_ptr(),
-                to_row: channels,
-                add: false,
-            };
-            // SAFETY: both lengths were checked; the kernels are those of this processor.
-            unsafe { (plan.kernels.transpose)(&transposition) };
+            plan.transpose([channels, length], (&planes[y * length..], plan.pixels()), (to, channels), Write::Assign);
         }
         self.scratch
     }
@@ -63,60 +51,51 @@ impl<'a, T: Scalar> Image<'a, T> {
 pub(super) fn to_panel<T: Scalar>(plan: &Plan<T>, planes: &[T], panel: Panel, band: &Band, to: &mut [T]) {
     let places = plan.places();
     let from = &planes[panel.start * places + band.start..];
-    assert!(from.len() >= (panel.count - 1) * places + band.places && to.len() == band.places * panel.width);
     if panel.count < panel.width {
         to.fill(T::zero());
     }
-    let transposition = Transposition {
-        rows: panel.count,
-        columns: band.places,
-        from: from.as_ptr(),
-        from_row: places,
-        to: to.as_mut_ptr(),
-        to_row: panel.width,
-        add: false,
-    };
-    // SAFETY: both lengths were checked; the kernels are those of this processor.
-    unsafe { (plan.kernels.transpose)(&transposition) };
+    plan.transpose([panel.count, band.places], (from, places), (to, panel.width), Write::Assign);
 }
 
 /// `[places of the band, width]` to a band of planes `[C, places]`.
 pub(super) fn from_panel<T: Scalar>(plan: &Plan<T>, from: &[T], panel: Panel, band: &Band, planes: &mut [T]) {
     let places = plan.places();
     let to = &mut planes[panel.start * places + band.start..];
-    assert!(to.len() >= (panel.count - 1) * places + band.places && from.len() == band.places * panel.width);
-    let transposition = Transposition {
-        rows: band.places,
-        columns: panel.count,
-        from: from.as_ptr(),
-        from_row: panel.width,
-        to: to.as_mut_ptr(),
-        to_row: places,
-        add: false,
-    };
-    // SAFETY: both lengths were checked; the kernels are those of this processor.
-    unsafe { (plan.kernels.transpose)(&transposition) };
+    plan.transpose([band.places, panel.count], (from, panel.width), (to, places), Write::Assign);
 }
 
 /// `[padded pixels, width]` without the padding to planes `[C, H, W]`, or added to them.
-pub(super) fn from_padded<T: Scalar>(plan: &Plan<T>, from: &[T], panel: Panel, planes: &mut [T], onto: Accumulate) {
+pub(super) fn from_padded<T: Scalar>(plan: &Plan<T>, from: &[T], panel: Panel, planes: &mut [T], write: Write) {
     let [height, width] = plan.image;
     let (lines, length) = if plan.padding == [0, 0] { (1, height * width) } else { (height, width) };
     for y in 0..lines {
         let pixel = (y + plan.padding[0]) * plan.padded()[1] + plan.padding[1];
         let from = &from[pixel * panel.width..][..length * panel.width];
         let to = &mut planes[panel.start * plan.pixels() + y * length..];
-        assert!(to.len() >= (panel.count - 1) * plan.pixels() + length);
-        let transposition = Transposition {
-            rows: length,
-            columns: panel.count,
-            from: from.as_ptr(),
-            from_row: panel.width,
-            to: to.as_mut_ptr(),
-            to_row: plan.pixels(),
-            add: onto == Accumulate::Add,
-        };
+        plan.transpose([length, panel.count], (from, panel.width), (to, plan.pixels()), write);
+    }
+}
+
+impl<T: Scalar> Plan<T> {
+    /// `to[j, i] ← from[i, j]`, or added to it, for `rows × columns` numbers; beside each matrix is how far apart its
+    /// rows are.
+    ///
+    /// # Panics
+    ///
+    /// When either is too short.
+    pub fn transpose(
+        &self,
+        [rows, columns]: [usize; 2],
+        (from, from_row): (&[T], usize),
+        (to, to_row): (&mut [T], usize),
+        write: Write,
+    ) {
+        if rows == 0 || columns == 0 {
+            return;
+        }
+        assert!(from.len() >= (rows - 1) * from_row + columns && to.len() >= (columns - 1) * to_row + rows);
+        let (from, from_row, to) = (from.as_ptr(), from_row as isize, to.as_mut_ptr());
         // SAFETY: both lengths were checked; the kernels are those of this processor.
-        unsafe { (plan.kernels.transpose)(&transposition) };
+        unsafe { (self.kernels.transpose)(&Transposition { rows, columns, from, from_row, to, to_row, write }) };
     }
 }

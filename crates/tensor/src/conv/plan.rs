@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::conv::sets::Kernels;
+use crate::parts::parts;
 use crate::{Convolution, Scalar};
 
 /// The sizes of one group of a convolution.
@@ -173,10 +174,4 @@ impl<T: Scalar> Plan<T> {
         assert_eq!(weight, outputs * self.depth(), "convolution: weights");
         assert_eq!(bias.unwrap_or(outputs), outputs, "convolution: biases");
     }
-}
-
-/// Cuts `whole` in nearly equal parts of at most `most`: `(start, length)`.
-pub(super) fn parts(whole: usize, most: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
-    let part = whole.div_ceil(whole.div_ceil(most).max(1)).max(1);
-    (0..whole).step_by(part).map(move |start| (start, part.min(whole - start)))
 }

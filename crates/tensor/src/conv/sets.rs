@@ -1,8 +1,8 @@
 //! The kernels compiled for each instruction set, as tables.
 
 use crate::conv::kernel::{self, Tile};
-use crate::conv::lanes::{Lanes, Portable};
-use crate::conv::transpose::{self, Transposition};
+use crate::lanes::{Lanes, Portable};
+use crate::transpose::{self, Transposition};
 
 type TileKernel<T> = unsafe fn(&Tile<T>);
 
@@ -76,23 +76,24 @@ mod x86 {
     use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 
     use super::*;
+    use crate::transpose::x86::{transpose_f32, transpose_f64};
 
-    kernels!(avx2_f32, f32, __m256, #[target_feature(enable = "avx2,fma")], transpose::avx2_f32,
+    kernels!(avx2_f32, f32, __m256, #[target_feature(enable = "avx2,fma")], transpose_f32,
         numbers [1 2 3 4 5 6], alone [1 2 3 4 5 6 7 8 9 10 11 12], of_three [1 2]);
-    kernels!(avx2_f64, f64, __m256d, #[target_feature(enable = "avx2,fma")], transpose::avx2_f64,
+    kernels!(avx2_f64, f64, __m256d, #[target_feature(enable = "avx2,fma")], transpose_f64,
         numbers [1 2 3 4 5 6], alone [1 2 3 4 5 6 7 8 9 10 11 12], of_three [1 2]);
-    kernels!(avx512_f32, f32, __m512, #[target_feature(enable = "avx512f,avx2,fma")], transpose::avx2_f32,
+    kernels!(avx512_f32, f32, __m512, #[target_feature(enable = "avx512f,avx2,fma")], transpose_f32,
         numbers [1 2 3 4 5 6 7 8 9 10 11 12],
         alone [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16], of_three [1 2 3 4]);
-    kernels!(avx512_f64, f64, __m512d, #[target_feature(enable = "avx512f,avx2,fma")], transpose::avx2_f64,
+    kernels!(avx512_f64, f64, __m512d, #[target_feature(enable = "avx512f,avx2,fma")], transpose_f64,
         numbers [1 2 3 4 5 6 7 8 9 10 11 12],
         alone [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16], of_three [1 2 3 4]);
 
     // As many registers, of half the size: for so few channels that they fill no more.
-    kernels!(few_f32, f32, __m256, #[target_feature(enable = "avx512f,avx512vl,avx2,fma")], transpose::avx2_f32,
+    kernels!(few_f32, f32, __m256, #[target_feature(enable = "avx512f,avx512vl,avx2,fma")], transpose_f32,
         numbers [1 2 3 4 5 6 7 8 9 10 11 12],
         alone [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16], of_three [1 2 3 4]);
-    kernels!(few_f64, f64, __m256d, #[target_feature(enable = "avx512f,avx512vl,avx2,fma")], transpose::avx2_f64,
+    kernels!(few_f64, f64, __m256d, #[target_feature(enable = "avx512f,avx512vl,avx2,fma")], transpose_f64,
         numbers [1 2 3 4 5 6 7 8 9 10 11 12],
         alone [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16], of_three [1 2 3 4]);
 }

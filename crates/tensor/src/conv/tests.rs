@@ -1,11 +1,6 @@
 use crate::isa::on_every_path;
-use crate::{Accumulate, Convolution, Key, Scalar, Window};
-
-/// Whole numbers so small that every product and sum of these tests is exact in `f32`.
-fn filled<T: Scalar>(n: usize, salt: u64) -> Vec<T> {
-    let key = Key::new(salt);
-    (0..n as u64).map(|i| T::of(f64::from(key.block(i)[0] % 15) - 7.0)).collect()
-}
+use crate::kernels::samples::whole;
+use crate::{Convolution, Scalar, Window, Write};
 
 /// Calls `f` with each triple of elements of `x`, weight and `y` that the equation joins.
 fn terms(conv: &Convolution, mut f: impl FnMut(usize, usize, usize)) {
@@ -50,9 +45,9 @@ fn sizes(conv: &Convolution) -> Sizes {
 fn check<T: Scalar>(conv: &Convolution, rows: usize) {
     let Sizes { x: x_len, weight: weight_len, y: y_len } = sizes(conv);
     let places = y_len / conv.outputs;
-    let (x, weight) = (filled::<T>(rows * x_len, 1), filled::<T>(weight_len, 2));
-    let (bias, g) = (filled::<T>(conv.outputs, 3), filled::<T>(rows * y_len, 4));
-    let (old_x, old_weight, old_bias) = (filled(rows * x_len, 5), filled(weight_len, 6), filled(conv.outputs, 7));
+    let (x, weight) = (whole::<T>(rows * x_len, 1), whole::<T>(weight_len, 2));
+    let (bias, g) = (whole::<T>(conv.outputs, 3), whole::<T>(rows * y_len, 4));
+    let (old_x, old_weight, old_bias) = (whole(rows * x_len, 5), whole(weight_len, 6), whole(conv.outputs, 7));
 
     let mut want_y: Vec<T> = (0..rows * y_len).map(|i| bias[i / places % conv.outputs]).collect();
     let mut want_unbiased = vec![T::zero(); rows * y_len];
@@ -95,10 +90,10 @@ fn check<T: Scalar>(conv: &Convolution, rows: usize) {
         assert!(d_weight == want_weight, "{conv:?}: gradient of weight without bias");
 
         let mut d_x = vec![T::nan(); rows * x_len];
-        conv.backward_input(&g, &weight, &mut d_x, Accumulate::Overwrite);
+        conv.backward_input(&g, &weight, &mut d_x, Write::Assign);
         assert!(d_x == want_assigned, "{conv:?}: gradient of x");
         d_x.copy_from_slice(&old_x);
-        conv.backward_input(&g, &weight, &mut d_x, Accumulate::Add);
+        conv.backward_input(&g, &weight, &mut d_x, Write::Add);
         assert!(d_x == want_x, "{conv:?}: gradient added to x");
     });
 }
@@ -181,7 +176,7 @@ fn groups_see_their_own_channels() {
 
 /// Numbers of which sums depend on the order.
 fn rough(n: usize, salt: u64) -> Vec<f32> {
-    filled::<f32>(n, salt).into_iter().map(|x| 1.0 / (x + 0.3)).collect()
+    whole::<f32>(n, salt).into_iter().map(|x| 1.0 / (x + 0.3)).collect()
 }
 
 #[test]
@@ -192,11 +187,11 @@ fn an_image_does_not_depend_on_how_many_there_are() {
     on_every_path(|| {
         let (mut y, mut d_x) = (vec![0.0; 5 * y_len], vec![0.0; 5 * x_len]);
         conv.forward(&x, &weight, None, &mut y, |_| ());
-        conv.backward_input(&g, &weight, &mut d_x, Accumulate::Overwrite);
+        conv.backward_input(&g, &weight, &mut d_x, Write::Assign);
         for row in 0..5 {
             let (mut y_alone, mut d_x_alone) = (vec![0.0; y_len], vec![0.0; x_len]);
             conv.forward(&x[row * x_len..][..x_len], &weight, None, &mut y_alone, |_| ());
-            conv.backward_input(&g[row * y_len..][..y_len], &weight, &mut d_x_alone, Accumulate::Overwrite);
+            conv.backward_input(&g[row * y_len..][..y_len], &weight, &mut d_x_alone, Write::Assign);
             assert_eq!(y_alone, y[row * y_len..][..y_len]);
             assert_eq!(d_x_alone, d_x[row * x_len..][..x_len]);
         }
@@ -206,7 +201,7 @@ fn an_image_does_not_depend_on_how_many_there_are() {
 #[test]
 fn no_image_adds_nothing() {
     let conv = conv(2, 3, [4, 4], Window::new([2, 2]));
-    let (mut weight, mut bias) = (filled::<f64>(24, 1), filled::<f64>(3, 2));
+    let (mut weight, mut bias) = (whole::<f64>(24, 1), whole::<f64>(3, 2));
     conv.forward(&[], &weight, Some(&bias), &mut [], |_| panic!("there is no image"));
     let old = (weight.clone(), bias.clone());
     conv.backward_weight(&[], &mut [], &mut weight, Some(&mut bias), |_, _| panic!("there is no image"));

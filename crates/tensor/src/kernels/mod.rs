@@ -54,7 +54,7 @@ mod pointwise;
 mod reduce;
 mod rows;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 mod softmax;
 mod update;
 

@@ -13,3 +13,9 @@ pub(crate) fn values<T: Scalar>(n: usize, salt: u64) -> Vec<T> {
     let key = Key::new(salt);
     (0..n as u64).map(|i| T::of(f64::from(f32::from(key.block(i)[0] as u16) - 32768.0) / 8192.0)).collect()
 }
+
+/// Whole numbers, many of them alike, so small that products and sums of some thousand are exact in `f32`.
+pub(crate) fn whole<T: Scalar>(n: usize, salt: u64) -> Vec<T> {
+    let key = Key::new(salt);
+    (0..n as u64).map(|i| T::of(f64::from(key.block(i)[0] % 15) - 7.0)).collect()
+}

@@ -2,13 +2,15 @@
 
 use std::mem::MaybeUninit;
 
-use crate::Scalar;
 use crate::matmul::cut::Cut;
-use crate::matmul::kernel::{Dots, Outer, Packing, Store, Tile};
-use crate::matmul::pack::{gather, pack, with_buffer};
+use crate::matmul::kernel::{Dots, Outer, Tile};
+use crate::matmul::pack::{gather, pack};
 use crate::matmul::product::{Matrix, Product};
 use crate::matmul::sets::{Kernels, TILE_ELEMENTS};
 use crate::matmul::sparse::{self, SparseCut, has_many_zeros};
+use crate::scratch::{LEAST_BYTES, with_scratch};
+use crate::transpose::Transposition;
+use crate::{Scalar, Write};
 
 /// Up to so many rows of `A` or columns of `B` that lie without gaps, dot products are faster than tiles.
 const FEW: usize = 4;
@@ -27,12 +29,12 @@ pub(super) unsafe fn multiply<T: Scalar>(p: Product<T>) {
     // SAFETY: the caller's promise.
     unsafe {
         if p.k == 1 && p.b.column == 1 && p.c.column == 1 {
-            let Product { m, n, a, b, c, store, .. } = p;
-            (kernels.outer)(&Outer { m, n, a: a.start, a_row: a.row, b: b.start, c: c.start, c_row: c.row, store });
+            let Product { m, n, a, b, c, write, .. } = p;
+            (kernels.outer)(&Outer { m, n, a: a.start, a_row: a.row, b: b.start, c: c.start, c_row: c.row, write });
         } else if along_depth && (p.m <= FEW || p.n <= FEW) {
             dots(kernels, p);
         } else if let Some(cut) = SparseCut::new(kernels, &p).filter(|_| has_many_zeros(&p)) {
-            with_buffer(cut.buffer_len(), |buffer| sparse::multiply(kernels, &cut, p, buffer));
+            with_buffers(cut.buffer_lens(), |buffers| sparse::multiply(kernels, &cut, p, buffers));
         } else if (p.c.column != 1 && p.c.row == 1) || (p.n == 1 && p.a.row == 1) || is_lighter_transposed(&p) {
             tiles(kernels, p.transposed());
         } else {
@@ -62,7 +64,7 @@ unsafe fn dots<T: Scalar>(kernels: &Kernels<T>, p: Product<T>) {
                 c: p.c.at(i, j),
                 c_row: p.c.row,
                 c_column: p.c.column,
-                store: p.store,
+                write: p.write,
             };
             // SAFETY: the block lies within the matrices; the kernels are those of this processor.
             unsafe { kernels.dots[(p.m - i).min(4) - 1][(p.n - j).min(4) - 1](&block) };
@@ -75,9 +77,8 @@ unsafe fn dots<T: Scalar>(kernels: &Kernels<T>, p: Product<T>) {
 /// As [`multiply`].
 unsafe fn tiles<T: Scalar>(kernels: &Kernels<T>, p: Product<T>) {
     let cut = Cut::new(kernels, &p);
-    let lengths = (if cut.copy_a { cut.rows * cut.depth } else { 0 }, cut.columns * cut.depth);
-    with_buffer(lengths.0 + lengths.1, |buffer: &mut [T]| {
-        let (for_a, for_b) = buffer.split_at_mut(lengths.0);
+    let lens = [if cut.copy_a { cut.rows * cut.depth } else { 0 }, cut.columns * cut.depth];
+    with_buffers(lens, |[for_a, for_b]| {
         for j in (0..p.n).step_by(cut.columns) {
             for k in (0..p.k).step_by(cut.depth) {
                 let n = cut.columns.min(p.n - j);
@@ -98,7 +99,7 @@ unsafe fn tiles<T: Scalar>(kernels: &Kernels<T>, p: Product<T>) {
                         a,
                         b: Matrix { start: p.b.at(k, j), ..p.b },
                         c: Matrix { start: p.c.at(i, j), ..p.c },
-                        store: if k == 0 { p.store } else { Store::Add },
+                        write: if k == 0 { p.write } else { Write::Add },
                     };
                     // SAFETY: the block lies within the matrices.
                     unsafe { multiply_block(kernels, &cut, block, for_b) };
@@ -106,6 +107,13 @@ unsafe fn tiles<T: Scalar>(kernels: &Kernels<T>, p: Product<T>) {
             }
         }
     });
+}
+
+/// Scratch that is there from a thread's first product on.
+fn with_buffers<T: Scalar, const N: usize>(lens: [usize; N], f: impl FnOnce([&mut [T]; N])) {
+    let len: usize = lens.iter().sum();
+    assert!(len * size_of::<T>() + N * 64 <= LEAST_BYTES, "buffers of {len} numbers for a product");
+    with_scratch(lens, f);
 }
 
 /// Multiplies a block of `A` with panels of `B`.
@@ -137,7 +145,7 @@ unsafe fn multiply_block<T: Scalar>(kernels: &Kernels<T>, cut: &Cut, p: Product<
                 c: c.start,
                 c_row: c.row,
                 last: n - (vectors - 1) * kernels.lanes,
-                store: p.store,
+                write: p.write,
             };
             // SAFETY: the tile lies within the matrices; the kernels are those of this processor.
             unsafe {
@@ -168,7 +176,7 @@ unsafe fn aside<T: Scalar>(
     // SAFETY: the kernel writes `m` rows of `width` numbers, which fit, and reads them only where they were set before;
     // `n` columns of them are C's.
     unsafe {
-        if tile.store == Store::Add {
+        if tile.write == Write::Add {
             values.write([T::zero(); TILE_ELEMENTS]);
             for i in 0..m {
                 for j in 0..n {
@@ -178,8 +186,15 @@ unsafe fn aside<T: Scalar>(
         }
         kernel(&Tile { c: start, c_row: width as isize, last: width, ..tile });
         if c.row == 1 {
-            let (from, from_stride, to, to_row) = (start.cast_const(), width as isize, c.start, c.column as usize);
-            return (kernels.pack_columns)(&Packing { rows: n, columns: m, from, from_stride, to, to_row });
+            return (kernels.transpose)(&Transposition {
+                rows: m,
+                columns: n,
+                from: start,
+                from_row: width as isize,
+                to: c.start,
+                to_row: c.column as usize,
+                write: Write::Assign,
+            });
         }
         for i in 0..m {
             for j in 0..n {

@@ -3,6 +3,7 @@
 use crate::Scalar;
 use crate::matmul::product::Product;
 use crate::matmul::sets::Kernels;
+use crate::parts::share;
 
 /// Rows of `B` taken at once: what is packed of it, and the block of `A` that it meets, stay in the second cache.
 const DEPTH: usize = 512;
@@ -50,11 +51,6 @@ impl Cut {
         let copy_b = p.b.column != 1 || p.m > direct;
         Self { height, width, rows, depth, columns, copy_a, copy_b }
     }
-}
-
-/// The largest of the nearly equal parts, each of at most `most`, that `whole` is cut into.
-pub(super) fn share(whole: usize, most: usize) -> usize {
-    whole.div_ceil(whole.div_ceil(most))
 }
 
 /// The largest multiple of `of` up to `limit`, at least one.

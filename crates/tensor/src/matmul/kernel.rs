@@ -1,7 +1,7 @@
 //! The innermost loops, written once for registers of any size.
 
-use crate::Scalar;
-use crate::matmul::lanes::Lanes;
+use crate::lanes::Lanes;
+use crate::{Scalar, Write};
 
 /// A tile of `C [M, N]`: `C ← A B`, or `C ← C + A B`. `N` is a whole number of registers in `B`.
 pub(super) struct Tile<T> {
@@ -18,16 +18,7 @@ pub(super) struct Tile<T> {
     pub c_row: isize,
     /// How many numbers of the last register in a row are stored.
     pub last: usize,
-    pub store: Store,
-}
-
-/// What becomes of the old values of `C`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Store {
-    /// They are not read.
-    Assign,
-    /// Sums start with them.
-    Add,
+    pub write: Write,
 }
 
 /// A block of `C [M, N]`: `C ← A B`, or `C ← C + A B`, where the rows of `A` and the columns of `B` are without gaps.
@@ -41,7 +32,7 @@ pub(super) struct Dots<T> {
     pub c: *mut T,
     pub c_row: isize,
     pub c_column: isize,
-    pub store: Store,
+    pub write: Write,
 }
 
 /// `C [M, N] ← A [M, 1] B [1, N]`, or added to it, where the rows of `B` and `C` are without gaps.
@@ -53,7 +44,7 @@ pub(super) struct Outer<T> {
     pub b: *const T,
     pub c: *mut T,
     pub c_row: isize,
-    pub store: Store,
+    pub write: Write,
 }
 
 /// `C [M, N] ← A B`, or `C ← C + A B`, of the numbers in `A` that are not zero. `N` is a whole number of registers in
@@ -66,7 +57,7 @@ pub(super) struct Sparse<'a, T> {
     pub c_row: isize,
     /// How many numbers of the last register in a row are stored.
     pub last: usize,
-    pub store: Store,
+    pub write: Write,
 }
 
 /// The numbers of a matrix that are not zero, row by row.
@@ -79,13 +70,12 @@ pub(super) struct Nonzeros<'a, T> {
     pub counts: &'a [u32],
 }
 
-/// Copies a matrix `B [rows, columns]`, of which the rows or the columns are without gaps, to the rows of a panel.
+/// Copies a matrix `B [rows, columns]`, of which the rows are without gaps, to the rows of a panel.
 pub(super) struct Packing<T> {
     pub rows: usize,
     pub columns: usize,
     pub from: *const T,
-    /// The stride that is not one.
-    pub from_stride: isize,
+    pub from_row: isize,
     pub to: *mut T,
     pub to_row: usize,
 }
@@ -99,7 +89,7 @@ pub(super) unsafe fn tile<T: Scalar, V: Lanes<T>, const M: usize, const N: usize
     unsafe {
         let zero = V::splat(T::zero());
         let mut sums = [[zero; N]; M];
-        if tile.store == Store::Add {
+        if tile.write == Write::Add {
             for (i, sums) in sums.iter_mut().enumerate() {
                 let c = tile.c.offset(i as isize * tile.c_row);
                 for (j, sum) in sums.iter_mut().enumerate() {
@@ -163,9 +153,9 @@ pub(super) unsafe fn dots<T: Scalar, V: Lanes<T>, const M: usize, const N: usize
         for (i, sums) in sums.into_iter().enumerate() {
             for (j, sum) in sums.into_iter().enumerate() {
                 let c = dots.c.offset(i as isize * dots.c_row + j as isize * dots.c_column);
-                match dots.store {
-                    Store::Assign => *c = sum.total(),
-                    Store::Add => *c += sum.total(),
+                match dots.write {
+                    Write::Assign => *c = sum.total(),
+                    Write::Add => *c += sum.total(),
                 }
             }
         }
@@ -186,7 +176,7 @@ pub(super) unsafe fn sparse<T: Scalar, V: Lanes<T>, const N: usize>(sparse: &Spa
         for (i, &count) in counts.iter().enumerate() {
             let c = sparse.c.offset(i as isize * sparse.c_row);
             let mut sums = [V::splat(T::zero()); N];
-            if sparse.store == Store::Add {
+            if sparse.write == Write::Add {
                 for (j, sum) in sums.iter_mut().enumerate() {
                     let c = c.add(j * V::COUNT);
                     *sum = if partial && j == N - 1 { V::load_some(c, sparse.last) } else { V::load(c) };
@@ -208,23 +198,6 @@ pub(super) unsafe fn sparse<T: Scalar, V: Lanes<T>, const N: usize>(sparse: &Spa
     }
 }
 
-/// Writes the numbers of `from` that are not zero, and where they are in it, and says how many there are. What is
-/// behind them in `values` and `columns` may be overwritten.
-///
-/// # Panics
-///
-/// When either is shorter than `from`.
-#[inline(always)]
-pub(super) fn nonzeros<T: Scalar>(from: &[T], values: &mut [T], columns: &mut [u32]) -> usize {
-    let (values, columns) = (&mut values[..from.len()], &mut columns[..from.len()]);
-    let mut count = 0;
-    for (k, &x) in from.iter().enumerate() {
-        (values[count], columns[count]) = (x, k as u32);
-        count += usize::from(x != T::zero());
-    }
-    count
-}
-
 /// # Safety
 ///
 /// The processor has `V`'s instruction set; `A`, `B` and `C` are valid for their accesses.
@@ -238,11 +211,11 @@ pub(super) unsafe fn outer<T: Scalar, V: Lanes<T>>(outer: &Outer<T>) {
             let row = outer.c.offset(i as isize * outer.c_row);
             for j in (0..outer.n).step_by(V::COUNT) {
                 let (b, c, count) = (outer.b.add(j), row.add(j), outer.n - j);
-                match (outer.store, count < V::COUNT) {
-                    (Store::Assign, false) => x.multiply_add(V::load(b), zero).store(c),
-                    (Store::Add, false) => x.multiply_add(V::load(b), V::load(c)).store(c),
-                    (Store::Assign, true) => x.multiply_add(V::load_some(b, count), zero).store_some(c, count),
-                    (Store::Add, true) => {
+                match (outer.write, count < V::COUNT) {
+                    (Write::Assign, false) => x.multiply_add(V::load(b), zero).store(c),
+                    (Write::Add, false) => x.multiply_add(V::load(b), V::load(c)).store(c),
+                    (Write::Assign, true) => x.multiply_add(V::load_some(b, count), zero).store_some(c, count),
+                    (Write::Add, true) => {
                         x.multiply_add(V::load_some(b, count), V::load_some(c, count)).store_some(c, count);
                     }
                 }
@@ -268,22 +241,7 @@ pub(super) unsafe fn pack_rows<T: Scalar, V: Lanes<T>>(packing: &Packing<T>) {
                 V::load_some(from.add(whole), packing.columns - whole).store(to.add(whole));
             }
         }
-        from = from.wrapping_offset(packing.from_stride);
+        from = from.wrapping_offset(packing.from_row);
         to = to.wrapping_add(packing.to_row);
-    }
-}
-
-/// # Safety
-///
-/// `from` is valid for reads and the panel for writes.
-#[inline(always)]
-pub(super) unsafe fn pack_columns<T: Scalar>(packing: &Packing<T>) {
-    for j in 0..packing.columns {
-        for p in 0..packing.rows {
-            // SAFETY: within both.
-            unsafe {
-                *packing.to.add(p * packing.to_row + j) = *packing.from.offset(j as isize * packing.from_stride).add(p)
-            };
-        }
     }
 }

@@ -1,30 +1,11 @@
-//! Copies of blocks of the operands, laid out as the kernels read them, in one buffer a thread that is kept.
-
-use std::cell::RefCell;
+//! Copies of blocks of the operands, laid out as the kernels read them.
 
 use crate::matmul::cut::Cut;
 use crate::matmul::kernel::Packing;
 use crate::matmul::product::Matrix;
 use crate::matmul::sets::Kernels;
-use crate::{Arena, Scalar};
-
-thread_local! {
-    static BUFFER: RefCell<Arena<f64>> = RefCell::new(Arena::zeros(0));
-}
-
-/// More than any product asks for, and had from the first on, so that none allocates later whatever its operands hold.
-const BUFFER_BYTES: usize = 1 << 20;
-
-/// Calls `f` with a buffer of so many numbers, aligned to a cache line; what they are is left from earlier uses.
-pub(super) fn with_buffer<T: Scalar, R>(len: usize, f: impl FnOnce(&mut [T]) -> R) -> R {
-    BUFFER.with_borrow_mut(|buffer| {
-        assert!(len * size_of::<T>() <= BUFFER_BYTES, "a product's buffer of {len} numbers");
-        buffer.grow(BUFFER_BYTES / size_of::<f64>());
-        // SAFETY: the buffer is long enough, aligned for T and initialized, and any bits are an f32 or f64 (`Scalar` is
-        // sealed).
-        f(unsafe { std::slice::from_raw_parts_mut(buffer.as_mut_ptr().cast::<T>(), len) })
-    })
-}
+use crate::transpose::Transposition;
+use crate::{Scalar, Write};
 
 /// Copies `a [m, depth]`, whose columns are without gaps but far apart.
 ///
@@ -80,11 +61,15 @@ pub(super) unsafe fn pack_panel<T: Scalar>(
     }
     // SAFETY: the reads are from elements of b, the writes to the panel.
     unsafe {
-        if b.column == 1 || b.row == 1 {
-            let (copy, from_stride) =
-                if b.column == 1 { (kernels.pack_rows, b.row) } else { (kernels.pack_columns, b.column) };
-            let (from, to) = (b.start, to.as_mut_ptr());
-            return copy(&Packing { rows: depth, columns: n, from, from_stride, to, to_row: width });
+        let (from, start) = (b.start, to.as_mut_ptr());
+        if b.column == 1 {
+            let packing = Packing { rows: depth, columns: n, from, from_row: b.row, to: start, to_row: width };
+            return (kernels.pack_rows)(&packing);
+        }
+        if b.row == 1 {
+            let (rows, columns, from_row, write) = (n, depth, b.column, Write::Assign);
+            let transposition = Transposition { rows, columns, from, from_row, to: start, to_row: width, write };
+            return (kernels.transpose)(&transposition);
         }
         for (k, row) in to.chunks_exact_mut(width).enumerate() {
             for (j, x) in row[..n].iter_mut().enumerate() {

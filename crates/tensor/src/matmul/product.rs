@@ -1,6 +1,6 @@
 //! What a product is of.
 
-use crate::matmul::kernel::Store;
+use crate::Write;
 
 /// A matrix somewhere in memory.
 #[derive(Clone, Copy)]
@@ -39,7 +39,7 @@ pub(super) struct Product<T> {
     pub a: Matrix<*const T>,
     pub b: Matrix<*const T>,
     pub c: Matrix<*mut T>,
-    pub store: Store,
+    pub write: Write,
 }
 
 impl<T> Product<T> {

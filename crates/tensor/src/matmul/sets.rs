@@ -1,7 +1,9 @@
 //! The kernels compiled for each instruction set, as tables.
 
+use crate::lanes::{Lanes, Portable};
 use crate::matmul::kernel::{self, Dots, Outer, Packing, Sparse, Tile};
-use crate::matmul::lanes::{Lanes, Portable};
+use crate::matmul::nonzeros;
+use crate::transpose::{self, Transposition};
 
 type TileKernel<T> = unsafe fn(&Tile<T>);
 type DotsKernel<T> = unsafe fn(&Dots<T>);
@@ -23,8 +25,7 @@ pub struct Kernels<T: 'static> {
     pub(super) nonzeros: NonzerosKernel<T>,
     /// Rows without gaps; those of the panel are padded with zeros to whole registers.
     pub(super) pack_rows: unsafe fn(&Packing<T>),
-    /// Columns without gaps.
-    pub(super) pack_columns: unsafe fn(&Packing<T>),
+    pub(super) transpose: unsafe fn(&Transposition<T>),
 }
 
 /// The largest tile of any set has fewer elements.
@@ -38,7 +39,7 @@ macro_rules! tiles {
 /// Defines a module with one set.
 macro_rules! kernels {
     (
-        $name:ident, $t:ty, $register:ty, $(#[$feature:meta])?, $pack_columns:path, $nonzeros:path,
+        $name:ident, $t:ty, $register:ty, $(#[$feature:meta])?, $transpose:path, $nonzeros:path,
         vectors $($n:literal)*, rows $m:tt
     ) => {
         pub(super) mod $name {
@@ -82,9 +83,9 @@ macro_rules! kernels {
             }
 
             $(#[$feature])?
-            unsafe fn pack_columns(packing: &Packing<$t>) {
+            unsafe fn transpose(transposition: &Transposition<$t>) {
                 // SAFETY: the caller's promise.
-                unsafe { $pack_columns(packing) }
+                unsafe { $transpose(transposition) }
             }
 
             pub static KERNELS: Kernels<$t> = Kernels {
@@ -102,30 +103,31 @@ macro_rules! kernels {
                 ],
                 nonzeros,
                 pack_rows,
-                pack_columns,
+                transpose,
             };
         }
     };
 }
 
 // Sixteen registers of 128 bits are on every 64-bit processor.
-kernels!(portable_f32, f32, Portable<f32, 4>, , kernel::pack_columns, kernel::nonzeros, vectors 1 2, rows [1 2 3 4 5 6]);
-kernels!(portable_f64, f64, Portable<f64, 2>, , kernel::pack_columns, kernel::nonzeros, vectors 1 2, rows [1 2 3 4 5 6]);
+kernels!(portable_f32, f32, Portable<f32, 4>, , transpose::portable, nonzeros::portable, vectors 1 2, rows [1 2 3 4 5 6]);
+kernels!(portable_f64, f64, Portable<f64, 2>, , transpose::portable, nonzeros::portable, vectors 1 2, rows [1 2 3 4 5 6]);
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 
     use super::*;
-    use crate::matmul::x86::{nonzeros_f32, nonzeros_f64, pack_columns_f32, pack_columns_f64};
+    use crate::matmul::nonzeros::x86::{nonzeros_f32, nonzeros_f64};
+    use crate::transpose::x86::{transpose_f32, transpose_f64};
 
-    kernels!(avx2_f32, f32, __m256, #[target_feature(enable = "avx2,fma")], pack_columns_f32,
-        kernel::nonzeros, vectors 1 2, rows [1 2 3 4 5 6]);
-    kernels!(avx2_f64, f64, __m256d, #[target_feature(enable = "avx2,fma")], pack_columns_f64,
-        kernel::nonzeros, vectors 1 2, rows [1 2 3 4 5 6]);
-    kernels!(avx512_f32, f32, __m512, #[target_feature(enable = "avx512f,avx512vl,avx2,fma")], pack_columns_f32,
+    kernels!(avx2_f32, f32, __m256, #[target_feature(enable = "avx2,fma")], transpose_f32,
+        nonzeros::portable, vectors 1 2, rows [1 2 3 4 5 6]);
+    kernels!(avx2_f64, f64, __m256d, #[target_feature(enable = "avx2,fma")], transpose_f64,
+        nonzeros::portable, vectors 1 2, rows [1 2 3 4 5 6]);
+    kernels!(avx512_f32, f32, __m512, #[target_feature(enable = "avx512f,avx512vl,avx2,fma")], transpose_f32,
         nonzeros_f32, vectors 1 2 3, rows [1 2 3 4 5 6 7 8]);
-    kernels!(avx512_f64, f64, __m512d, #[target_feature(enable = "avx512f,avx512vl,avx2,fma")], pack_columns_f64,
+    kernels!(avx512_f64, f64, __m512d, #[target_feature(enable = "avx512f,avx512vl,avx2,fma")], transpose_f64,
         nonzeros_f64, vectors 1 2 3, rows [1 2 3 4 5 6 7 8]);
 }
 

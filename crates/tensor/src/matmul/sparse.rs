@@ -1,13 +1,13 @@
 //! Products whose left operand has many zeros, as ReLU and dropout leave them: what they are multiplied with is passed
 //! over.
 
-use crate::Scalar;
-use crate::matmul::cut::share;
-use crate::matmul::kernel::{Nonzeros, Packing, Sparse, Store};
+use crate::matmul::kernel::{Nonzeros, Sparse};
 use crate::matmul::pack::pack_panel;
 use crate::matmul::product::{Matrix, Product};
 use crate::matmul::sets::Kernels;
-use crate::vectorized;
+use crate::parts::share;
+use crate::transpose::Transposition;
+use crate::{Scalar, Write, vectorized};
 
 /// Rows of `A` of which the numbers that are not zero are listed at once.
 const ROWS: usize = 256;
@@ -49,10 +49,12 @@ impl SparseCut {
         })
     }
 
-    /// Elements that [`multiply`] needs.
-    pub fn buffer_len(&self) -> usize {
+    /// Elements that [`multiply`] needs: for a block of `B`, one of `A`, the numbers that are not zero, and where they
+    /// are.
+    pub fn buffer_lens(&self) -> [usize; 4] {
         let indices = (self.rows * (self.stride + 1) * size_of::<u32>()).div_ceil(self.value_bytes);
-        DEPTH * self.width + self.rows * (self.stride + if self.transpose { DEPTH } else { 0 }) + indices
+        let rows = if self.transpose { self.rows * DEPTH } else { 0 };
+        [DEPTH * self.width, rows, self.rows * self.stride, indices]
     }
 }
 
@@ -82,27 +84,27 @@ vectorized! {
 /// # Safety
 ///
 /// The three matrices are valid for their accesses and `C` overlaps neither other; the kernels are this processor's.
-pub(super) unsafe fn multiply<T: Scalar>(kernels: &Kernels<T>, cut: &SparseCut, p: Product<T>, buffer: &mut [T]) {
-    let mut scratch = Scratch::new(cut, buffer);
+pub(super) unsafe fn multiply<T: Scalar>(kernels: &Kernels<T>, cut: &SparseCut, p: Product<T>, buffers: [&mut [T]; 4]) {
+    let mut scratch = Scratch::new(cut, buffers);
     for i in (0..p.m).step_by(cut.rows) {
         let m = cut.rows.min(p.m - i);
         for k in (0..p.k).step_by(DEPTH) {
             let depth = DEPTH.min(p.k - k);
-            let store = if k == 0 { p.store } else { Store::Add };
+            let write = if k == 0 { p.write } else { Write::Add };
             // SAFETY: the blocks lie within the matrices.
             unsafe {
                 scratch.list(kernels, cut, Matrix { start: p.a.at(i, k), ..p.a }, m, depth);
                 for j in (0..p.n).step_by(cut.width) {
                     let n = cut.width.min(p.n - j);
                     let b = Matrix { start: p.b.at(k, j), ..p.b };
-                    scratch.multiply(kernels, cut, b, Matrix { start: p.c.at(i, j), ..p.c }, [m, depth, n], store);
+                    scratch.multiply(kernels, cut, b, Matrix { start: p.c.at(i, j), ..p.c }, [m, depth, n], write);
                 }
             }
         }
     }
 }
 
-/// The buffer, taken apart.
+/// The buffers.
 struct Scratch<'a, T> {
     /// A block of `B`.
     panel: &'a mut [T],
@@ -114,12 +116,9 @@ struct Scratch<'a, T> {
 }
 
 impl<'a, T: Scalar> Scratch<'a, T> {
-    fn new(cut: &SparseCut, buffer: &'a mut [T]) -> Self {
-        let (panel, rest) = buffer.split_at_mut(DEPTH * cut.width);
-        let (values, rest) = rest.split_at_mut(cut.rows * cut.stride);
-        let (rows, rest) = rest.split_at_mut(if cut.transpose { cut.rows * DEPTH } else { 0 });
+    fn new(cut: &SparseCut, [panel, rows, values, indices]: [&'a mut [T]; 4]) -> Self {
         // SAFETY: any bits are a u32, and any bits are an f32 or f64 (`Scalar` is sealed).
-        let (_, indices, _) = unsafe { rest.align_to_mut::<u32>() };
+        let (_, indices, _) = unsafe { indices.align_to_mut::<u32>() };
         let (columns, counts) = indices.split_at_mut(cut.rows * cut.stride);
         Self { panel, rows, values, columns, counts }
     }
@@ -131,11 +130,17 @@ impl<'a, T: Scalar> Scratch<'a, T> {
     /// `a` is valid for reads; the kernels are this processor's.
     unsafe fn list(&mut self, kernels: &Kernels<T>, cut: &SparseCut, a: Matrix<*const T>, m: usize, depth: usize) {
         let a = if cut.transpose {
-            let (from, from_stride, to) = (a.start, a.column, self.rows.as_mut_ptr());
-            // SAFETY: `m` rows of `depth` numbers are read and written.
-            unsafe {
-                (kernels.pack_columns)(&Packing { rows: m, columns: depth, from, from_stride, to, to_row: DEPTH })
+            let transposition = Transposition {
+                rows: depth,
+                columns: m,
+                from: a.start,
+                from_row: a.column,
+                to: self.rows.as_mut_ptr(),
+                to_row: DEPTH,
+                write: Write::Assign,
             };
+            // SAFETY: `m` rows of `depth` numbers are read and written.
+            unsafe { (kernels.transpose)(&transposition) };
             Matrix { start: self.rows.as_ptr(), row: DEPTH as isize, column: 1 }
         } else {
             a
@@ -162,7 +167,7 @@ impl<'a, T: Scalar> Scratch<'a, T> {
         b: Matrix<*const T>,
         c: Matrix<*mut T>,
         [m, depth, n]: [usize; 3],
-        store: Store,
+        write: Write,
     ) {
         let registers = n.div_ceil(kernels.lanes);
         let width = registers * kernels.lanes;
@@ -170,7 +175,7 @@ impl<'a, T: Scalar> Scratch<'a, T> {
         unsafe { pack_panel(kernels, &mut self.panel[..width * depth], b, depth, n, width) };
         let a = Nonzeros { stride: cut.stride, values: self.values, columns: self.columns, counts: &self.counts[..m] };
         let last = n - (registers - 1) * kernels.lanes;
-        let sparse = Sparse { a: &a, b: self.panel.as_ptr(), c: c.start, c_row: c.row, last, store };
+        let sparse = Sparse { a: &a, b: self.panel.as_ptr(), c: c.start, c_row: c.row, last, write };
         // SAFETY: the columns are below `depth`, of which the panel has rows, and `c` has `m` rows of `n` numbers.
         unsafe { (kernels.sparse[registers - 1])(&sparse) };
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{Accumulate, Divisor, Pooling, Scalar};
+use crate::{Divisor, Pooling, Scalar, Write};
 
 /// One place of a window in an image.
 struct Place {
@@ -69,12 +69,12 @@ pub(super) fn max<T: Scalar>(pooling: &Pooling, x: &[T], y: &mut [T], places: &m
     }
 }
 
-pub(super) fn max_backward<T: Scalar>(pooling: &Pooling, g: &[T], places: &[T], x: &mut [T], onto: Accumulate) {
+pub(super) fn max_backward<T: Scalar>(pooling: &Pooling, g: &[T], places: &[T], x: &mut [T], write: Write) {
     let Pooling { image, window } = *pooling;
     let len = pooling.output_len();
     let planes = g.chunks_exact(len).zip(places.chunks_exact(len));
     for (x, (g, places)) in x.chunks_exact_mut(pooling.plane_len()).zip(planes) {
-        begin(x, onto);
+        write.begin(x);
         for ((&g, &found), place) in g.iter().zip(places).zip(pooling.places()) {
             let Some(k) = found.to_usize() else { continue };
             let k = [k / window.kernel[1], k % window.kernel[1]];
@@ -93,18 +93,12 @@ pub(super) fn average<T: Scalar>(pooling: &Pooling, divisor: Divisor, x: &[T], y
     }
 }
 
-pub(super) fn average_backward<T: Scalar>(pooling: &Pooling, divisor: Divisor, g: &[T], x: &mut [T], onto: Accumulate) {
+pub(super) fn average_backward<T: Scalar>(pooling: &Pooling, divisor: Divisor, g: &[T], x: &mut [T], write: Write) {
     for (x, g) in x.chunks_exact_mut(pooling.plane_len()).zip(g.chunks_exact(pooling.output_len())) {
-        begin(x, onto);
+        write.begin(x);
         for (&g, place) in g.iter().zip(pooling.places()) {
             let share = g / T::of(pooling.divisor(divisor, &place) as f64);
             pooling.elements(&place).for_each(|(_, i)| x[i] += share);
         }
-    }
-}
-
-fn begin<T: Scalar>(x: &mut [T], onto: Accumulate) {
-    if onto == Accumulate::Overwrite {
-        x.fill(T::zero());
     }
 }

@@ -1,6 +1,6 @@
 //! Which kernel runs where.
 
-use crate::Accumulate;
+use crate::Write;
 use crate::pool::two_by_two;
 #[cfg(target_arch = "x86_64")]
 use crate::pool::x86;
@@ -11,7 +11,7 @@ pub trait Pool: Sized {
     fn max_two_by_two(image: [usize; 2], x: &[Self], y: &mut [Self], places: &mut [Self]);
 
     /// [`two_by_two::max_backward`].
-    fn max_backward_two_by_two(image: [usize; 2], g: &[Self], places: &[Self], x: &mut [Self], onto: Accumulate);
+    fn max_backward_two_by_two(image: [usize; 2], g: &[Self], places: &[Self], x: &mut [Self], write: Write);
 }
 
 impl Pool for f32 {
@@ -24,12 +24,12 @@ impl Pool for f32 {
         }
     }
 
-    fn max_backward_two_by_two(image: [usize; 2], g: &[f32], places: &[f32], x: &mut [f32], onto: Accumulate) {
+    fn max_backward_two_by_two(image: [usize; 2], g: &[f32], places: &[f32], x: &mut [f32], write: Write) {
         match crate::isa::arch() {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
-            pulp::Arch::V4(_) => unsafe { x86::max_backward(image, g, places, x, onto) },
-            _ => two_by_two::max_backward(image, g, places, x, onto),
+            pulp::Arch::V4(_) => unsafe { x86::max_backward(image, g, places, x, write) },
+            _ => two_by_two::max_backward(image, g, places, x, write),
         }
     }
 }
@@ -39,7 +39,7 @@ impl Pool for f64 {
         two_by_two::max(image, x, y, places);
     }
 
-    fn max_backward_two_by_two(image: [usize; 2], g: &[f64], places: &[f64], x: &mut [f64], onto: Accumulate) {
-        two_by_two::max_backward(image, g, places, x, onto);
+    fn max_backward_two_by_two(image: [usize; 2], g: &[f64], places: &[f64], x: &mut [f64], write: Write) {
+        two_by_two::max_backward(image, g, places, x, write);
     }
 }

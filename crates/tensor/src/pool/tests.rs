@@ -1,12 +1,7 @@
 use crate::isa::on_every_path;
 use crate::kernels::dot;
-use crate::{Accumulate, Divisor, Key, Pooling, Scalar, Window};
-
-/// Whole numbers, many of them alike.
-fn filled<T: Scalar>(n: usize, salt: u64) -> Vec<T> {
-    let key = Key::new(salt);
-    (0..n as u64).map(|i| T::of(f64::from(key.block(i)[0] % 15) - 7.0)).collect()
-}
+use crate::kernels::samples::whole;
+use crate::{Divisor, Pooling, Scalar, Window, Write};
 
 /// The elements of each window, `None` outside of the image: which of the plane.
 fn windows(pooling: &Pooling) -> Vec<Vec<Option<usize>>> {
@@ -27,8 +22,8 @@ fn windows(pooling: &Pooling) -> Vec<Vec<Option<usize>>> {
 
 fn check_max<T: Scalar>(pooling: &Pooling, planes: usize) {
     let (len, windows) = (pooling.image[0] * pooling.image[1], windows(pooling));
-    let (x, g) = (filled::<T>(planes * len, 1), filled::<T>(planes * windows.len(), 2));
-    let old = filled::<T>(planes * len, 3);
+    let (x, g) = (whole::<T>(planes * len, 1), whole::<T>(planes * windows.len(), 2));
+    let old = whole::<T>(planes * len, 3);
     let (mut want_y, mut want_x) = (Vec::new(), vec![T::zero(); planes * len]);
     for plane in 0..planes {
         for (window, elements) in windows.iter().enumerate() {
@@ -46,17 +41,17 @@ fn check_max<T: Scalar>(pooling: &Pooling, planes: usize) {
         pooling.max(&x, &mut y, &mut places);
         assert!(y == want_y, "{pooling:?}: max");
         let mut d_x = vec![T::nan(); x.len()];
-        pooling.max_backward(&g, &places, &mut d_x, Accumulate::Overwrite);
+        pooling.max_backward(&g, &places, &mut d_x, Write::Assign);
         assert!(d_x == want_x, "{pooling:?}: gradient of max");
         d_x.copy_from_slice(&old);
-        pooling.max_backward(&g, &places, &mut d_x, Accumulate::Add);
+        pooling.max_backward(&g, &places, &mut d_x, Write::Add);
         assert!(d_x == want_added, "{pooling:?}: added gradient of max");
     });
 }
 
 fn check_average<T: Scalar>(pooling: &Pooling, divisor: Divisor, planes: usize) {
     let (len, windows) = (pooling.image[0] * pooling.image[1], windows(pooling));
-    let (x, g) = (filled::<T>(planes * len, 1), filled::<T>(planes * windows.len(), 2));
+    let (x, g) = (whole::<T>(planes * len, 1), whole::<T>(planes * windows.len(), 2));
     let want = |plane: usize, elements: &[Option<usize>]| {
         let inside = elements.iter().flatten();
         let count = if divisor == Divisor::Window { elements.len() } else { inside.clone().count() };
@@ -71,10 +66,10 @@ fn check_average<T: Scalar>(pooling: &Pooling, divisor: Divisor, planes: usize) 
         }
         // The map is linear, and backward is its transpose.
         let mut d_x = vec![T::nan(); x.len()];
-        pooling.average_backward(divisor, &g, &mut d_x, Accumulate::Overwrite);
+        pooling.average_backward(divisor, &g, &mut d_x, Write::Assign);
         assert!((dot(&d_x, &x) - dot(&g, &y)).abs() < 1e-4 * planes as f64, "{pooling:?}, {divisor:?}");
         let once = d_x.clone();
-        pooling.average_backward(divisor, &g, &mut d_x, Accumulate::Add);
+        pooling.average_backward(divisor, &g, &mut d_x, Write::Add);
         for (twice, once) in d_x.iter().zip(once) {
             assert!((twice.widen() - 2.0 * once.widen()).abs() < 1e-5, "{pooling:?}, {divisor:?}");
         }
@@ -132,7 +127,7 @@ fn nan_stays_and_a_window_without_elements_has_no_gradient() {
                 assert!(y == want || (y.is_nan() && want.is_nan()), "{y}, not {want}");
             }
             let mut d_x = vec![0.0; x.len()];
-            pooling.max_backward(&vec![1.0; want.len()], &places, &mut d_x, Accumulate::Overwrite);
+            pooling.max_backward(&vec![1.0; want.len()], &places, &mut d_x, Write::Assign);
             assert_eq!(d_x.iter().sum::<f32>(), places.iter().filter(|p| **p >= 0.0).count() as f32);
         });
     };

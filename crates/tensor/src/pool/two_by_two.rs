@@ -1,6 +1,6 @@
 //! A window of 2×2 that moves by 2: the one that most models have.
 
-use crate::{Accumulate, Scalar, vectorized};
+use crate::{Scalar, Write, vectorized};
 
 /// The pairs of a row; a last odd element belongs to none.
 #[inline(always)]
@@ -61,7 +61,7 @@ vectorized! {
         g: &[T],
         places: &[T],
         x: &mut [T],
-        onto: Accumulate,
+        write: Write,
     ) {
         let gradient = |&(&g, &place): &(&T, &T)| {
             let at = |k: f64| if place == T::of(k) { g } else { T::zero() };
@@ -73,37 +73,33 @@ vectorized! {
         for (x, (g, places)) in x.chunks_exact_mut(height * width).zip(planes) {
             let outputs = g.chunks_exact(columns).zip(places.chunks_exact(columns));
             for (x, (g, places)) in x.chunks_exact_mut(2 * width).zip(outputs) {
-                spread(x, g.iter().zip(places).map(|output| gradient(&output)), onto);
+                spread(x, g.iter().zip(places).map(|output| gradient(&output)), write);
             }
-            if onto == Accumulate::Overwrite {
-                x[rows * 2 * width..].fill(T::zero());
-            }
+            write.begin(&mut x[rows * 2 * width..]);
         }
     }
 }
 
 vectorized! {
-    pub(super) fn average_backward<T: Scalar>(image: [usize; 2], g: &[T], x: &mut [T], onto: Accumulate) {
+    pub(super) fn average_backward<T: Scalar>(image: [usize; 2], g: &[T], x: &mut [T], write: Write) {
         let [height, width] = image;
         let (rows, columns) = (height / 2, width / 2);
         for (x, g) in x.chunks_exact_mut(height * width).zip(g.chunks_exact(rows * columns)) {
             for (x, g) in x.chunks_exact_mut(2 * width).zip(g.chunks_exact(columns)) {
-                spread(x, g.iter().map(|&g| [g * T::of(0.25); 4]), onto);
+                spread(x, g.iter().map(|&g| [g * T::of(0.25); 4]), write);
             }
-            if onto == Accumulate::Overwrite {
-                x[rows * 2 * width..].fill(T::zero());
-            }
+            write.begin(&mut x[rows * 2 * width..]);
         }
     }
 }
 
 /// Writes the four elements of each window to two rows.
 #[inline(always)]
-fn spread<T: Scalar>(x: &mut [T], windows: impl Iterator<Item = [T; 4]>, onto: Accumulate) {
+fn spread<T: Scalar>(x: &mut [T], windows: impl Iterator<Item = [T; 4]>, write: Write) {
     let (upper, lower) = x.split_at_mut(x.len() / 2);
     let places = pairs_mut(upper).iter_mut().zip(pairs_mut(lower));
-    match onto {
-        Accumulate::Overwrite => {
+    match write {
+        Write::Assign => {
             for ((upper, lower), [a, b, c, d]) in places.zip(windows) {
                 (*upper, *lower) = ([a, b], [c, d]);
             }
@@ -113,7 +109,7 @@ fn spread<T: Scalar>(x: &mut [T], windows: impl Iterator<Item = [T; 4]>, onto: A
                 }
             }
         }
-        Accumulate::Add => {
+        Write::Add => {
             for ((upper, lower), [a, b, c, d]) in places.zip(windows) {
                 (*upper, *lower) = ([upper[0] + a, upper[1] + b], [lower[0] + c, lower[1] + d]);
             }

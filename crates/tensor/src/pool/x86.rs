@@ -3,7 +3,8 @@
 
 use std::arch::x86_64::*;
 
-use crate::Accumulate;
+use crate::Write;
+use crate::lanes::x86::first_of_16;
 
 const EVEN: [i32; 16] = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30];
 const ODD: [i32; 16] = [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31];
@@ -14,7 +15,7 @@ const SECOND: [i32; 16] = [8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30,
 /// The masks of `count ≤ 16` places, and of the numbers in the two registers that their windows' rows fill.
 #[inline(always)]
 fn masks(count: usize) -> (__mmask16, [__mmask16; 2]) {
-    let first = |count: usize| ((1_u32 << count.min(16)) - 1) as __mmask16;
+    let first = |count: usize| first_of_16(count.min(16));
     (first(count), [first(2 * count), first((2 * count).saturating_sub(16))])
 }
 
@@ -56,7 +57,7 @@ pub(super) fn max(image: [usize; 2], x: &[f32], y: &mut [f32], places: &mut [f32
 
 /// As [`two_by_two::max_backward`](super::two_by_two::max_backward).
 #[target_feature(enable = "avx512f")]
-pub(super) fn max_backward(image: [usize; 2], g: &[f32], places: &[f32], x: &mut [f32], onto: Accumulate) {
+pub(super) fn max_backward(image: [usize; 2], g: &[f32], places: &[f32], x: &mut [f32], write: Write) {
     let [height, width] = image;
     let (rows, columns) = (height / 2, width / 2);
     let planes = g.chunks_exact(rows * columns).zip(places.chunks_exact(rows * columns));
@@ -71,12 +72,12 @@ pub(super) fn max_backward(image: [usize; 2], g: &[f32], places: &[f32], x: &mut
                     let place = _mm512_maskz_loadu_ps(mask, places.as_ptr().add(from));
                     let of =
                         |k: f32| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(place, _mm512_set1_ps(k)), g);
-                    store(x.as_mut_ptr().add(2 * row * width + 2 * at), parts, [of(0.0), of(1.0)], onto);
-                    store(x.as_mut_ptr().add((2 * row + 1) * width + 2 * at), parts, [of(2.0), of(3.0)], onto);
+                    store(x.as_mut_ptr().add(2 * row * width + 2 * at), parts, [of(0.0), of(1.0)], write);
+                    store(x.as_mut_ptr().add((2 * row + 1) * width + 2 * at), parts, [of(2.0), of(3.0)], write);
                 }
             }
         }
-        if onto == Accumulate::Overwrite {
+        if write == Write::Assign {
             if !width.is_multiple_of(2) {
                 x.chunks_exact_mut(width).for_each(|row| row[width - 1] = 0.0);
             }
@@ -106,13 +107,13 @@ unsafe fn load(from: *const f32, parts: [__mmask16; 2]) -> [__m512; 2] {
 ///
 /// The numbers that the masks name can be read and written; the processor has AVX-512.
 #[inline(always)]
-unsafe fn store(to: *mut f32, parts: [__mmask16; 2], [even, odd]: [__m512; 2], onto: Accumulate) {
+unsafe fn store(to: *mut f32, parts: [__mmask16; 2], [even, odd]: [__m512; 2], write: Write) {
     for (i, (which, mask)) in [&FIRST, &SECOND].into_iter().zip(parts).enumerate() {
         // SAFETY: the caller's promise.
         unsafe {
             let to = to.wrapping_add(16 * i);
             let mut numbers = _mm512_permutex2var_ps(even, table(which), odd);
-            if onto == Accumulate::Add {
+            if write == Write::Add {
                 numbers = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, to), numbers);
             }
             _mm512_mask_storeu_ps(to, mask, numbers);

@@ -1,45 +1,9 @@
-//! Transposition: planes of channels to pixels of channels, and back.
+//! Transposition by shuffles.
 
-#[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-use crate::Scalar;
-
-/// `to[j, i] ← from[i, j]`, or added to it, for `rows × columns` numbers.
-pub(super) struct Transposition<T> {
-    pub rows: usize,
-    pub columns: usize,
-    pub from: *const T,
-    pub from_row: usize,
-    pub to: *mut T,
-    pub to_row: usize,
-    pub add: bool,
-}
-
-/// # Safety
-///
-/// `from` is valid for reads, `to` for writes.
-#[inline(always)]
-unsafe fn rest<T: Scalar>(t: &Transposition<T>, rows: std::ops::Range<usize>, columns: std::ops::Range<usize>) {
-    for i in rows {
-        for j in columns.clone() {
-            // SAFETY: within both.
-            unsafe {
-                let (x, to) = (*t.from.add(i * t.from_row + j), t.to.add(j * t.to_row + i));
-                *to = if t.add { *to + x } else { x };
-            }
-        }
-    }
-}
-
-/// # Safety
-///
-/// `from` is valid for reads, `to` for writes.
-#[inline(always)]
-pub(super) unsafe fn portable<T: Scalar>(t: &Transposition<T>) {
-    // SAFETY: the caller's promise.
-    unsafe { rest(t, 0..t.rows, 0..t.columns) };
-}
+use crate::Write;
+use crate::transpose::{Transposition, rest};
 
 /// Square blocks by `$block`; what is left over at the sides is in blocks that overlap those before, or, where numbers
 /// may be added only once or there are too few, element by element.
@@ -47,11 +11,10 @@ macro_rules! by_blocks {
     ($name:ident, $t:ty, $size:literal, $block:ident) => {
         /// # Safety
         ///
-        /// As for [`portable`]; the processor has AVX2.
-        #[cfg(target_arch = "x86_64")]
+        /// As for [`portable`](super::portable); the processor has AVX2.
         #[inline(always)]
-        pub(super) unsafe fn $name(t: &Transposition<$t>) {
-            let overlap = !t.add && t.rows >= $size && t.columns >= $size;
+        pub(crate) unsafe fn $name(t: &Transposition<$t>) {
+            let overlap = t.write == Write::Assign && t.rows >= $size && t.columns >= $size;
             let covered = |len: usize| if overlap { len } else { len / $size * $size };
             let (rows, columns) = (covered(t.rows), covered(t.columns));
             for i in (0..rows).step_by($size) {
@@ -60,8 +23,8 @@ macro_rules! by_blocks {
                     let j = j.min(columns - $size);
                     // SAFETY: the block lies within both.
                     unsafe {
-                        let (from, to) = (t.from.add(i * t.from_row + j), t.to.add(j * t.to_row + i));
-                        $block(from, t.from_row, to, t.to_row, t.add);
+                        let (from, to) = (t.from.offset(i as isize * t.from_row).add(j), t.to.add(j * t.to_row + i));
+                        $block(from, t.from_row, to, t.to_row, t.write);
                     }
                 }
             }
@@ -74,20 +37,19 @@ macro_rules! by_blocks {
     };
 }
 
-by_blocks!(avx2_f32, f32, 8, block_f32);
-by_blocks!(avx2_f64, f64, 4, block_f64);
+by_blocks!(transpose_f32, f32, 8, block_f32);
+by_blocks!(transpose_f64, f64, 4, block_f64);
 
 /// # Safety
 ///
 /// Eight times eight numbers can be read at `from` and written at `to`; the processor has AVX2.
-#[cfg(target_arch = "x86_64")]
 #[inline(always)]
-unsafe fn block_f32(from: *const f32, from_row: usize, to: *mut f32, to_row: usize, add: bool) {
+unsafe fn block_f32(from: *const f32, from_row: isize, to: *mut f32, to_row: usize, write: Write) {
     // SAFETY: the caller's promise.
     unsafe {
         // The first or second four numbers of row `i`, beside those of row `i + 4`.
         let halves = |i: usize, half: usize| {
-            let at = |i: usize| _mm_loadu_ps(from.add(i * from_row + 4 * half));
+            let at = |i: usize| _mm_loadu_ps(from.offset(i as isize * from_row).add(4 * half));
             _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(at(i)), at(i + 4))
         };
         for half in 0..2 {
@@ -107,7 +69,7 @@ unsafe fn block_f32(from: *const f32, from_row: usize, to: *mut f32, to_row: usi
             ];
             for (j, column) in columns.into_iter().enumerate() {
                 let to = to.add((4 * half + j) * to_row);
-                let column = if add { _mm256_add_ps(_mm256_loadu_ps(to), column) } else { column };
+                let column = if write == Write::Add { _mm256_add_ps(_mm256_loadu_ps(to), column) } else { column };
                 _mm256_storeu_ps(to, column);
             }
         }
@@ -117,12 +79,11 @@ unsafe fn block_f32(from: *const f32, from_row: usize, to: *mut f32, to_row: usi
 /// # Safety
 ///
 /// Four times four numbers can be read at `from` and written at `to`; the processor has AVX2.
-#[cfg(target_arch = "x86_64")]
 #[inline(always)]
-unsafe fn block_f64(from: *const f64, from_row: usize, to: *mut f64, to_row: usize, add: bool) {
+unsafe fn block_f64(from: *const f64, from_row: isize, to: *mut f64, to_row: usize, write: Write) {
     // SAFETY: the caller's promise.
     unsafe {
-        let r: [__m256d; 4] = std::array::from_fn(|i| _mm256_loadu_pd(from.add(i * from_row)));
+        let r: [__m256d; 4] = std::array::from_fn(|i| _mm256_loadu_pd(from.offset(i as isize * from_row)));
         let p: [__m256d; 4] = [
             _mm256_unpacklo_pd(r[0], r[1]),
             _mm256_unpackhi_pd(r[0], r[1]),
@@ -134,7 +95,7 @@ unsafe fn block_f64(from: *const f64, from_row: usize, to: *mut f64, to_row: usi
                 [_mm256_permute2f128_pd::<0x20>(p[i], p[i + 2]), _mm256_permute2f128_pd::<0x31>(p[i], p[i + 2])];
             for (column, j) in columns.into_iter().zip([i, i + 2]) {
                 let to = to.add(j * to_row);
-                let column = if add { _mm256_add_pd(_mm256_loadu_pd(to), column) } else { column };
+                let column = if write == Write::Add { _mm256_add_pd(_mm256_loadu_pd(to), column) } else { column };
                 _mm256_storeu_pd(to, column);
             }
         }

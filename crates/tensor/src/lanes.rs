@@ -1,5 +1,8 @@
 //! Vector registers.
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod x86;
+
 use crate::Scalar;
 
 /// A register of numbers.
@@ -8,7 +11,7 @@ use crate::Scalar;
 ///
 /// The methods may be called only on a processor that has the register's instruction set, and only inlined into a
 /// function that is compiled for it are they fast.
-pub(super) trait Lanes<T>: Copy {
+pub(crate) trait Lanes<T>: Copy {
     /// How many numbers it holds.
     const COUNT: usize;
 
@@ -21,16 +24,25 @@ pub(super) trait Lanes<T>: Copy {
     /// Writes `COUNT` numbers to `to`, which must be writable; any alignment.
     unsafe fn store(self, to: *mut T);
 
+    /// The first `count ≤ COUNT` numbers at `from`, then zeros; no others are read.
+    unsafe fn load_some(from: *const T, count: usize) -> Self;
+
+    /// Writes the first `count ≤ COUNT` numbers to `to` and no others.
+    unsafe fn store_some(self, to: *mut T, count: usize);
+
     /// `self + other`.
     unsafe fn add(self, other: Self) -> Self;
 
     /// `self × factor + term`, rounded once where the instruction set can.
     unsafe fn multiply_add(self, factor: Self, term: Self) -> Self;
+
+    /// The sum of the lanes, in pairs.
+    unsafe fn total(self) -> T;
 }
 
 /// An array that the compiler may keep in whatever registers the target has.
 #[derive(Clone, Copy)]
-pub(super) struct Portable<T, const N: usize>([T; N]);
+pub(crate) struct Portable<T, const N: usize>([T; N]);
 
 impl<T: Scalar, const N: usize> Lanes<T> for Portable<T, N> {
     const COUNT: usize = N;
@@ -53,6 +65,20 @@ impl<T: Scalar, const N: usize> Lanes<T> for Portable<T, N> {
     }
 
     #[inline(always)]
+    unsafe fn load_some(from: *const T, count: usize) -> Self {
+        // SAFETY: the caller's promise.
+        Self(std::array::from_fn(|i| if i < count { unsafe { *from.add(i) } } else { T::zero() }))
+    }
+
+    #[inline(always)]
+    unsafe fn store_some(self, to: *mut T, count: usize) {
+        for (i, &x) in self.0[..count].iter().enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe { *to.add(i) = x };
+        }
+    }
+
+    #[inline(always)]
     unsafe fn add(mut self, other: Self) -> Self {
         for (x, y) in self.0.iter_mut().zip(other.0) {
             *x += y;
@@ -68,54 +94,16 @@ impl<T: Scalar, const N: usize> Lanes<T> for Portable<T, N> {
         }
         self
     }
-}
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use std::arch::x86_64::*;
-
-    use super::Lanes;
-
-    macro_rules! register {
-        ($register:ty, $t:ty, $count:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $multiply_add:ident) => {
-            impl Lanes<$t> for $register {
-                const COUNT: usize = $count;
-
-                #[inline(always)]
-                unsafe fn splat(x: $t) -> Self {
-                    // SAFETY: the caller's promise.
-                    unsafe { $splat(x) }
-                }
-
-                #[inline(always)]
-                unsafe fn load(from: *const $t) -> Self {
-                    // SAFETY: the caller's promise.
-                    unsafe { $load(from) }
-                }
-
-                #[inline(always)]
-                unsafe fn store(self, to: *mut $t) {
-                    // SAFETY: the caller's promise.
-                    unsafe { $store(to, self) }
-                }
-
-                #[inline(always)]
-                unsafe fn add(self, other: Self) -> Self {
-                    // SAFETY: the caller's promise.
-                    unsafe { $add(self, other) }
-                }
-
-                #[inline(always)]
-                unsafe fn multiply_add(self, factor: Self, term: Self) -> Self {
-                    // SAFETY: the caller's promise.
-                    unsafe { $multiply_add(self, factor, term) }
-                }
+    #[inline(always)]
+    unsafe fn total(mut self) -> T {
+        let mut width = N / 2;
+        while width > 0 {
+            for i in 0..width {
+                self.0[i] += self.0[i + width];
             }
-        };
+            width /= 2;
+        }
+        self.0[0]
     }
-
-    register!(__m512, f32, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_add_ps, _mm512_fmadd_ps);
-    register!(__m512d, f64, 8, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_add_pd, _mm512_fmadd_pd);
-    register!(__m256, f32, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_fmadd_ps);
-    register!(__m256d, f64, 4, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd, _mm256_fmadd_pd);
 }
