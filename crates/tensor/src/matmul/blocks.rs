@@ -177,10 +177,24 @@ unsafe fn aside<T: Scalar>(
     // `n` columns of them are C's.
     unsafe {
         if tile.write == Write::Add {
-            values.write([T::zero(); TILE_ELEMENTS]);
-            for i in 0..m {
-                for j in 0..n {
-                    *start.add(i * width + j) = *c.at(i, j);
+            if n < width {
+                values.write([T::zero(); TILE_ELEMENTS]);
+            }
+            if c.row == 1 {
+                (kernels.transpose)(&Transposition {
+                    rows: n,
+                    columns: m,
+                    from: c.start,
+                    from_row: c.column,
+                    to: start,
+                    to_row: width,
+                    write: Write::Assign,
+                });
+            } else {
+                for i in 0..m {
+                    for j in 0..n {
+                        *start.add(i * width + j) = *c.at(i, j);
+                    }
                 }
             }
         }
