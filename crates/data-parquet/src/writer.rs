@@ -192,9 +192,11 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// zstd, and row groups of 65,536 rows, of which the writer holds one in memory.
+    /// zstd; row groups of 65,536 rows, of which the writer holds one in memory; pages of 64 KiB, of which a reader holds
+    /// one a column.
     pub(crate) fn properties() -> WriterPropertiesBuilder {
         WriterProperties::builder()
+            .set_data_page_size_limit(64 << 10)
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_max_row_group_row_count(Some(65_536))
     }
