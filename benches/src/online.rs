@@ -64,7 +64,8 @@ impl OneByOne {
     fn source(&self) -> Result<Box<dyn Source<f32>>> {
         Ok(match (self.mode, &self.file) {
             (Mode::Parquet, file) => {
-                higgs::open(file.as_deref().context("online1 from Parquet needs a file")?, None, self.threads)?.boxed()
+                let file = file.as_deref().context("online1 from Parquet needs a file")?;
+                higgs::open(file, None, self.threads)?.prefetch(4, 1024)?.boxed()
             }
             (_, None) => higgs::memory(self.rows)?.boxed(),
             (_, Some(file)) => MemorySource::load(higgs::open(file, None, self.threads)?, u64::MAX)?.boxed(),

@@ -31,9 +31,9 @@ pub(crate) struct Shard<T> {
     block: usize,
 }
 
-/// What a block's values and gradients may take; as much as the parameters, where those are more, because each block
-/// reads them all.
-const BLOCK_BYTES: usize = 1 << 20;
+/// What a block's values and gradients may take, of which not all is needed at once; as much as the parameters, where
+/// those are more, because each block reads them all.
+const BLOCK_BYTES: usize = 5 << 18;
 /// Below so many rows, what a block costs beside its products shows.
 const FEWEST_ROWS: usize = 16;
 

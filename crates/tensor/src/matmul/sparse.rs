@@ -5,7 +5,7 @@ use crate::matmul::kernel::{Nonzeros, Sparse};
 use crate::matmul::pack::pack_panel;
 use crate::matmul::product::{Matrix, Product};
 use crate::matmul::sets::Kernels;
-use crate::parts::share;
+use crate::parts::{parts, share};
 use crate::transpose::Transposition;
 use crate::{Scalar, Write, vectorized};
 
@@ -88,8 +88,7 @@ pub(super) unsafe fn multiply<T: Scalar>(kernels: &Kernels<T>, cut: &SparseCut, 
     let mut scratch = Scratch::new(cut, buffers);
     for i in (0..p.m).step_by(cut.rows) {
         let m = cut.rows.min(p.m - i);
-        for k in (0..p.k).step_by(DEPTH) {
-            let depth = DEPTH.min(p.k - k);
+        for (k, depth) in parts(p.k, DEPTH) {
             let write = if k == 0 { p.write } else { Write::Add };
             // SAFETY: the blocks lie within the matrices.
             unsafe {
