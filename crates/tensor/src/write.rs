@@ -21,14 +21,6 @@ pub enum Write {
 }
 
 impl Write {
-    /// What the old value is multiplied with: zero or one.
-    pub fn beta<T: Scalar>(self) -> T {
-        match self {
-            Self::Assign => T::zero(),
-            Self::Add => T::one(),
-        }
-    }
-
     /// Writes `values` to `into`.
     #[inline(always)]
     pub fn all<T: Scalar>(self, into: &mut [T], values: impl Iterator<Item = T>) {

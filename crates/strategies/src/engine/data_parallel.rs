@@ -173,17 +173,23 @@ impl<T: Scalar> Running<T> for Parallel<T> {
         for phase in optimizer.phases() {
             let slots = optimizer.slots() * params.len();
             phase.prepare(scale, params, gradients, &mut memory[slots..]);
-            let (part, factors) = optimizer.split(params, gradients, memory);
+            let (mut part, factors) = optimizer.split(params, gradients, memory);
             let factors = &*factors;
-            let parts = cut(part, workers);
             let others = if std::mem::take(&mut self.scattered) { &self.slots[1..] } else { &[] };
-            let work = |worker: usize| {
+            let update = |part: &mut Part<'_, T>| {
+                phase.update_after(step, scale, part, factors, |range, gradients| add_up(others, range, gradients));
+            };
+            if workers == 1 {
+                update(&mut part);
+                continue;
+            }
+            let parts = cut(part, workers);
+            self.pool.run(&|worker| {
                 let Some(part) = parts.get(worker) else { return };
                 if let Some(part) = &mut *part.lock().unwrap_or_else(PoisonError::into_inner) {
-                    phase.update_after(step, scale, part, factors, |range, gradients| add_up(others, range, gradients));
+                    update(part);
                 }
-            };
-            if workers == 1 { work(0) } else { self.pool.run(&work) }
+            });
         }
     }
 }

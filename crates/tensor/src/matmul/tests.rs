@@ -162,6 +162,29 @@ fn products_with_many_zeros_agree_with_the_three_loops() {
     }
 }
 
+/// As the documentation says, and the one way to see from outside whether zeros are passed over.
+#[test]
+fn what_a_zero_would_be_multiplied_with_is_looked_at_only_where_zeros_are_few() {
+    let (m, k, n) = (32, 32, 64);
+    let mut b = filled::<f32>(k, n, 2);
+    b.row_mut(5).fill(f32::INFINITY);
+    let finite = |of_ten: usize, of_a: Layout| {
+        let mut a = laid_out::<f32>(m, k, 1, of_a).mapv(|x| x + 0.5);
+        let mut a = view(&mut a, of_a);
+        with_zeros(a.view_mut(), of_ten);
+        a.column_mut(5).fill(0.0);
+        let mut c = Array2::zeros((m, n));
+        matmul(c.view_mut(), a.view(), b.view(), 0.0);
+        c.iter().all(|x| x.is_finite())
+    };
+    on_every_path(|| {
+        for of_a in [Layout::Rows, Layout::Columns] {
+            assert!(!finite(0, of_a) && !finite(2, of_a), "{of_a:?}: few zeros");
+            assert!(finite(5, of_a) && finite(9, of_a), "{of_a:?}: many zeros");
+        }
+    });
+}
+
 /// Passing over zeros is a matter of speed alone.
 #[test]
 fn a_row_has_the_same_bits_whether_or_not_zeros_are_passed_over() {
