@@ -1,6 +1,7 @@
 use tidemill_data::tensor::Scalar;
 use tidemill_data::{Error, Role};
 
+use crate::blocks::Cut;
 use crate::layout::{Layout, Wanted, WantedKind};
 use crate::plan::Plan;
 use crate::{ParquetSource, Paths};
@@ -13,14 +14,21 @@ pub struct ParquetSourceBuilder {
     wanted: Vec<Wanted>,
     budget: u64,
     threads: usize,
+    /// The seed of the order of blocks.
+    shuffled: Option<u64>,
+    block_rows: u64,
 }
 
 impl ParquetSourceBuilder {
     /// Bytes that reading may take unless told otherwise: 64 MiB.
     pub const BUDGET: u64 = 64 << 20;
 
+    /// Most rows of a [block](Self::block_rows) unless told otherwise.
+    pub const BLOCK_ROWS: u64 = 65_536;
+
     pub(crate) fn new(paths: Paths) -> Self {
-        Self { paths, wanted: Vec::new(), budget: Self::BUDGET, threads: 1 }
+        let (budget, block_rows) = (Self::BUDGET, Self::BLOCK_ROWS);
+        Self { paths, wanted: Vec::new(), budget, threads: 1, shuffled: None, block_rows }
     }
 
     /// Adds columns as features, each under its own name.
@@ -82,20 +90,70 @@ impl ParquetSourceBuilder {
         self
     }
 
+    /// Reads blocks of rows in a shuffled order: a keyed permutation, a function of (seed, epoch) alone.
+    ///
+    /// A block is a row group, or an equal part of one that has more than [`block_rows`](Self::block_rows) rows. The
+    /// order takes eight bytes a row group and no other memory, any position is reached at once, and the rows of a block
+    /// are read in their order, so that reading is about as fast as without. To mix rows of several blocks, follow it
+    /// with a [`shuffle`](tidemill_data::SourceExt::shuffle) whose window is that of several:
+    /// [`Blocks`](crate::Blocks) says how far rows then move.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tidemill_data::{Source, SourceExt};
+    /// use tidemill_data_parquet::{ParquetSource, ParquetWriter, ValueType, Values};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("fuel.parquet");
+    /// let mut writer = ParquetWriter::create(&path, [("speed", ValueType::F64), ("fuel", ValueType::F64)])?;
+    /// let rows: Vec<f64> = (0..1000).map(f64::from).collect();
+    /// writer.write(&[Values::F64(&rows), Values::F64(&rows)])?;
+    /// writer.finish()?;
+    ///
+    /// let blocks = ParquetSource::open(&path).feature("speed").target("fuel").shuffle_blocks(7).block_rows(50);
+    /// let source = blocks.build::<f32>()?;
+    /// let blocks = source.blocks().expect("they are shuffled");
+    /// assert_eq!((blocks.count, blocks.rows), (20, 50));
+    /// assert_eq!(blocks.in_window(200), 4);
+    /// let source = source.shuffle(200, 7)?.prefetch(4, 32)?;
+    /// assert_eq!(Source::rows(&source), Some(1000));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn shuffle_blocks(mut self, seed: u64) -> Self {
+        self.shuffled = Some(seed);
+        self
+    }
+
+    /// Sets how many rows a block of [`shuffle_blocks`](Self::shuffle_blocks) has at most: 65,536, unless told
+    /// otherwise.
+    ///
+    /// Smaller blocks mix better in the same window. The pages in front of a block in its row group are passed over by
+    /// their headers, but a page that blocks share is decoded for each of them: take no fewer rows than pages have.
+    pub fn block_rows(mut self, rows: u64) -> Self {
+        self.block_rows = rows;
+        self
+    }
+
     /// Looks at the footers of all files, and at the sizes of their pages where those could exceed the budget.
     ///
     /// # Errors
     ///
     /// When a file cannot be opened or is no Parquet file ([`FileError`](crate::FileError)), a column is missing or of
     /// a type that cannot serve, files disagree on a type, the budget is too small, with the smallest that works, or
-    /// there are no threads.
+    /// there are no threads or no rows in a block.
     pub fn build<T: Scalar>(self) -> Result<ParquetSource<T>, Error> {
         if self.threads == 0 {
             return Err(Error::invalid("threads", "none is left to read; one reads, more decode ahead"));
         }
+        if self.block_rows == 0 {
+            return Err(Error::invalid("block rows", "a block has no rows; expected 1 or more"));
+        }
         let files = self.paths.files()?;
         let layout = Layout::new(&files, self.wanted, self.budget)?;
-        Ok(ParquetSource::new(Plan::new(files, layout, self.budget, self.threads)?))
+        let mut plan = Plan::new(files, layout, self.budget, self.threads)?;
+        plan.cut = self.shuffled.map(|seed| Cut::new(seed, self.block_rows, &plan.groups));
+        Ok(ParquetSource::new(plan))
     }
 
     fn want(mut self, name: impl Into<String>, kind: WantedKind, role: Role) -> Self {

@@ -1,13 +1,14 @@
 //! Parquet files as a source of training rows, and tables of results written as Parquet.
 //!
-//! A [`ParquetSource`] reads chosen columns of one or many files in order, within a byte budget that does not depend
-//! on their size, and fills [`Batch`](tidemill_data::Batch)es in place. This crate alone knows arrow and parquet; it
-//! knows nothing of models, shuffling or encoders.
+//! A [`ParquetSource`] reads chosen columns of one or many files, in order or block by block in a shuffled one, within a
+//! byte budget that does not depend on their size, and fills [`Batch`](tidemill_data::Batch)es in place. This crate alone
+//! knows arrow and parquet; it knows nothing of models or encoders.
 //!
 //! Files may be broken in any way: what is wrong comes as an error with the file, the row group and the column. The
 //! decoder underneath panics on some of them, which is caught and becomes an error as well, so that a program must not
 //! be built with `panic = "abort"`; the panic's message still goes wherever the program's panic hook sends it.
 
+mod blocks;
 mod builder;
 mod column;
 mod convert;
@@ -28,6 +29,7 @@ mod thrift;
 mod types;
 mod writer;
 
+pub use blocks::Blocks;
 pub use builder::ParquetSourceBuilder;
 pub use describe::{ColumnDescription, Description, describe};
 pub use error::{FileError, Place};

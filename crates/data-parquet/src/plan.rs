@@ -9,6 +9,7 @@ use parquet::file::metadata::RowGroupMetaData;
 use tidemill_data::Error;
 
 use crate::FileError;
+use crate::blocks::Cut;
 use crate::error::Place;
 use crate::footer::{Footer, Statistics};
 use crate::layout::{Layout, Read, Root};
@@ -59,6 +60,8 @@ pub(crate) struct Plan {
     pub(crate) layout: Layout,
     pub(crate) groups: Vec<Group>,
     pub(crate) rows: u64,
+    /// How row groups are cut, where they are shuffled.
+    pub(crate) cut: Option<Cut>,
     pub(crate) budget: u64,
     /// Threads that decode, with the one that asks for rows.
     pub(crate) threads: usize,
@@ -78,6 +81,7 @@ impl Plan {
             layout,
             groups,
             rows: 0,
+            cut: None,
             budget,
             threads,
             staged: 0,

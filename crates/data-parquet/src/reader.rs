@@ -87,7 +87,7 @@ pub(crate) struct OpenGroup {
     /// Among the plan's row groups.
     pub(crate) place: usize,
     /// The row that it was opened for.
-    skip: u64,
+    pub(crate) skip: u64,
     file: Arc<OpenFile>,
     metadata: GroupMetadata,
     columns: Vec<OpenColumn>,
@@ -189,19 +189,22 @@ impl OpenGroup {
         self.columns.iter().all(|column| (column.rows.start..column.rows.end + batch).contains(&row))
     }
 
-    /// Decodes until a row of the group is there in every column, and says up to where all have their rows.
+    /// Decodes until the first of the wanted rows is there in every column, and says up to where all have their rows.
+    /// The team decodes ahead as far as rows are wanted.
     pub(crate) fn decode(
         &mut self,
         plan: &Plan,
-        row: u64,
+        wanted: Range<u64>,
         scratch: &mut Scratch,
         team: Option<&Team>,
     ) -> Result<u64, Error> {
         let team = team.filter(|_| plan.reads_ahead(self.place, self.place));
         for read in 0..self.columns.len() {
-            while self.columns[read].rows.end <= row {
+            while self.columns[read].rows.end <= wanted.start {
                 self.advance(plan, read, scratch)?;
-                if let (Decoder::Plain(plain), Some(team)) = (&mut self.columns[read].decoder, team) {
+                let column = &mut self.columns[read];
+                let goes_on = column.rows.end < wanted.end;
+                if let (Decoder::Plain(plain), Some(team)) = (&mut column.decoder, team.filter(|_| goes_on)) {
                     plain.ask(team);
                 }
             }
@@ -262,10 +265,14 @@ impl OpenGroup {
         self.plain_columns().for_each(|(_, plain)| plain.ask(team));
     }
 
-    /// Whether there are pages to be decoded ahead, but none in this group.
-    pub(crate) fn is_over(&mut self) -> bool {
-        let mut plain = self.plain_columns().peekable();
-        plain.peek().is_some() && plain.all(|(_, plain)| plain.is_over())
+    /// Whether there are pages to be decoded ahead, but none in this group that has rows in front of `end`.
+    pub(crate) fn is_over(&self, end: u64) -> bool {
+        let plain = |column: &OpenColumn| match &column.decoder {
+            Decoder::Plain(plain) => Some(plain.is_over() || column.rows.end >= end),
+            Decoder::Arrow(_) | Decoder::None => None,
+        };
+        let mut plain = self.columns.iter().filter_map(plain).peekable();
+        plain.peek().is_some() && plain.all(|over| over)
     }
 
     /// The buffers that are not in use.

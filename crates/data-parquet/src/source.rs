@@ -5,21 +5,23 @@ use std::sync::Arc;
 use tidemill_data::tensor::Scalar;
 use tidemill_data::{Batch, Cursor, Error, Schema, Source};
 
+use crate::blocks::{Cut, Walk};
 use crate::convert::{Problem, Refused, append};
 use crate::error::Place;
 use crate::plain::{Scratch, Team};
-use crate::plan::Plan;
+use crate::plan::{Group, Plan};
 use crate::reader::{OpenFile, OpenGroup};
-use crate::{ParquetSourceBuilder, Paths};
+use crate::{Blocks, ParquetSourceBuilder, Paths};
 
-/// The rows of Parquet files, in the order of the files and of their row groups, as numbers of type `T`: `f32` or `f64`.
+/// The rows of Parquet files, in the order of the files and of their row groups or
+/// [block by block](ParquetSourceBuilder::shuffle_blocks) in a shuffled one, as numbers of type `T`: `f32` or `f64`.
 ///
 /// Numbers, decimals, booleans (0 and 1), dates (days since 1970-01-01), times (seconds since midnight) and timestamps
 /// (seconds since 1970-01-01 UTC) become real columns; fixed-size lists of those become real columns of that width;
 /// texts become text columns. `f32` tells timestamps of today only 128 seconds apart: fill batches of `f64` from them.
 ///
-/// A [`Cursor`] has one integer, the row within the epoch. Going to another row passes over the pages in front of it
-/// by their headers; those of lists are decoded.
+/// A [`Cursor`] has one integer, how many rows of the epoch are in front, in whatever order. Going to another row passes
+/// over the pages in front of it in its row group by their headers; those of lists are decoded.
 ///
 /// A column may hold nulls unless the file's schema or its statistics say that there are none. Nulls are flagged in
 /// the batch, and zero or empty.
@@ -65,9 +67,8 @@ use crate::{ParquetSourceBuilder, Paths};
 pub struct ParquetSource<T = f32> {
     plan: Arc<Plan>,
     schema: Arc<Schema>,
-    epoch: u64,
-    row: u64,
-    /// Rows from the next one on that are decoded in every column.
+    walk: Walk,
+    /// Rows of the row group that is read that are decoded in every column.
     decoded: Range<u64>,
     file: Option<Arc<OpenFile>>,
     /// The row group that is read, and the next one while its first pages are decoded.
@@ -81,10 +82,22 @@ pub struct ParquetSource<T = f32> {
 /// Rows that were converted together because a few were asked for: one at a time would cost as much as fifty.
 struct Staged<T> {
     batch: Batch<T>,
-    /// The row of the epoch that it begins with.
+    /// The position in the epoch that it begins with.
     first: u64,
-    /// Rows in front of this one are taken as they are asked for: staged with those behind them, they gave an error.
+    /// Rows in front of this position are taken as they are asked for: staged with those behind them, they gave an
+    /// error.
     resume: u64,
+}
+
+impl<T: Scalar> Staged<T> {
+    fn positions(&self) -> Range<u64> {
+        self.first..self.first + self.batch.rows() as u64
+    }
+
+    fn clear(&mut self) {
+        self.batch.clear();
+        self.resume = 0;
+    }
 }
 
 impl ParquetSource {
@@ -97,13 +110,14 @@ impl ParquetSource {
 impl<T: Scalar> ParquetSource<T> {
     pub(crate) fn new(plan: Plan) -> Self {
         let schema = Arc::new(plan.layout.schema());
-        Self::at(Arc::new(plan), schema, 0, 0)
+        let walk = Walk::to(&plan, 0, 0);
+        Self::at(Arc::new(plan), schema, walk)
     }
 
-    fn at(plan: Arc<Plan>, schema: Arc<Schema>, epoch: u64, row: u64) -> Self {
+    fn at(plan: Arc<Plan>, schema: Arc<Schema>, walk: Walk) -> Self {
         let staged = Staged { batch: Batch::new(Arc::clone(&schema)), first: 0, resume: 0 };
         let (decoded, scratch) = (0..0, Scratch::default());
-        Self { plan, schema, epoch, row, decoded, file: None, group: None, next: None, scratch, team: None, staged }
+        Self { plan, schema, walk, decoded, file: None, group: None, next: None, scratch, team: None, staged }
     }
 
     /// The columns that it fills.
@@ -116,53 +130,58 @@ impl<T: Scalar> ParquetSource<T> {
         self.plan.rows
     }
 
+    /// The blocks that are [shuffled](ParquetSourceBuilder::shuffle_blocks); `None` where rows come as the files have
+    /// them.
+    pub fn blocks(&self) -> Option<Blocks> {
+        self.plan.cut.as_ref().map(Cut::blocks)
+    }
+
     /// The files, in order.
     pub fn files(&self) -> impl ExactSizeIterator<Item = &Path> {
         self.plan.files.iter().map(|file| file.path.as_path())
     }
 
-    /// Makes the next row a decoded one, and says how many rows are decoded from there on; none at the end.
-    fn decode(&mut self) -> Result<u64, Error> {
-        if self.decoded.contains(&self.row) {
-            return Ok(self.decoded.end - self.row);
+    /// Makes the next row a decoded one, and says how many rows are decoded from there on.
+    fn decode(&mut self, row: u64) -> Result<u64, Error> {
+        if !self.decoded.contains(&row) {
+            self.decode_at(row)?;
         }
-        if self.row >= self.plan.rows {
-            return Ok(0);
-        }
+        Ok(self.decoded.end.min(self.walk.end()) - row)
+    }
+
+    fn decode_at(&mut self, row: u64) -> Result<(), Error> {
         if self.plan.threads > 1 && self.team.is_none() {
             self.team = Some(Team::start(self.plan.threads - 1));
         }
         self.decoded = 0..0;
         // What an error drops is opened again.
-        let mut group = self.open_group()?;
-        let first = self.plan.groups[group.place].first;
-        let end = group.decode(&self.plan, self.row - first, &mut self.scratch, self.team.as_ref())?;
-        self.ask_ahead(&mut group);
+        let mut group = self.open_group(row)?;
+        let Group { first, rows, .. } = self.plan.groups[group.place];
+        let wanted = row - first..rows.min(self.walk.end() - first);
+        let end = group.decode(&self.plan, wanted.clone(), &mut self.scratch, self.team.as_ref())?;
+        self.ask_ahead(&mut group, wanted.end);
         self.group = Some(group);
-        self.decoded = self.row..first + end;
-        Ok(self.decoded.end - self.row)
+        self.decoded = row..first + end;
+        Ok(())
     }
 
-    /// The row group of the next row, about to decode it.
-    fn open_group(&mut self) -> Result<OpenGroup, Error> {
-        let place = self.plan.group_of(self.row);
-        let skip = self.row - self.plan.groups[place].first;
-        let last = self.group.take();
-        let next = self.next.take();
-        let buffers = match last {
-            Some(open) if open.place == place && open.reaches(&self.plan, skip) => {
-                self.next = next;
-                return Ok(open);
-            }
-            last => last.map(OpenGroup::into_buffers).unwrap_or_default(),
-        };
-        match next {
-            Some(mut next) if next.place == place && skip == 0 => {
-                next.inherit(buffers);
+    /// The row group of a row, about to decode it.
+    fn open_group(&mut self, row: u64) -> Result<OpenGroup, Error> {
+        let place = self.plan.group_of(row);
+        let skip = row - self.plan.groups[place].first;
+        let buffers = |last: Option<OpenGroup>| last.map(OpenGroup::into_buffers).unwrap_or_default();
+        match (self.group.take(), self.next.take()) {
+            (last, Some(mut next)) if next.place == place && next.skip == skip => {
+                next.inherit(buffers(last));
                 Ok(next)
             }
+            (Some(open), next) if open.place == place && open.reaches(&self.plan, skip) => {
+                self.next = next;
+                Ok(open)
+            }
             // What was decoded ahead goes first: there may be no room for both.
-            next => {
+            (last, next) => {
+                let buffers = buffers(last);
                 drop(next);
                 let file = self.open_file(place)?;
                 let mut opened = OpenGroup::open(&self.plan, file, place, skip, buffers)?;
@@ -185,37 +204,40 @@ impl<T: Scalar> ParquetSource<T> {
         Ok(open)
     }
 
-    /// Opens the next row group already, where the helpers have nothing else to do.
-    fn ask_ahead(&mut self, group: &mut OpenGroup) {
-        let place = group.place + 1;
-        if self.team.is_none() || self.next.is_some() || place == self.plan.groups.len() || !group.is_over() {
+    /// Opens already what is read behind the rows up to `end` of the group, where the helpers have nothing else to do.
+    fn ask_ahead(&mut self, group: &mut OpenGroup, end: u64) {
+        if self.team.is_none() || self.next.is_some() || !group.is_over(end) {
             return;
         }
+        let Some(row) = self.walk.row_behind(&self.plan, &self.plan.groups[group.place]) else { return };
+        let place = self.plan.group_of(row);
         if !self.plan.reads_ahead(group.place, place) {
             return;
         }
         // What is wrong with it is told when its rows are asked for.
         let Ok(file) = self.open_file(place) else { return };
-        let next = OpenGroup::open(&self.plan, file, place, 0, group.take_spares());
+        let skip = row - self.plan.groups[place].first;
+        let next = OpenGroup::open(&self.plan, file, place, skip, group.take_spares());
         self.next = next.ok().zip(self.team.as_ref()).map(|(mut next, team)| {
             next.ask(team);
             next
         });
     }
 
-    fn take(&mut self, batch: &mut Batch<T>, rows: u64) -> Result<(), Error> {
+    fn take(&mut self, batch: &mut Batch<T>, row: u64, rows: u64) -> Result<(), Error> {
         let group = self.group.as_ref().expect("rows are decoded");
-        let start = self.row - self.plan.groups[group.place].first;
+        let start = row - self.plan.groups[group.place].first;
         let view = |read: usize| group.view(read, start..start + rows);
         batch
             .append(rows as usize, |columns| append(&self.plan.layout, rows as usize, view, columns))
-            .map_err(|refused| self.explain(refused))?;
-        self.row += rows;
+            .map_err(|refused| self.explain(row, refused))?;
+        self.walk.pass(&self.plan, rows);
         Ok(())
     }
 
-    fn explain(&self, refused: Refused) -> Error {
-        let row = self.row + refused.row as u64;
+    /// What is wrong with one of the rows from `first` on.
+    fn explain(&self, first: u64, refused: Refused) -> Error {
+        let row = first + refused.row as u64;
         let group = &self.plan.groups[self.plan.group_of(row)];
         let column = self.plan.layout.reads[refused.read].name.clone();
         let place = Place::column(&self.plan.files[group.file].path, group.index, &column);
@@ -234,12 +256,9 @@ impl<T: Scalar> ParquetSource<T> {
 
     fn fill_rows(&mut self, batch: &mut Batch<T>, rows: usize) -> Result<usize, Error> {
         let mut left = rows as u64;
-        while left > 0 {
-            let n = self.decode()?.min(left);
-            if n == 0 {
-                break;
-            }
-            self.take(batch, n)?;
+        while let Some(row) = self.walk.row().filter(|_| left > 0) {
+            let n = self.decode(row)?.min(left);
+            self.take(batch, row, n)?;
             left -= n;
         }
         Ok(rows - left as usize)
@@ -248,15 +267,15 @@ impl<T: Scalar> ParquetSource<T> {
     /// Few rows, from those that are staged.
     fn fill_staged(&mut self, batch: &mut Batch<T>, rows: usize) -> Result<usize, Error> {
         let mut left = rows;
-        while left > 0 && self.row < self.plan.rows {
-            let staged = self.staged.first..self.staged.first + self.staged.batch.rows() as u64;
-            if staged.contains(&self.row) {
-                let start = (self.row - staged.start) as usize;
+        while left > 0 && self.walk.row().is_some() {
+            let (position, staged) = (self.walk.position, self.staged.positions());
+            if staged.contains(&position) {
+                let start = (position - staged.start) as usize;
                 let taken = start..self.staged.batch.rows().min(start + left);
                 left -= taken.len();
-                self.row += taken.len() as u64;
+                self.walk.pass(&self.plan, taken.len() as u64);
                 batch.push_rows(&self.staged.batch, taken);
-            } else if self.row < self.staged.resume || !self.stage() {
+            } else if position < self.staged.resume || !self.stage() {
                 return self.fill_rows(batch, left).map(|n| rows - left + n);
             }
         }
@@ -265,16 +284,16 @@ impl<T: Scalar> ParquetSource<T> {
 
     /// Stages the next rows, if nothing is wrong with them.
     fn stage(&mut self) -> bool {
-        let row = self.row;
+        let walk = self.walk.clone();
         let mut batch = std::mem::replace(&mut self.staged.batch, Batch::new(Arc::clone(&self.schema)));
         batch.clear();
         let filled = self.fill_rows(&mut batch, self.plan.staged);
         if filled.is_err() {
             batch.clear();
-            self.staged.resume = row + self.plan.staged as u64;
+            self.staged.resume = walk.position + self.plan.staged as u64;
         }
-        self.row = row;
-        (self.staged.batch, self.staged.first) = (batch, row);
+        (self.staged.batch, self.staged.first) = (batch, walk.position);
+        self.walk = walk;
         filled.is_ok()
     }
 }
@@ -291,20 +310,23 @@ impl<T: Scalar> Source<T> for ParquetSource<T> {
     }
 
     fn cursor(&self) -> Cursor {
-        Cursor::start(self.epoch).push(self.row)
+        Cursor::start(self.walk.epoch).push(self.walk.position)
     }
 
     fn seek(&mut self, cursor: Cursor) -> Result<(), Error> {
         let refuse = |problem: String| Err(Error::Seek { cursor: cursor.to_string(), problem });
-        let row = match cursor.pop() {
+        let position = match cursor.pop() {
             None => 0,
-            Some((row, below)) if below.is_start() => row,
+            Some((position, below)) if below.is_start() => position,
             Some(_) => return refuse("a position in Parquet files is one integer, the row".into()),
         };
-        if row > self.plan.rows {
+        if position > self.plan.rows {
             return refuse(format!("the files have {} rows", self.plan.rows));
         }
-        (self.epoch, self.row) = (cursor.epoch, row);
+        if cursor.epoch != self.walk.epoch && self.plan.cut.is_some() {
+            self.staged.clear();
+        }
+        self.walk = Walk::to(&self.plan, cursor.epoch, position);
         Ok(())
     }
 
@@ -313,8 +335,8 @@ impl<T: Scalar> Source<T> for ParquetSource<T> {
     }
 
     fn skip(&mut self, rows: u64) -> Result<u64, Error> {
-        let passed = rows.min(self.plan.rows - self.row);
-        self.row += passed;
+        let passed = rows.min(self.plan.rows - self.walk.position);
+        self.walk.pass(&self.plan, passed);
         Ok(passed)
     }
 }
@@ -322,7 +344,7 @@ impl<T: Scalar> Source<T> for ParquetSource<T> {
 /// A second reader of the same files, at the same position.
 impl<T: Scalar> Clone for ParquetSource<T> {
     fn clone(&self) -> Self {
-        Self::at(Arc::clone(&self.plan), Arc::clone(&self.schema), self.epoch, self.row)
+        Self::at(Arc::clone(&self.plan), Arc::clone(&self.schema), self.walk.clone())
     }
 }
 
