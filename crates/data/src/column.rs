@@ -200,6 +200,14 @@ impl<T: Scalar> Column<T> {
         }
     }
 
+    /// Bytes of text that there is room for; any number where the column holds none.
+    pub(crate) fn text_room(&self) -> usize {
+        match self {
+            Self::Text { bytes, .. } => bytes.capacity() - bytes.len(),
+            _ => usize::MAX,
+        }
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.bytes_at(0, 0, false)
     }

@@ -14,7 +14,7 @@ mod permutation;
 mod schema;
 mod source;
 
-pub use adaptors::{Prefetch, Select, Shuffle, Side, SourceExt, Take};
+pub use adaptors::{ExactShuffle, Prefetch, Select, Shuffle, Side, SourceExt, Take};
 pub use batch::Batch;
 pub use column::{Column, Nulls};
 pub use encoder::{

@@ -69,12 +69,37 @@ impl Permutation {
         x
     }
 
+    /// The place of a number: the inverse of [`at`](Permutation::at).
+    ///
+    /// # Panics
+    ///
+    /// When `number` is not below [`len`](Permutation::len).
+    #[inline]
+    pub fn place_of(&self, number: u64) -> u64 {
+        assert!(number < self.n, "number {number} of a permutation of {}", self.n);
+        let mut x = self.decipher(number);
+        while x >= self.n {
+            x = self.decipher(x);
+        }
+        x
+    }
+
     #[inline]
     fn encipher(&self, x: u64) -> u64 {
         let (mut high, mut low) = (x >> self.low_bits, x & self.low_mask);
         for keys in self.rounds.chunks_exact(2) {
             high ^= mix(low, keys[0]) & self.high_mask;
             low ^= mix(high, keys[1]) & self.low_mask;
+        }
+        high << self.low_bits | low
+    }
+
+    #[inline]
+    fn decipher(&self, x: u64) -> u64 {
+        let (mut high, mut low) = (x >> self.low_bits, x & self.low_mask);
+        for keys in self.rounds.rchunks_exact(2) {
+            low ^= mix(high, keys[1]) & self.low_mask;
+            high ^= mix(low, keys[0]) & self.high_mask;
         }
         high << self.low_bits | low
     }
@@ -105,6 +130,16 @@ mod tests {
                 for x in order(n, Key::new(seed)) {
                     assert!(!std::mem::replace(&mut seen[x as usize], true), "{x} comes twice, n = {n}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn every_number_is_found_at_its_place() {
+        for n in (1..70).chain([127, 128, 129, 4097, 1 << 40, u64::MAX]) {
+            let permutation = Permutation::new(n, Key::new(n));
+            for place in (0..n.min(200)).chain([n / 2, n - 1]) {
+                assert_eq!(permutation.place_of(permutation.at(place)), place, "n = {n}");
             }
         }
     }

@@ -69,6 +69,9 @@ pub struct Schema {
 }
 
 impl Schema {
+    /// What a text counts in [`row_bytes`](Schema::row_bytes).
+    pub(crate) const TEXT_BYTES: usize = 16;
+
     /// A schema of these columns.
     pub fn new(fields: Vec<Field>) -> Self {
         Self { fields }
@@ -96,7 +99,7 @@ impl Schema {
             let values = match f.kind {
                 Kind::Real { width } => width * scalar,
                 Kind::Index { .. } => 4,
-                Kind::Text => 16,
+                Kind::Text => Self::TEXT_BYTES,
             };
             values + usize::from(f.nullable)
         };

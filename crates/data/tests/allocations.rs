@@ -91,6 +91,13 @@ fn main() {
     check("shard", raw().shard(1, 3).unwrap());
     check("split", raw().split_by_hash(0.5, 1, Side::First).unwrap());
     check("shuffle", raw().shuffle(100, 1).unwrap());
+    check(
+        "exact shuffle",
+        MemorySource::load(raw().encode::<f32>(&encoder()).unwrap(), 1 << 20)
+            .unwrap()
+            .shuffle_exactly(1, 120_000)
+            .unwrap(),
+    );
     check("encode", raw().encode::<f32>(&encoder()).unwrap());
     check(
         "prefetch",

@@ -1,5 +1,6 @@
 //! Sources made of other sources.
 
+mod exact;
 mod prefetch;
 mod queue;
 mod select;
@@ -11,6 +12,7 @@ use tidemill_tensor::Scalar;
 
 use crate::{Cursor, Encode, Encoder, Error, Source};
 
+pub use exact::ExactShuffle;
 pub use prefetch::Prefetch;
 pub use select::Select;
 pub use shuffle::Shuffle;
@@ -90,8 +92,9 @@ pub trait SourceExt<T: Scalar>: Source<T> + Sized {
     /// Shuffles windows of `window` rows, each by an order that is a function of (seed, epoch, window).
     ///
     /// A row moves by less than `window` places, so rows that are sorted at large stay so: take a window of many
-    /// batches, or [`MemorySource::shuffled`](crate::MemorySource::shuffled) where all rows fit in memory. The window
-    /// is held in memory; seeking into one reads it again.
+    /// batches over a source whose blocks are shuffled, [`shuffle_exactly`](Self::shuffle_exactly), or
+    /// [`MemorySource::shuffled`](crate::MemorySource::shuffled) where all rows fit in memory. The window is held in
+    /// memory; seeking into one reads it again.
     ///
     /// # Errors
     ///
@@ -101,6 +104,34 @@ pub trait SourceExt<T: Scalar>: Source<T> + Sized {
             return Err(Error::invalid("shuffle", "the window has no rows"));
         }
         Ok(Shuffle::new(self, window, seed))
+    }
+
+    /// Shuffles all rows, by an order that is a function of (seed, epoch), in no more than `bytes` of memory.
+    ///
+    /// The order is that of [`MemorySource::shuffled`](crate::MemorySource::shuffled) with the same seed: any row may come
+    /// anywhere. As many rows as fit are held, 12 bytes of index each included, and for each such window the source is
+    /// read once: an epoch takes [`scans`](ExactShuffle::scans) of them, a single one where all rows fit. Nobody gets rows
+    /// while a window is read. A position is reached with one scan.
+    ///
+    /// Texts are thought to have 16 bytes each; where they have more, windows get shorter, the rows stay the same.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tidemill_data::{MemorySource, Source, SourceExt};
+    ///
+    /// let source = MemorySource::builder().reals("x", 1, (0..5000).map(f64::from).collect()).build()?;
+    /// let source = source.shuffle_exactly(7, 60_000)?;
+    /// assert_eq!((source.window(), source.scans()), (2180, 3));
+    /// # Ok::<(), tidemill_data::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the source does not know how many rows it has, and [`Error::Budget`] with the smallest number that works when
+    /// so few rows fit that more than 256 scans would be needed.
+    fn shuffle_exactly(self, seed: u64, bytes: u64) -> Result<ExactShuffle<Self, T>, Error> {
+        ExactShuffle::new(self, seed, bytes)
     }
 
     /// Reads up to `batches` batches of `rows` rows ahead, in a thread of its own.

@@ -5,6 +5,7 @@ mod check;
 mod encoder;
 mod encoder_errors;
 mod encoder_rows;
+mod exact;
 mod memory;
 mod prefetch;
 mod unknown;
