@@ -1,7 +1,7 @@
 //! Parquet files as a source of training rows, and tables of results written as Parquet.
 //!
 //! A [`ParquetSource`] reads chosen columns of one or many files in order, within a byte budget that does not depend
-//! on their size, and fills [`Batch`](tidemill_data::Batch)es in place. This crate alone knows arrow and parquet; it
+//! on their size, and fills [`Batch`](tidemill_data::Batch)es in place. This crate alone knows Parquet's format; it
 //! knows nothing of models, shuffling or encoders.
 //!
 //! Files may be broken in any way: what is wrong comes as an error with the file, the row group and the column. The
@@ -10,11 +10,10 @@
 
 mod builder;
 mod column;
-mod convert;
 mod describe;
 mod error;
 mod footer;
-mod layout;
+mod locate;
 mod outline;
 mod pages;
 mod paths;
@@ -25,7 +24,6 @@ mod save;
 mod sort;
 mod source;
 mod thrift;
-mod types;
 mod writer;
 
 pub use builder::ParquetSourceBuilder;
@@ -35,5 +33,5 @@ pub use paths::Paths;
 pub use save::save;
 pub use sort::sort_by;
 pub use source::ParquetSource;
-pub use types::Usable;
+pub use tidemill_data_arrow::Usable;
 pub use writer::{ParquetWriter, ValueType, Values};
