@@ -1,8 +1,8 @@
+use tidemill_data::Error;
 use tidemill_data::tensor::Scalar;
-use tidemill_data::{Error, Role};
+use tidemill_data_arrow::{Columns, choose_columns};
 
 use crate::blocks::Cut;
-use crate::layout::{Layout, Wanted, WantedKind};
 use crate::plan::Plan;
 use crate::{ParquetSource, Paths};
 
@@ -11,7 +11,7 @@ use crate::{ParquetSource, Paths};
 #[must_use = "nothing is read before build()"]
 pub struct ParquetSourceBuilder {
     paths: Paths,
-    wanted: Vec<Wanted>,
+    chosen: Columns,
     budget: u64,
     threads: usize,
     /// The seed of the order of blocks.
@@ -28,48 +28,10 @@ impl ParquetSourceBuilder {
 
     pub(crate) fn new(paths: Paths) -> Self {
         let (budget, block_rows) = (Self::BUDGET, Self::BLOCK_ROWS);
-        Self { paths, wanted: Vec::new(), budget, threads: 1, shuffled: None, block_rows }
+        Self { paths, chosen: Columns::new(), budget, threads: 1, shuffled: None, block_rows }
     }
 
-    /// Adds columns as features, each under its own name.
-    pub fn columns<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        for name in names {
-            self = self.feature(name);
-        }
-        self
-    }
-
-    /// Adds a column as a feature.
-    pub fn feature(self, name: impl Into<String>) -> Self {
-        self.want(name, WantedKind::Column, Role::Feature)
-    }
-
-    /// Adds columns of one number each, side by side, as one real feature of that width. Rows in which one of them is
-    /// null count as null; the other numbers stay.
-    pub fn real_block<N: Into<String>>(self, name: impl Into<String>, columns: impl IntoIterator<Item = N>) -> Self {
-        let columns = columns.into_iter().map(Into::into).collect();
-        self.want(name, WantedKind::Block(columns), Role::Feature)
-    }
-
-    /// Adds a column of integers from zero to `cardinality` (exclusive) as a categorical feature.
-    pub fn feature_index(self, name: impl Into<String>, cardinality: u32) -> Self {
-        self.want(name, WantedKind::Index(cardinality), Role::Feature)
-    }
-
-    /// Adds a column as a target.
-    pub fn target(self, name: impl Into<String>) -> Self {
-        self.want(name, WantedKind::Column, Role::Target)
-    }
-
-    /// Adds a column of integers from zero to `classes` (exclusive) as a target.
-    pub fn target_index(self, name: impl Into<String>, classes: u32) -> Self {
-        self.want(name, WantedKind::Index(classes), Role::Target)
-    }
-
-    /// Takes a column of one number as the rows' weights.
-    pub fn weight(self, name: impl Into<String>) -> Self {
-        self.want(name, WantedKind::Column, Role::Weight)
-    }
+    choose_columns!(chosen);
 
     /// Sets how many bytes reading may take: pages, dictionaries, decoded rows and the footer of the file being read,
     /// not the batches that are filled.
@@ -150,14 +112,8 @@ impl ParquetSourceBuilder {
             return Err(Error::invalid("block rows", "a block has no rows; expected 1 or more"));
         }
         let files = self.paths.files()?;
-        let layout = Layout::new(&files, self.wanted, self.budget)?;
-        let mut plan = Plan::new(files, layout, self.budget, self.threads)?;
+        let mut plan = Plan::new(files, self.chosen, self.budget, self.threads)?;
         plan.cut = self.shuffled.map(|seed| Cut::new(seed, self.block_rows, &plan.groups));
         Ok(ParquetSource::new(plan))
-    }
-
-    fn want(mut self, name: impl Into<String>, kind: WantedKind, role: Role) -> Self {
-        self.wanted.push(Wanted { name: name.into(), kind, role });
-        self
     }
 }

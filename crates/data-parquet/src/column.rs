@@ -5,8 +5,8 @@ use std::ops::Range;
 use arrow_array::ArrayRef;
 use arrow_schema::ArrowError;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
+use tidemill_data_arrow::View;
 
-use crate::convert::View;
 use crate::plain::{Declined, PlainChunk, PlainPage, Scratch, Team, Ticket};
 
 /// A column that arrow decodes.

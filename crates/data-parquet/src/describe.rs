@@ -1,10 +1,10 @@
 use std::fmt;
 
 use tidemill_data::Error;
+use tidemill_data_arrow::{Usable, missing_column, type_name};
 
 use crate::footer::{Footer, Statistics};
-use crate::types::{Usable, type_name};
-use crate::{FileError, Paths, layout};
+use crate::{FileError, Paths};
 
 /// What is in Parquet files; from [`describe`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +62,9 @@ pub fn describe(paths: impl Into<Paths>) -> Result<Description, Error> {
         let leaves = footer.leaves();
         let leaf = |column: &ColumnDescription| {
             let found = footer.schema.fields().iter().position(|field| *field.name() == column.name);
-            found.map(|root| leaves[root]).ok_or_else(|| layout::missing(&column.name, &path, &footer.schema))
+            found
+                .map(|root| leaves[root])
+                .ok_or_else(|| missing_column(&path.display().to_string(), &column.name, &footer.schema))
         };
         let leaves = all.columns.iter().map(leaf).collect::<Result<Vec<_>, _>>()?;
         let mut rows = 0u64;
@@ -108,16 +110,5 @@ impl fmt::Display for Description {
             writeln!(f, "{name:names$}  {data_type:types$}  {usable}, {nulls}")?;
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for Usable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Real { width: 1 } => write!(f, "real"),
-            Self::Real { width } => write!(f, "real [{width}]"),
-            Self::Text => write!(f, "text"),
-            Self::No => write!(f, "not usable"),
-        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A [`ParquetSource`] reads chosen columns of one or many files, in order or block by block in a shuffled one, within a
 //! byte budget that does not depend on their size, and fills [`Batch`](tidemill_data::Batch)es in place. This crate alone
-//! knows arrow and parquet; it knows nothing of models or encoders.
+//! knows Parquet's format; it knows nothing of models or encoders.
 //!
 //! Files may be broken in any way: what is wrong comes as an error with the file, the row group and the column. The
 //! decoder underneath panics on some of them, which is caught and becomes an error as well, so that a program must not
@@ -11,11 +11,10 @@
 mod blocks;
 mod builder;
 mod column;
-mod convert;
 mod describe;
 mod error;
 mod footer;
-mod layout;
+mod locate;
 mod outline;
 mod pages;
 mod paths;
@@ -26,7 +25,6 @@ mod save;
 mod sort;
 mod source;
 mod thrift;
-mod types;
 mod writer;
 
 pub use blocks::Blocks;
@@ -37,5 +35,5 @@ pub use paths::Paths;
 pub use save::save;
 pub use sort::sort_by;
 pub use source::ParquetSource;
-pub use types::Usable;
+pub use tidemill_data_arrow::Usable;
 pub use writer::{ParquetWriter, ValueType, Values};

@@ -7,16 +7,16 @@ use arrow_schema::DataType;
 use parquet::basic::Compression;
 use parquet::file::metadata::RowGroupMetaData;
 use tidemill_data::Error;
+use tidemill_data_arrow::{Columns, Layout, Read};
 
 use crate::FileError;
 use crate::blocks::Cut;
 use crate::error::Place;
 use crate::footer::{Footer, Statistics};
-use crate::layout::{Layout, Read, Root};
+use crate::locate::Root;
 use crate::outline::Fingerprint;
 use crate::pages::{Page, PageFile};
 use crate::plain::with_excess;
-use crate::types::decoding_bytes;
 
 /// Rows that are decoded at a time where memory is plentiful: columns of them stay in the caches.
 const ROWS: u64 = 8192;
@@ -74,7 +74,8 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// Opens every file once.
-    pub(crate) fn new(paths: Vec<PathBuf>, layout: Layout, budget: u64, threads: usize) -> Result<Self, Error> {
+    pub(crate) fn new(paths: Vec<PathBuf>, columns: Columns, budget: u64, threads: usize) -> Result<Self, Error> {
+        let layout = Self::layout(&paths[0], columns, budget)?;
         let (files, groups) = (Vec::new(), Vec::new());
         let mut plan = Self {
             files,
@@ -101,6 +102,16 @@ impl Plan {
         }
     }
 
+    /// Finds the columns in the first file. Whether any are null is for the row groups of all files to say.
+    fn layout(first: &Path, columns: Columns, budget: u64) -> Result<Layout, Error> {
+        let (footer, _) = Footer::open(first, budget)?;
+        let mut layout = Layout::new(columns, &first.display().to_string(), &footer.schema)?;
+        for read in 0..layout.reads().len() {
+            layout.set_nullable(read, false);
+        }
+        Ok(layout)
+    }
+
     /// The place of the row group that a row is in, which must exist.
     pub(crate) fn group_of(&self, row: u64) -> usize {
         self.groups.partition_point(|group| group.first <= row) - 1
@@ -113,8 +124,8 @@ impl Plan {
 
     fn add(&mut self, path: PathBuf, staged: u64, short: &mut Option<Need>) -> Result<(), Error> {
         let (footer, outline) = Footer::open(&path, self.budget)?;
-        let roots = self.layout.locate(&footer)?;
-        let columns: Vec<Cost> = self.layout.reads.iter().zip(&roots).map(|(r, root)| Cost::new(r, *root)).collect();
+        let roots = Root::locate(&self.layout, &footer)?;
+        let columns: Vec<Cost> = self.layout.reads().iter().zip(&roots).map(|(r, root)| Cost::new(r, *root)).collect();
         let pages = footer.file.try_clone().and_then(|file| PageFile::new(file, self.budget));
         let pages = pages.map_err(|error| FileError::io(&path, error))?;
         let mut counted = 0u64;
@@ -130,9 +141,11 @@ impl Plan {
             let metadata = footer.group(index, &bytes, Statistics::Keep)?;
             let group = metadata.row_group(0);
             let rows = group.num_rows().unsigned_abs();
-            for (read, root) in self.layout.reads.iter_mut().zip(&roots) {
+            for (read, (root, column)) in roots.iter().zip(&columns).enumerate() {
                 let nulls = root.check(group, footer.length);
-                read.nullable |= nulls.map_err(|problem| Place::column(&path, index, &read.name).damaged(problem))?;
+                if nulls.map_err(|problem| Place::column(&path, index, &column.name).damaged(problem))? {
+                    self.layout.set_nullable(read, true);
+                }
             }
             if rows == 0 {
                 continue;
@@ -184,6 +197,15 @@ impl Cost {
         let keeps_pages = read.data_type == DataType::Utf8View;
         let times = if root.int96 { 2 } else { 1 };
         Self { name: read.name.clone(), leaf: root.leaf, per_row: times * decoding_bytes(&read.data_type), keeps_pages }
+    }
+}
+
+/// Bytes that decoding takes a row beside the pages: levels, values as they are in the file, values as arrays.
+fn decoding_bytes(data_type: &DataType) -> u64 {
+    match data_type {
+        DataType::FixedSizeList(item, width) => *width as u64 * (2 * decoding_bytes(item.data_type()) + 4),
+        // A decimal may be written as bytes of any length up to its own.
+        other => 4 + 2 * other.primitive_width().unwrap_or(16).max(8) as u64,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Schema as FileSchema, TimeUnit};
+use arrow_schema::{DataType, Field, FieldRef, Schema as FileSchema, TimeUnit};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -11,17 +11,16 @@ use parquet::arrow::arrow_reader::{
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use tidemill_data::Error;
+use tidemill_data_arrow::{View, decoded_type};
 
 use crate::FileError;
 use crate::column::{ArrowColumn, Buffers, PlainColumn};
-use crate::convert::View;
 use crate::error::{Place, guarded};
 use crate::footer::{Footer, Statistics};
-use crate::layout::Root;
+use crate::locate::Root;
 use crate::pages::PageFile;
 use crate::plain::{PlainChunk, Scratch, Team};
 use crate::plan::{Group, KnownFile, Plan, over_budget};
-use crate::types::{decoded, retyped};
 
 /// A file that is being read.
 pub(crate) struct OpenFile {
@@ -36,7 +35,7 @@ impl OpenFile {
     pub(crate) fn open(plan: &Plan, file: usize) -> Result<Self, Error> {
         let KnownFile { path, print, list } = &plan.files[file];
         let footer = Footer::reopen(path, *print, list)?;
-        let roots = plan.layout.locate(&footer)?;
+        let roots = Root::locate(&plan.layout, &footer)?;
         let pages = footer.file.try_clone().and_then(|file| PageFile::new(file, plan.budget));
         let pages = pages.map_err(|error| FileError::io(path, error))?;
         Ok(Self { file, footer, pages, roots })
@@ -59,7 +58,7 @@ impl OpenFile {
             let field = &mut fields[root.root];
             let data_type = match int96 && root.int96 {
                 true => DataType::Timestamp(TimeUnit::Microsecond, None),
-                false => decoded(field.data_type()),
+                false => decoded_type(field.data_type()),
             };
             *field = retyped(field, data_type);
         }
@@ -74,6 +73,14 @@ impl OpenFile {
             None => place.damaged(problem).into(),
         }
     }
+}
+
+/// The same field of another type.
+fn retyped(field: &FieldRef, data_type: DataType) -> FieldRef {
+    if *field.data_type() == data_type {
+        return Arc::clone(field);
+    }
+    Arc::new(Field::clone(field).with_data_type(data_type))
 }
 
 struct GroupMetadata {
@@ -121,9 +128,9 @@ impl OpenGroup {
         buffers: Vec<Buffers>,
     ) -> Result<Self, Error> {
         let metadata = file.group(&plan.groups[place])?;
-        let mut opened = Self { place, skip, file, metadata, columns: Vec::with_capacity(plan.layout.reads.len()) };
+        let mut opened = Self { place, skip, file, metadata, columns: Vec::with_capacity(plan.layout.reads().len()) };
         let mut buffers = buffers.into_iter();
-        for read in 0..plan.layout.reads.len() {
+        for read in 0..plan.layout.reads().len() {
             let decoder = match opened.plain(plan, read, skip, buffers.next().unwrap_or_default()) {
                 Some(column) => Decoder::Plain(column),
                 None => Decoder::Arrow(opened.arrow(plan, read, skip)?),
@@ -141,7 +148,7 @@ impl OpenGroup {
         }
         let root = &self.file.roots[read];
         let chunk = self.metadata.metadata.metadata().row_group(0).column(root.leaf);
-        let chunk = PlainChunk::open(&self.file.pages, chunk, &plan.layout.reads[read].data_type)?;
+        let chunk = PlainChunk::open(&self.file.pages, chunk, &plan.layout.reads()[read].data_type)?;
         PlainColumn::new(chunk, skip, buffers).ok()
     }
 
@@ -155,7 +162,7 @@ impl OpenGroup {
             }
             _ => Ok::<_, ParquetError>(ArrowColumn::new(self.reader(metadata, root, group.batch, skip)?, None)),
         });
-        column.map_err(|problem| self.file.failed(plan, group, &plan.layout.reads[read].name, problem))
+        column.map_err(|problem| self.file.failed(plan, group, &plan.layout.reads()[read].name, problem))
     }
 
     fn reader(
@@ -255,7 +262,7 @@ impl OpenGroup {
         let (start, rows) = (*start, (group.rows - *start).min(group.batch as u64));
         let Decoder::Arrow(arrow) = decoder else { unreachable!("arrow was begun") };
         let decoded = guarded(|| arrow.advance(rows as usize));
-        decoded.map_err(|problem| self.file.failed(plan, group, &plan.layout.reads[read].name, problem))?;
+        decoded.map_err(|problem| self.file.failed(plan, group, &plan.layout.reads()[read].name, problem))?;
         self.columns[read].rows = start..start + rows;
         Ok(())
     }

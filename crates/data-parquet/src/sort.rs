@@ -11,12 +11,13 @@ use parquet::arrow::ARROW_SCHEMA_META_KEY;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::file::properties::WriterPropertiesBuilder;
 use tidemill_data::Error;
+use tidemill_data_arrow::missing_column;
 
+use crate::FileError;
 use crate::error::{Place, guarded};
 use crate::footer::{Footer, Statistics};
 use crate::pages::PageFile;
 use crate::writer::Output;
-use crate::{FileError, layout};
 
 /// Rows that are read at a time.
 const ROWS: usize = 8192;
@@ -55,7 +56,7 @@ pub fn sort_by(input: impl AsRef<Path>, column: &str, output: impl AsRef<Path>, 
     let (input, output) = (input.as_ref(), output.as_ref());
     let (mut footer, outline) = Footer::open(input, budget)?;
     let Ok(key) = footer.schema.index_of(column) else {
-        return Err(layout::missing(column, input, &footer.schema));
+        return Err(missing_column(&input.display().to_string(), column, &footer.schema));
     };
     let mut sizes = Vec::new();
     for (index, bytes) in outline.groups.iter().enumerate() {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tidemill_data::tensor::Scalar;
 use tidemill_data::{Batch, Cursor, Error, Schema, Source};
+use tidemill_data_arrow::{Problem, Refused};
 
 use crate::blocks::{Cut, Walk};
-use crate::convert::{Problem, Refused, append};
 use crate::error::Place;
 use crate::plain::{Scratch, Team};
 use crate::plan::{Group, Plan};
@@ -229,7 +229,7 @@ impl<T: Scalar> ParquetSource<T> {
         let start = row - self.plan.groups[group.place].first;
         let view = |read: usize| group.view(read, start..start + rows);
         batch
-            .append(rows as usize, |columns| append(&self.plan.layout, rows as usize, view, columns))
+            .append(rows as usize, |columns| self.plan.layout.append(rows as usize, view, columns))
             .map_err(|refused| self.explain(row, refused))?;
         self.walk.pass(&self.plan, rows);
         Ok(())
@@ -239,7 +239,7 @@ impl<T: Scalar> ParquetSource<T> {
     fn explain(&self, first: u64, refused: Refused) -> Error {
         let row = first + refused.row as u64;
         let group = &self.plan.groups[self.plan.group_of(row)];
-        let column = self.plan.layout.reads[refused.read].name.clone();
+        let column = self.plan.layout.reads()[refused.read].name.clone();
         let place = Place::column(&self.plan.files[group.file].path, group.index, &column);
         let within = row - group.first;
         match refused.problem {

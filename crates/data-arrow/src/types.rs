@@ -1,10 +1,10 @@
-//! What the columns of a file can be read as.
+//! What columns can be read as.
 
-use std::sync::Arc;
+use std::fmt;
 
-use arrow_schema::{DataType, Field, FieldRef, TimeUnit};
+use arrow_schema::{DataType, FieldRef, TimeUnit};
 
-/// What a column of a file can serve as.
+/// What a column can serve as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Usable {
     /// Real numbers.
@@ -22,7 +22,8 @@ impl Usable {
     pub(crate) const EXPECTED: &'static str =
         "a number, decimal, boolean, date, time, timestamp, text, or a fixed-size list of numbers";
 
-    pub(crate) fn of(data_type: &DataType) -> Self {
+    /// What columns of a type can serve as.
+    pub fn of(data_type: &DataType) -> Self {
         match data_type {
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Self::Text,
             DataType::Dictionary(_, values) => Self::of(values),
@@ -36,6 +37,17 @@ impl Usable {
     }
 }
 
+impl fmt::Display for Usable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Real { width: 1 } => write!(f, "real"),
+            Self::Real { width } => write!(f, "real [{width}]"),
+            Self::Text => write!(f, "text"),
+            Self::No => write!(f, "not usable"),
+        }
+    }
+}
+
 fn is_number(data_type: &DataType) -> bool {
     use DataType::{Boolean, Date32, Date64, Time32, Time64, Timestamp};
     data_type.is_integer()
@@ -44,27 +56,18 @@ fn is_number(data_type: &DataType) -> bool {
         || matches!(data_type, Boolean | Date32 | Date64 | Time32(_) | Time64(_) | Timestamp(..))
 }
 
-/// The type to decode a column to. Texts become views, which borrow from the decoded pages rather than copy, so that
+/// The type to decode a column to: dictionaries give their values, texts become views. Those become views, borrow from the decoded pages rather than copy, so that
 /// a dictionary of long texts does not unfold in memory.
-pub(crate) fn decoded(data_type: &DataType) -> DataType {
+pub fn decoded_type(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
-        DataType::Dictionary(_, values) => decoded(values),
+        DataType::Dictionary(_, values) => decoded_type(values),
         other => other.clone(),
     }
 }
 
-/// Bytes that decoding takes a row beside the pages: levels, values as they are in the file, values as arrays.
-pub(crate) fn decoding_bytes(data_type: &DataType) -> u64 {
-    match data_type {
-        DataType::FixedSizeList(item, width) => *width as u64 * (2 * decoding_bytes(item.data_type()) + 4),
-        // A decimal may be written as bytes of any length up to its own.
-        other => 4 + 2 * other.primitive_width().unwrap_or(16).max(8) as u64,
-    }
-}
-
 /// A type as files describe it: `decimal(9,2)`, `list<int32>`.
-pub(crate) fn type_name(data_type: &DataType) -> String {
+pub fn type_name(data_type: &DataType) -> String {
     let unit = |unit: &TimeUnit| match unit {
         TimeUnit::Second => "s",
         TimeUnit::Millisecond => "ms",
@@ -101,12 +104,4 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
 fn named(fields: &[FieldRef]) -> String {
     let fields: Vec<String> = fields.iter().map(|f| format!("{}: {}", f.name(), type_name(f.data_type()))).collect();
     fields.join(", ")
-}
-
-/// The same field of another type.
-pub(crate) fn retyped(field: &FieldRef, data_type: DataType) -> FieldRef {
-    if *field.data_type() == data_type {
-        return Arc::clone(field);
-    }
-    Arc::new(Field::clone(field).with_data_type(data_type))
 }

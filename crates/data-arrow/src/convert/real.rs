@@ -14,7 +14,7 @@ use tidemill_data::Nulls;
 use tidemill_data::tensor::Scalar;
 
 use super::{View, plain};
-use crate::layout::Layout;
+use crate::Layout;
 
 mod decimal;
 

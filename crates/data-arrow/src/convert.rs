@@ -1,0 +1,162 @@
+//! From decoded arrays to the columns of a batch.
+
+mod index;
+mod plain;
+mod real;
+mod text;
+
+use std::ops::Range;
+
+use arrow_array::Array;
+use arrow_buffer::NullBuffer;
+use arrow_schema::DataType;
+use tidemill_data::tensor::Scalar;
+use tidemill_data::{Column, Error};
+
+use crate::Layout;
+use crate::layout::Target;
+
+/// Rows of a column, decoded to the type that a [`Layout`] [reads](Layout::reads) it as.
+#[derive(Clone)]
+pub enum View<'a> {
+    /// Some rows of an array; texts may be in any of arrow's forms.
+    Array {
+        /// The array.
+        array: &'a dyn Array,
+        /// For timestamps of 96 bits, which `array` has to the microsecond: the nanoseconds, as far as 64 bits hold
+        /// them.
+        nanoseconds: Option<&'a dyn Array>,
+        /// Which rows.
+        rows: Range<usize>,
+    },
+    /// Values of a number type of 32 or 64 bits, in little-endian order, as files have them; none is null.
+    Plain(&'a [u8]),
+}
+
+impl View<'_> {
+    /// The first of the rows that has no value, counted from the first one.
+    fn first_null(&self) -> Option<usize> {
+        match self {
+            Self::Array { array, rows, .. } => first_null(*array, rows.clone()).map(|row| row - rows.start),
+            Self::Plain(_) => None,
+        }
+    }
+
+    /// Which of the rows have no value.
+    fn nulls(&self) -> Option<NullBuffer> {
+        match self {
+            Self::Array { array, rows, .. } => Some(array.logical_nulls()?.slice(rows.start, rows.len())),
+            Self::Plain(_) => None,
+        }
+    }
+}
+
+impl<'a> View<'a> {
+    /// Some of the rows, of which there are `all`.
+    fn slice(self, rows: Range<usize>, all: usize) -> Self {
+        match self {
+            Self::Array { array, nanoseconds, rows: whole } => {
+                Self::Array { array, nanoseconds, rows: whole.start + rows.start..whole.start + rows.end }
+            }
+            Self::Plain(bytes) => {
+                let width = bytes.len() / all;
+                Self::Plain(&bytes[rows.start * width..rows.end * width])
+            }
+        }
+    }
+}
+
+/// Why a row cannot be taken.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The column, among [`Layout::reads`].
+    pub read: usize,
+    /// Among the rows that were to be appended.
+    pub row: usize,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// What is wrong with a row.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// There is no value, and no way to say so.
+    Null,
+    /// There is no value inside a list.
+    NullInside,
+    /// There is no value where the layout says that there is.
+    NotDeclaredNull,
+    /// An index is not below the cardinality: which, and what is expected.
+    OutOfRange(String),
+}
+
+impl Refused {
+    /// The error to return, when the rows began with row `first` of the source.
+    pub fn into_error(self, layout: &Layout, source_name: &str, first: u64) -> Error {
+        let (column, row) = (&layout.reads()[self.read].name, first + self.row as u64);
+        let invalid = |problem| Error::invalid(format!("{source_name}, column {column}, row {row}"), problem);
+        match self.problem {
+            Problem::Null => Error::Null { column: column.clone(), row },
+            Problem::NullInside => invalid("a list with a null inside, expected numbers alone".into()),
+            Problem::NotDeclaredNull => invalid("null, the schema says that the column has no nulls".into()),
+            Problem::OutOfRange(problem) => invalid(problem),
+        }
+    }
+}
+
+impl Layout {
+    /// Appends `rows` decoded rows to the columns of a batch; `view` gives those of each column that is
+    /// [read](Self::reads), and must do so quickly, as it is asked again and again.
+    ///
+    /// # Errors
+    ///
+    /// When a row cannot be taken; the columns are then of unequal lengths.
+    ///
+    /// # Panics
+    ///
+    /// When the columns are not of the layout's [schema](Self::schema), or a view is of another type than what it is
+    /// read as.
+    pub fn append<'a, T: Scalar>(
+        &self,
+        rows: usize,
+        view: impl Fn(usize) -> View<'a>,
+        columns: &mut [Column<T>],
+    ) -> Result<(), Refused> {
+        for (read, declared) in self.reads.iter().enumerate() {
+            if !declared.nullable {
+                let refuse = |row| Refused { read, row, problem: Problem::NotDeclaredNull };
+                view(read).first_null().map_or(Ok(()), |row| Err(refuse(row)))?;
+            }
+        }
+        for (target, column) in self.targets.iter().zip(columns) {
+            match (target, column) {
+                (Target::Reals(reads), Column::Real { values, nulls, .. }) => {
+                    real::append_block(self, reads, rows, &view, values, nulls);
+                }
+                (Target::List(read), Column::Real { values, nulls, width }) => {
+                    let refuse = |row| Refused { read: *read, row, problem: Problem::NullInside };
+                    real::append_list(view(*read), *width, values, nulls).map_err(refuse)?;
+                }
+                (Target::Index { read, cardinality }, Column::Index { values }) => {
+                    let refuse = |(row, problem)| Refused { read: *read, row, problem };
+                    let data_type = &self.reads[*read].data_type;
+                    index::append(view(*read), data_type, *cardinality, values).map_err(refuse)?;
+                }
+                (Target::Text(read), Column::Text { bytes, ends, nulls }) => {
+                    text::append(view(*read), bytes, ends, nulls);
+                }
+                _ => unreachable!("the batch's columns are of the layout's kinds"),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first of some rows that has no value.
+fn first_null(array: &dyn Array, mut rows: Range<usize>) -> Option<usize> {
+    // An array of nothing but nulls keeps no record of them.
+    if array.null_count() == 0 && *array.data_type() != DataType::Null {
+        return None;
+    }
+    array.logical_nulls().and_then(|nulls| rows.find(|&row| nulls.is_null(row)))
+}

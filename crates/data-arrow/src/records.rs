@@ -1,0 +1,69 @@
+use std::ops::Range;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::ArrowError;
+use arrow_select::take::take;
+use tidemill_data::tensor::Scalar;
+use tidemill_data::{Batch, Error};
+
+use crate::{Layout, Refused, View};
+
+/// The columns of a record batch that a layout reads; from [`Layout::decode`].
+#[derive(Clone, Debug)]
+pub struct Records {
+    columns: Vec<ArrayRef>,
+    rows: usize,
+}
+
+impl Records {
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+}
+
+impl Layout {
+    /// Takes the columns that are read from a record batch, and unfolds dictionaries; errors call its source by
+    /// `source_name`.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`locate`](Self::locate), or when a dictionary's keys point outside of it.
+    pub fn decode(&self, source_name: &str, records: &RecordBatch) -> Result<Records, Error> {
+        let places = self.locate(source_name, records.schema_ref())?;
+        let column = |place: usize| {
+            let name = records.schema_ref().field(place).name();
+            unfolded(records.column(place)).map_err(|e| Error::invalid(format!("{source_name}: column {name}"), e))
+        };
+        let columns = places.into_iter().map(column).collect::<Result<_, _>>()?;
+        Ok(Records { columns, rows: records.num_rows() })
+    }
+
+    /// Appends some rows to a batch of the layout's [schema](Self::schema).
+    ///
+    /// # Errors
+    ///
+    /// When a row cannot be taken, which [`Refused::into_error`] explains; the batch is then empty.
+    ///
+    /// # Panics
+    ///
+    /// When there are no such rows, or the batch or the records are another layout's.
+    pub fn append_batch<T: Scalar>(
+        &self,
+        records: &Records,
+        rows: Range<usize>,
+        batch: &mut Batch<T>,
+    ) -> Result<(), Refused> {
+        let view = |read: usize| View::Array { array: &*records.columns[read], nanoseconds: None, rows: rows.clone() };
+        batch.append(rows.len(), |columns| self.append(rows.len(), view, columns))
+    }
+}
+
+/// The values that a dictionary's keys stand for; other arrays as they are.
+fn unfolded(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    match array.as_any_dictionary_opt() {
+        Some(dictionary) => take(dictionary.values().as_ref(), dictionary.keys(), None),
+        None => Ok(ArrayRef::clone(array)),
+    }
+}
