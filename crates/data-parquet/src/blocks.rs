@@ -63,6 +63,10 @@ impl Cut {
         self.blocks
     }
 
+    pub(crate) fn memory_size(&self) -> usize {
+        self.before.capacity() * size_of::<u64>()
+    }
+
     fn order(&self, epoch: u64) -> Permutation {
         Permutation::new(self.blocks.count, Key::new(self.seed).fold(epoch))
     }

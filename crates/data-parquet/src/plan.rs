@@ -122,6 +122,39 @@ impl Plan {
         self.threads > 1 && self.groups[read].bytes.saturating_add(self.groups[ahead].ahead) <= self.budget
     }
 
+    /// Bytes that reading takes at most, of the budget.
+    pub(crate) fn reading_bytes(&self) -> u64 {
+        let most = |of: fn(&Group) -> u64| self.groups.iter().map(of).max().unwrap_or(0);
+        let (here, ahead) = (most(|group| group.bytes), most(|group| group.ahead));
+        let ahead = if self.threads > 1 { ahead } else { 0 };
+        let footers = self.files.iter().map(|file| file.print.bytes).max().unwrap_or(0);
+        // Where there is no room for both, nothing is decoded ahead.
+        here.saturating_add(ahead).min(self.budget).max(here).max(footers)
+    }
+
+    /// Bytes that are remembered of files, row groups and blocks, beside the budget.
+    pub(crate) fn known_bytes(&self) -> u64 {
+        let files = self.files.iter().map(|file| file.path.capacity()).sum::<usize>();
+        let files = files + self.files.capacity() * size_of::<KnownFile>();
+        let groups = self.groups.capacity() * size_of::<Group>();
+        (files + groups + self.cut.as_ref().map_or(0, Cut::memory_size)) as u64
+    }
+
+    /// The same within another budget.
+    pub(crate) fn within(&self, budget: u64) -> Result<Self, Error> {
+        let paths = self.files.iter().map(|file| file.path.clone()).collect();
+        let mut plan = Self::new(paths, self.layout.clone(), budget, self.threads)?;
+        for (old, new) in self.files.iter().zip(&plan.files) {
+            if old.print != new.print {
+                return Err(
+                    FileError::Changed { path: old.path.clone(), problem: "its footer is another".into() }.into()
+                );
+            }
+        }
+        plan.cut = self.cut.clone();
+        Ok(plan)
+    }
+
     fn add(&mut self, path: PathBuf, staged: u64, short: &mut Option<Need>) -> Result<(), Error> {
         let (footer, outline) = Footer::open(&path, self.budget)?;
         let roots = Root::locate(&self.layout, &footer)?;

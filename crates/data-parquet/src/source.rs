@@ -3,7 +3,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tidemill_data::tensor::Scalar;
-use tidemill_data::{Batch, Cursor, Error, Schema, Source};
+use tidemill_data::{Batch, Cursor, Error, MemoryPlan, Schema, Source};
 use tidemill_data_arrow::{Problem, Refused};
 
 use crate::blocks::{Cut, Walk};
@@ -338,6 +338,36 @@ impl<T: Scalar> Source<T> for ParquetSource<T> {
         let passed = rows.min(self.plan.rows - self.walk.position);
         self.walk.pass(&self.plan, passed);
         Ok(passed)
+    }
+
+    fn memory_plan(&self) -> MemoryPlan {
+        let known = format!("footers of {}, row groups: {}", self.plan.files.len(), self.plan.groups.len());
+        let plan = MemoryPlan::default().with("files", known, self.plan.known_bytes());
+        let ahead = self.plan.groups.iter().enumerate().any(|(place, _)| self.plan.reads_ahead(place, place));
+        let groups = if ahead { "2 row groups in flight" } else { "1 row group in flight" };
+        let threads = match self.plan.threads {
+            1 => "1 decode thread".to_owned(),
+            n => format!("{n} decode threads"),
+        };
+        let blocks =
+            self.blocks().map_or(String::new(), |b| format!(", {} blocks of at most {} rows", b.count, b.rows));
+        plan.with("parquet", format!("{groups}, {threads}{blocks}"), self.plan.reading_bytes())
+    }
+
+    /// Plans anew how many rows of which columns are decoded at a time, and looks at all footers again for it.
+    fn limit(&mut self, bytes: u64) -> Result<(), Error> {
+        let known = self.plan.known_bytes();
+        if self.plan.budget.saturating_add(known) <= bytes {
+            return Ok(());
+        }
+        let plan = self.plan.within(bytes.saturating_sub(known)).map_err(|error| match error {
+            Error::Budget { what, needed, advice, .. } => {
+                Error::Budget { what, needed: needed.saturating_add(known), budget: bytes, advice }
+            }
+            error => error,
+        })?;
+        *self = Self::at(Arc::new(plan), Arc::clone(&self.schema), self.walk.clone());
+        Ok(())
     }
 }
 

@@ -126,6 +126,11 @@ impl<T: Scalar> Batch<T> {
         self.bytes() - self.columns[column].bytes() + self.columns[column].bytes_at(rows, text, nullable)
     }
 
+    /// Gives every column room for that many rows, and no more; texts not counted.
+    pub(crate) fn make_room(&mut self, rows: usize) {
+        (0..self.columns.len()).for_each(|column| self.reserve_exact(column, rows, 0));
+    }
+
     /// Gives a column room for that many rows, with so many bytes of text.
     pub(crate) fn reserve_exact(&mut self, column: usize, rows: usize, text: usize) {
         self.columns[column].reserve_exact(rows, text, self.schema.fields[column].nullable);

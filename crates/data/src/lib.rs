@@ -9,8 +9,10 @@ mod batch;
 mod column;
 mod encoder;
 mod error;
+mod feed;
 mod memory;
 mod permutation;
+mod plan;
 mod schema;
 mod source;
 
@@ -21,8 +23,10 @@ pub use encoder::{
     ColumnReport, Encode, Encoder, EncoderBuilder, Encoding, FitReport, Fitting, Missing, Summary, describe,
 };
 pub use error::Error;
+pub use feed::{Feed, Order};
 pub use memory::{MemoryBuilder, MemorySource};
 pub use permutation::Permutation;
+pub use plan::{MemoryPlan, Stage};
 pub use schema::{Field, Kind, Role, Schema};
 pub use source::{Cursor, Source};
 

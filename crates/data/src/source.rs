@@ -4,7 +4,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tidemill_tensor::Scalar;
 
-use crate::{Batch, Error, MemorySource, Schema};
+use crate::{Batch, Error, MemoryPlan, MemorySource, Schema};
 
 /// Rows that flow: the one interface of memory, files and adaptors.
 ///
@@ -57,6 +57,24 @@ pub trait Source<T: Scalar>: Send {
         Ok(passed)
     }
 
+    /// What this source, and those below it, hold in memory at most, but for the batches that are filled. Texts are
+    /// counted as 16 bytes where their length is not known.
+    fn memory_plan(&self) -> MemoryPlan {
+        MemoryPlan::default()
+    }
+
+    /// Asks this source, and those below it, to hold no more than so many bytes: rows and their order stay the same, how
+    /// much is read at a time does not. A source that has no choice, and says so by an empty
+    /// [`memory_plan`](Source::memory_plan), agrees to anything.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Budget`] with the smallest number that works; the source then goes on as before.
+    fn limit(&mut self, bytes: u64) -> Result<(), Error> {
+        let _ = bytes;
+        Ok(())
+    }
+
     /// The rows of this source, where all of them lie in memory in this order already: a handle that shares them.
     fn memory(&self) -> Option<MemorySource<T>> {
         None
@@ -88,6 +106,14 @@ macro_rules! forward {
 
             fn skip(&mut self, rows: u64) -> Result<u64, Error> {
                 (**self).skip(rows)
+            }
+
+            fn memory_plan(&self) -> MemoryPlan {
+                (**self).memory_plan()
+            }
+
+            fn limit(&mut self, bytes: u64) -> Result<(), Error> {
+                (**self).limit(bytes)
             }
 
             fn memory(&self) -> Option<MemorySource<T>> {

@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use tidemill_tensor::{Key, Scalar};
 
-use super::{unwrap, wrap};
-use crate::{Batch, Cursor, Error, Kind, Permutation, Schema, Source};
+use super::{limit_below, unwrap, wrap};
+use crate::{Batch, Cursor, Error, Kind, MemoryPlan, Permutation, Schema, Source};
 
 /// Most rows of the inner source that are read, or of a window that are given, at once.
 const PIECE: usize = 1024;
@@ -107,7 +107,7 @@ impl<T: Scalar, S: Source<T>> ExactShuffle<S, T> {
     /// The most rows of a window that the budget has room for.
     fn fitting(&self) -> Result<u64, Error> {
         let (rows, per_row) = (self.order.len(), self.row_bytes() + INDEX_BYTES);
-        let fixed = rows.min(PIECE as u64) * (self.row_bytes() + size_of::<usize>() as u64);
+        let fixed = self.piece_bytes();
         let size = (self.budget.saturating_sub(fixed) / per_row).min(rows).min(u64::from(u32::MAX));
         let least = rows.min(rows.div_ceil(MOST_SCANS).max(PIECE as u64));
         if size >= least {
@@ -120,6 +120,15 @@ impl<T: Scalar, S: Source<T>> ExactShuffle<S, T> {
             budget: self.budget,
             advice: format!("allow it {needed} bytes, or shuffle blocks and windows"),
         })
+    }
+
+    /// Bytes of the rows that are read at once, and of the list of those that are chosen.
+    fn piece_bytes(&self) -> u64 {
+        self.order.len().min(PIECE as u64) * (self.row_bytes() + size_of::<usize>() as u64)
+    }
+
+    fn own_bytes(&self) -> u64 {
+        self.piece_bytes().saturating_add(self.size.saturating_mul(self.row_bytes() + INDEX_BYTES))
     }
 
     /// Bytes of a row in a batch.
@@ -194,6 +203,8 @@ impl<T: Scalar, S: Source<T>> ExactShuffle<S, T> {
         let n = (places.end - places.start) as usize;
         *start = places.start;
         rows.clear();
+        self.piece.make_room(self.order.len().min(PIECE as u64) as usize);
+        self.chosen.reserve_exact(PIECE.saturating_sub(self.chosen.len()));
         numbers.clear();
         numbers.reserve_exact(n);
         slots.reserve_exact(n);
@@ -266,5 +277,15 @@ impl<T: Scalar, S: Source<T>> Source<T> for ExactShuffle<S, T> {
         let passed = rows.min(self.order.len() - self.position);
         self.position += passed;
         Ok(passed)
+    }
+
+    fn memory_plan(&self) -> MemoryPlan {
+        let window = format!("window of {} rows, {} scans an epoch", self.size, self.scans());
+        self.inner.memory_plan().with("exact shuffle", window, self.own_bytes())
+    }
+
+    fn limit(&mut self, bytes: u64) -> Result<(), Error> {
+        let own = self.own_bytes();
+        limit_below(&mut self.inner, own, bytes)
     }
 }

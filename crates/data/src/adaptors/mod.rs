@@ -10,7 +10,7 @@ mod take;
 
 use tidemill_tensor::Scalar;
 
-use crate::{Cursor, Encode, Encoder, Error, Source};
+use crate::{Cursor, Encode, Encoder, Error, Feed, Source};
 
 pub use exact::ExactShuffle;
 pub use prefetch::Prefetch;
@@ -50,6 +50,11 @@ pub trait SourceExt<T: Scalar>: Source<T> + Sized {
     }
 
     /// The rows of one of `count` workers: row `r` belongs to worker `r % count`.
+    ///
+    /// After as many rows each, all workers have the same cursor, whatever their number: it stands behind the round of
+    /// `count` rows that the last one belongs to. Any number of workers may go on from there, so batches whose size is a
+    /// multiple of all these numbers are the same rows, dealt to other workers. Shard last: a reader ahead of a shard
+    /// stands elsewhere.
     ///
     /// # Errors
     ///
@@ -152,6 +157,11 @@ pub trait SourceExt<T: Scalar>: Source<T> + Sized {
         Prefetch::new(self, batches, rows)
     }
 
+    /// Plans how to read, shuffle and read ahead within one number of bytes; see [`Feed`].
+    fn feed(self) -> Feed<Self> {
+        Feed::new(self)
+    }
+
     /// Raw rows, encoded for a model of scalars `U`.
     ///
     /// # Errors
@@ -174,6 +184,18 @@ pub trait SourceExt<T: Scalar>: Source<T> + Sized {
 }
 
 impl<T: Scalar, S: Source<T>> SourceExt<T> for S {}
+
+/// Limits a source below an adaptor that takes some bytes itself.
+pub(crate) fn limit_below<T: Scalar>(inner: &mut impl Source<T>, own: u64, bytes: u64) -> Result<(), Error> {
+    let refusal = |what, needed: u64, advice| {
+        Err(Error::Budget { what, needed: needed.saturating_add(own), budget: bytes, advice })
+    };
+    match inner.limit(bytes.saturating_sub(own)) {
+        Err(Error::Budget { what, needed, advice, .. }) => refusal(what, needed, advice),
+        Ok(()) if bytes < own => refusal("what is made of the rows read".into(), 0, "allow it more".into()),
+        result => result,
+    }
+}
 
 /// The cursor of an adaptor; that of the start of an epoch stays bare.
 pub(crate) fn wrap(inner: Cursor, word: u64) -> Cursor {

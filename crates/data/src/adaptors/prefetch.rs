@@ -7,7 +7,7 @@ use tidemill_tensor::Scalar;
 
 use super::queue::{ClosedOnDrop, Queue};
 use super::{unwrap, wrap};
-use crate::{Batch, Cursor, Error, Schema, Source};
+use crate::{Batch, Cursor, Error, MemoryPlan, Schema, Source};
 
 /// Another source's rows, read ahead by a thread of its own; made by [`prefetch`](crate::SourceExt::prefetch).
 ///
@@ -19,6 +19,7 @@ use crate::{Batch, Cursor, Error, Schema, Source};
 pub struct Prefetch<T: Scalar> {
     schema: Arc<Schema>,
     epoch_rows: Option<u64>,
+    plan: MemoryPlan,
     batches: usize,
     size: usize,
     thread: Thread<T>,
@@ -38,13 +39,26 @@ impl<T: Scalar> Prefetch<T> {
         let schema = Arc::clone(source.schema());
         let epoch_rows = source.rows();
         let cursor = source.cursor();
+        let plan = plan(&source, batches, size);
         let mut spare: Vec<_> = (0..=batches).map(|_| Batch::new(Arc::clone(&schema))).collect();
-        spare.iter_mut().for_each(|batch| reserve(batch, size));
+        spare.iter_mut().for_each(|batch| batch.make_room(size));
         let current = spare.swap_remove(0);
         let thread = Thread::start(source, batches, size)?;
         let (before, after) = (cursor, cursor);
-        let mut prefetch =
-            Self { schema, epoch_rows, batches, size, thread, spare, current, given: 0, before, after, ended: false };
+        let mut prefetch = Self {
+            schema,
+            epoch_rows,
+            plan,
+            batches,
+            size,
+            thread,
+            spare,
+            current,
+            given: 0,
+            before,
+            after,
+            ended: false,
+        };
         prefetch.hand_over();
         Ok(prefetch)
     }
@@ -91,7 +105,7 @@ impl<T: Scalar> Source<T> for Prefetch<T> {
             let whole = next.len() == self.current.rows();
             if whole && batch.rows() == 0 && Arc::ptr_eq(batch.schema(), &self.schema) {
                 std::mem::swap(batch, &mut self.current);
-                reserve(&mut self.current, self.size);
+                self.current.make_room(self.size);
                 self.given = 0;
             } else {
                 self.given = next.end;
@@ -127,10 +141,26 @@ impl<T: Scalar> Source<T> for Prefetch<T> {
     fn rows(&self) -> Option<u64> {
         self.epoch_rows
     }
+
+    fn memory_plan(&self) -> MemoryPlan {
+        self.plan.clone()
+    }
+
+    fn limit(&mut self, bytes: u64) -> Result<(), Error> {
+        let needed = self.plan.total();
+        if needed <= bytes {
+            return Ok(());
+        }
+        let (what, advice) = ("reading ahead".to_owned(), "limit the source before it is read ahead".to_owned());
+        Err(Error::Budget { what, needed, budget: bytes, advice })
+    }
 }
 
-fn reserve<T: Scalar>(batch: &mut Batch<T>, rows: usize) {
-    (0..batch.columns().len()).for_each(|column| batch.reserve_exact(column, rows, 0));
+/// The source's plan and the batches that go round, with the one that whoever fills has.
+fn plan<T: Scalar>(source: &impl Source<T>, batches: usize, size: usize) -> MemoryPlan {
+    let bytes = (source.schema().row_bytes(size_of::<T>()) as u64).saturating_mul(size as u64);
+    let detail = format!("{batches} batches of {size} rows ahead, 2 in use");
+    source.memory_plan().with("prefetch", detail, bytes.saturating_mul(batches as u64 + 2))
 }
 
 #[derive(Debug)]

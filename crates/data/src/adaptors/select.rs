@@ -3,8 +3,8 @@ use std::sync::{Arc, OnceLock};
 use tidemill_tensor::Scalar;
 
 use super::split::Hashed;
-use super::{unwrap, wrap};
-use crate::{Batch, Cursor, Error, Schema, Source};
+use super::{limit_below, unwrap, wrap};
+use crate::{Batch, Cursor, Error, MemoryPlan, Schema, Source};
 
 /// Most rows of the inner source that are read at once.
 const PIECE: u64 = 4096;
@@ -12,7 +12,8 @@ const PIECE: u64 = 4096;
 /// Rows of another source that are chosen by their number alone; made by [`shard`](crate::SourceExt::shard) and
 /// [`split_by_hash`](crate::SourceExt::split_by_hash).
 ///
-/// It never reads past the row that it needs, so nothing is held between calls.
+/// It never reads past the row that it needs, or past the round of rows, one for each worker, that this one is of: so
+/// nothing is held between calls.
 #[derive(Clone, Debug)]
 pub struct Select<S, T> {
     inner: S,
@@ -65,9 +66,34 @@ impl<T: Scalar, S: Source<T>> Select<S, T> {
             }
         }
         match self.chosen.last() {
-            Some(&last) if self.chosen.len() == wanted => last as u64 + 1,
+            Some(&last) if self.chosen.len() == wanted => {
+                (last as u64 + 1).saturating_add(self.left_of_round()).min(PIECE)
+            }
             _ => PIECE,
         }
+    }
+
+    /// Rows behind one of this worker's that are the others'.
+    fn left_of_round(&self) -> u64 {
+        match self.rule {
+            Rule::Shard { index, count } => count - 1 - index,
+            Rule::Hashed(_) => 0,
+        }
+    }
+
+    /// Passes over the rows of the other workers up to the end of the round that was begun.
+    fn end_round(&mut self) -> Result<(), Error> {
+        if let Rule::Shard { count, .. } = self.rule
+            && !self.position.is_multiple_of(count)
+        {
+            self.position += self.inner.skip(count - self.position % count)?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of the rows that are read at once, in buffers that grow, and of the list of those that are chosen.
+    fn own_bytes(&self) -> u64 {
+        2 * PIECE * (self.inner.schema().row_bytes(size_of::<T>()) + size_of::<usize>()) as u64
     }
 
     /// Counts the passed rows, and forgets those chosen beyond them.
@@ -92,8 +118,11 @@ impl<T: Scalar, S: Source<T>> Source<T> for Select<S, T> {
             taken += self.passed(n as u64) as usize;
             batch.gather(&self.piece, &self.chosen);
             if (n as u64) < span {
-                break;
+                return Ok(taken);
             }
+        }
+        if taken > 0 {
+            self.end_round().inspect_err(|_| batch.clear())?;
         }
         Ok(taken)
     }
@@ -124,9 +153,21 @@ impl<T: Scalar, S: Source<T>> Source<T> for Select<S, T> {
             let n = self.inner.skip(span)?;
             taken += self.passed(n);
             if n < span {
-                break;
+                return Ok(taken);
             }
         }
+        if taken > 0 {
+            self.end_round()?;
+        }
         Ok(taken)
+    }
+
+    fn memory_plan(&self) -> MemoryPlan {
+        self.inner.memory_plan().with("select", format!("{PIECE} rows at a time"), self.own_bytes())
+    }
+
+    fn limit(&mut self, bytes: u64) -> Result<(), Error> {
+        let own = self.own_bytes();
+        limit_below(&mut self.inner, own, bytes)
     }
 }

@@ -2,8 +2,11 @@ use std::sync::Arc;
 
 use tidemill_tensor::{Key, Scalar};
 
-use super::{unwrap, wrap};
-use crate::{Batch, Cursor, Error, Permutation, Schema, Source};
+use super::{limit_below, unwrap, wrap};
+use crate::{Batch, Cursor, Error, MemoryPlan, Permutation, Schema, Source};
+
+/// Windows up to this size get their room at once; what is larger may be meant to hold whatever there is.
+const MOST_RESERVED: u64 = 1 << 30;
 
 /// Another source's rows, shuffled window by window; made by [`shuffle`](crate::SourceExt::shuffle).
 #[derive(Clone, Debug)]
@@ -49,10 +52,28 @@ impl<T: Scalar, S: Source<T>> Shuffle<S, T> {
         self.window.rows.clear();
         self.window.start = self.position;
         self.window.cursor = self.inner.cursor();
+        self.make_room();
         let n = self.inner.fill(&mut self.window.rows, self.size)?;
         let key = Key::new(self.seed).fold(self.epoch).fold(self.window.start / self.size as u64);
         self.window.order = Permutation::new(n as u64, key);
         Ok(())
+    }
+
+    /// Rows of a window, at most.
+    fn rows_held(&self) -> u64 {
+        self.inner.rows().unwrap_or(u64::MAX).min(self.size as u64)
+    }
+
+    fn own_bytes(&self) -> u64 {
+        self.rows_held().saturating_mul(self.inner.schema().row_bytes(size_of::<T>()) as u64)
+    }
+
+    /// Buffers that grow would take twice as much in the end, and three times on their way.
+    fn make_room(&mut self) {
+        if self.own_bytes() <= MOST_RESERVED {
+            let rows = self.rows_held() as usize;
+            self.window.rows.make_room(rows);
+        }
     }
 }
 
@@ -117,5 +138,15 @@ impl<T: Scalar, S: Source<T>> Source<T> for Shuffle<S, T> {
             passed += n;
         }
         Ok(passed)
+    }
+
+    fn memory_plan(&self) -> MemoryPlan {
+        let window = format!("window of {} rows", self.rows_held());
+        self.inner.memory_plan().with("shuffle", window, self.own_bytes())
+    }
+
+    fn limit(&mut self, bytes: u64) -> Result<(), Error> {
+        let own = self.own_bytes();
+        limit_below(&mut self.inner, own, bytes)
     }
 }

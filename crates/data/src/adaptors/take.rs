@@ -4,7 +4,7 @@ use std::sync::Arc;
 use tidemill_tensor::Scalar;
 
 use super::{unwrap, wrap};
-use crate::{Batch, Cursor, Error, Schema, Source};
+use crate::{Batch, Cursor, Error, MemoryPlan, Schema, Source};
 
 /// A range of another source's rows; made by [`take`](crate::SourceExt::take) and its kin.
 #[derive(Clone, Debug)]
@@ -69,5 +69,13 @@ impl<T: Scalar, S: Source<T>> Source<T> for Take<S> {
         let n = self.inner.skip(left.min(rows))?;
         self.position += n;
         Ok(n)
+    }
+
+    fn memory_plan(&self) -> MemoryPlan {
+        self.inner.memory_plan()
+    }
+
+    fn limit(&mut self, bytes: u64) -> Result<(), Error> {
+        self.inner.limit(bytes)
     }
 }

@@ -6,8 +6,8 @@ use super::indices::IndexWriter;
 use super::reals::{Block, RealWriter};
 use super::screen::{Policy, Screen, Screened};
 use super::{Encoder, FittedColumn, Slot, fit};
-use crate::adaptors::{unwrap, wrap};
-use crate::{Batch, Column, Cursor, Error, Role, Schema, Source};
+use crate::adaptors::{limit_below, unwrap, wrap};
+use crate::{Batch, Column, Cursor, Error, MemoryPlan, Role, Schema, Source};
 
 /// Most raw rows that are encoded at once: what is written in strides stays in the cache.
 const PIECE: usize = 4096;
@@ -64,6 +64,11 @@ impl<S: Source<f64>, T: Scalar> Encode<S, T> {
         self.screen.columns().iter().map(|column| (column.name.as_str(), column.dropped))
     }
 
+    /// Bytes of the raw rows that are encoded at once, and of the list of those that are kept.
+    fn own_bytes(&self) -> u64 {
+        (PIECE * (self.inner.schema().row_bytes(size_of::<f64>()) + size_of::<usize>())) as u64
+    }
+
     fn append(&mut self, batch: &mut Batch<T>, rows: usize) -> Result<usize, Error> {
         let mut taken = 0;
         while taken < rows {
@@ -82,6 +87,7 @@ impl<S: Source<f64>, T: Scalar> Encode<S, T> {
     /// Reads raw rows, at most `wanted`, and says how many there were.
     fn read(&mut self, wanted: usize) -> Result<usize, Error> {
         self.raw.clear();
+        self.raw.make_room(wanted);
         let n = self.inner.fill(&mut self.raw, wanted)?;
         self.screen.read(&self.raw)?;
         Ok(n)
@@ -156,5 +162,14 @@ impl<S: Source<f64>, T: Scalar> Source<T> for Encode<S, T> {
             }
         }
         Ok(passed)
+    }
+
+    fn memory_plan(&self) -> MemoryPlan {
+        self.inner.memory_plan().with("encode", format!("{PIECE} raw rows at a time"), self.own_bytes())
+    }
+
+    fn limit(&mut self, bytes: u64) -> Result<(), Error> {
+        let own = self.own_bytes();
+        limit_below(&mut self.inner, own, bytes)
     }
 }

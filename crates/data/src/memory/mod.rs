@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tidemill_tensor::{Key, Scalar};
 
-use crate::{Batch, Cursor, Error, Permutation, Schema, Source};
+use crate::{Batch, Cursor, Error, MemoryPlan, Permutation, Schema, Source};
 
 pub use build::MemoryBuilder;
 
@@ -161,6 +161,19 @@ impl<T: Scalar> Source<T> for MemorySource<T> {
         let n = rows.min((self.data.rows() - self.position) as u64);
         self.position += n as usize;
         Ok(n)
+    }
+
+    fn memory_plan(&self) -> MemoryPlan {
+        MemoryPlan::default().with("memory", format!("{} rows", self.len()), self.data.bytes() as u64)
+    }
+
+    fn limit(&mut self, bytes: u64) -> Result<(), Error> {
+        let needed = self.data.bytes() as u64;
+        if needed <= bytes {
+            return Ok(());
+        }
+        let (what, advice) = (format!("{} rows in memory", self.len()), "read them as a stream".to_owned());
+        Err(Error::Budget { what, needed, budget: bytes, advice })
     }
 
     fn memory(&self) -> Option<MemorySource<T>> {

@@ -7,5 +7,7 @@ mod encoder_errors;
 mod encoder_rows;
 mod exact;
 mod memory;
+mod plan;
 mod prefetch;
 mod unknown;
+mod workers;
