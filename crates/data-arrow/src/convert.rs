@@ -8,7 +8,6 @@ mod text;
 use std::ops::Range;
 
 use arrow_array::Array;
-use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 use tidemill_data::tensor::Scalar;
 use tidemill_data::{Column, Error};
@@ -29,8 +28,13 @@ pub enum View<'a> {
         /// Which rows.
         rows: Range<usize>,
     },
-    /// Values of a number type of 32 or 64 bits, in little-endian order, as files have them; none is null.
-    Plain(&'a [u8]),
+    /// Values of a number type of 32 or 64 bits, in little-endian order, as files have them; zero where there is none.
+    Plain {
+        /// The values.
+        bytes: &'a [u8],
+        /// Whether each row has no value, unless all have one.
+        nulls: Option<&'a [bool]>,
+    },
 }
 
 impl View<'_> {
@@ -38,15 +42,22 @@ impl View<'_> {
     fn first_null(&self) -> Option<usize> {
         match self {
             Self::Array { array, rows, .. } => first_null(*array, rows.clone()).map(|row| row - rows.start),
-            Self::Plain(_) => None,
+            Self::Plain { nulls, .. } => nulls.and_then(|nulls| nulls.iter().position(|&null| null)),
         }
     }
 
-    /// Which of the rows have no value.
-    fn nulls(&self) -> Option<NullBuffer> {
+    /// Calls `is_null` with each of the rows that has no value, counted from the first one.
+    fn each_null(&self, is_null: impl FnMut(usize)) {
         match self {
-            Self::Array { array, rows, .. } => Some(array.logical_nulls()?.slice(rows.start, rows.len())),
-            Self::Plain(_) => None,
+            Self::Array { array, rows, .. } => {
+                let nulls = array.logical_nulls().filter(|nulls| nulls.null_count() > 0);
+                let null = |row: &usize| nulls.as_ref().is_some_and(|nulls| nulls.is_null(rows.start + row));
+                (0..rows.len()).filter(null).for_each(is_null);
+            }
+            Self::Plain { nulls, .. } => {
+                let nulls = nulls.iter().flat_map(|nulls| nulls.iter().enumerate());
+                nulls.filter(|(_, null)| **null).map(|(row, _)| row).for_each(is_null);
+            }
         }
     }
 }
@@ -58,9 +69,10 @@ impl<'a> View<'a> {
             Self::Array { array, nanoseconds, rows: whole } => {
                 Self::Array { array, nanoseconds, rows: whole.start + rows.start..whole.start + rows.end }
             }
-            Self::Plain(bytes) => {
+            Self::Plain { bytes, nulls } => {
                 let width = bytes.len() / all;
-                Self::Plain(&bytes[rows.start * width..rows.end * width])
+                let nulls = nulls.map(|nulls| &nulls[rows.clone()]);
+                Self::Plain { bytes: &bytes[rows.start * width..rows.end * width], nulls }
             }
         }
     }

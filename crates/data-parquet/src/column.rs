@@ -50,8 +50,6 @@ fn next_array(reader: &mut ParquetRecordBatchReader, rows: usize) -> Result<Arra
 pub(crate) struct PlainColumn {
     page: PlainPage,
     next: Next,
-    /// Rows of the next page that are to be passed over, after a seek.
-    pass: usize,
     /// A buffer for the page after the next.
     spare: PlainPage,
 }
@@ -73,9 +71,9 @@ enum Next {
 impl PlainColumn {
     /// Passes over `skip` rows; the buffers are used again.
     pub(crate) fn new(mut chunk: PlainChunk, skip: u64, buffers: Buffers) -> Result<Self, Declined> {
-        let pass = chunk.skip(skip)?;
+        chunk.skip(skip)?;
         let (page, spare) = (chunk.fit(buffers.page), chunk.fit(buffers.spare));
-        Ok(Self { page, next: Next::Here(chunk), pass, spare })
+        Ok(Self { page, next: Next::Here(chunk), spare })
     }
 
     /// Has the next page decoded ahead, unless there is none or it is being decoded already.
@@ -91,8 +89,8 @@ impl PlainColumn {
         matches!(&self.next, Next::Here(chunk) if chunk.is_over())
     }
 
-    /// Takes the next page in place of the last one, and says which of its rows follow.
-    pub(crate) fn advance(&mut self, scratch: &mut Scratch) -> Result<Range<usize>, Declined> {
+    /// Takes the next page, or piece of one, in place of the last, and says how many rows it has.
+    pub(crate) fn advance(&mut self, scratch: &mut Scratch) -> Result<usize, Declined> {
         self.next = match std::mem::replace(&mut self.next, Next::Lost) {
             Next::Here(mut chunk) => {
                 chunk.next(scratch, &mut self.page)?;
@@ -105,11 +103,11 @@ impl PlainColumn {
             }
             Next::Lost => return Err(Declined),
         };
-        Ok(std::mem::take(&mut self.pass)..self.page.rows())
+        Ok(self.page.rows())
     }
 
     pub(crate) fn view(&self, rows: Range<usize>) -> View<'_> {
-        View::Plain(self.page.values(rows))
+        View::Plain { bytes: self.page.values(rows.clone()), nulls: self.page.nulls(rows) }
     }
 
     /// The buffer that is not in use.

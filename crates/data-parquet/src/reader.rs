@@ -103,8 +103,6 @@ pub(crate) struct OpenGroup {
 struct OpenColumn {
     /// Which rows of the group are decoded.
     rows: Range<u64>,
-    /// The place of the first of them among those that are in memory.
-    first: usize,
     /// The row of the group that the decoder began with.
     first_row: u64,
     decoder: Decoder,
@@ -135,7 +133,7 @@ impl OpenGroup {
                 Some(column) => Decoder::Plain(column),
                 None => Decoder::Arrow(opened.arrow(plan, read, skip)?),
             };
-            opened.columns.push(OpenColumn { rows: skip..skip, first: 0, first_row: skip, decoder });
+            opened.columns.push(OpenColumn { rows: skip..skip, first_row: skip, decoder });
         }
         Ok(opened)
     }
@@ -148,7 +146,8 @@ impl OpenGroup {
         }
         let root = &self.file.roots[read];
         let chunk = self.metadata.metadata.metadata().row_group(0).column(root.leaf);
-        let chunk = PlainChunk::open(&self.file.pages, chunk, &plan.layout.reads()[read].data_type)?;
+        let (data_type, piece) = (&plan.layout.reads()[read].data_type, plan.groups[self.place].batch);
+        let chunk = PlainChunk::open(&self.file.pages, chunk, data_type, piece)?;
         PlainColumn::new(chunk, skip, buffers).ok()
     }
 
@@ -181,7 +180,7 @@ impl OpenGroup {
     /// Some of the rows that are [decoded](Self::decode), as one column has them.
     pub(crate) fn view(&self, read: usize, rows: Range<u64>) -> View<'_> {
         let column = &self.columns[read];
-        let place = |row: u64| (row - column.rows.start) as usize + column.first;
+        let place = |row: u64| (row - column.rows.start) as usize;
         let rows = place(rows.start)..place(rows.end);
         match &column.decoder {
             Decoder::Plain(plain) => plain.view(rows),
@@ -227,8 +226,7 @@ impl OpenGroup {
             if let Ok(rows) = plain.advance(scratch) {
                 let left = plan.groups[self.place].rows - start;
                 let column = &mut self.columns[read];
-                column.rows = start..start + left.min(rows.len() as u64);
-                column.first = rows.start;
+                column.rows = start..start + left.min(rows as u64);
                 return Ok(());
             }
             begun = self.begin_arrow(plan, read, start);
@@ -249,7 +247,7 @@ impl OpenGroup {
     /// Has arrow read a column, from row `skip` on.
     fn begin_arrow(&mut self, plan: &Plan, read: usize, skip: u64) -> Result<(), Error> {
         let column = &mut self.columns[read];
-        (column.rows, column.first, column.first_row) = (skip..skip, 0, skip);
+        (column.rows, column.first_row) = (skip..skip, skip);
         // The buffers are freed before arrow makes its own.
         column.decoder = Decoder::None;
         self.columns[read].decoder = Decoder::Arrow(self.arrow(plan, read, skip)?);

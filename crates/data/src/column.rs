@@ -28,6 +28,12 @@ impl Nulls {
         self.flags.extend(flags);
     }
 
+    /// The flags of the next rows, which follow `before` earlier ones: those that are null are to be set.
+    pub fn extend_mut(&mut self, before: usize, rows: usize) -> &mut [bool] {
+        self.flags.resize(before + rows, false);
+        &mut self.flags[before..]
+    }
+
     /// Says of `rows` next rows, which follow `before` earlier ones, that they have values.
     pub fn extend_valid(&mut self, before: usize, rows: usize) {
         if !self.flags.is_empty() {

@@ -23,12 +23,12 @@ pub(super) fn append(
     }
     let to = Indices { cardinality, values };
     match (data_type, view) {
-        (DataType::Int32, View::Plain(bytes)) => to.extend(numbers(bytes, i32::from_le_bytes), |v| v as u64),
-        (DataType::UInt32, View::Plain(bytes)) => to.extend(numbers(bytes, u32::from_le_bytes), u64::from),
-        (DataType::Int64, View::Plain(bytes)) => to.extend(numbers(bytes, i64::from_le_bytes), |v| v as u64),
-        (DataType::UInt64, View::Plain(bytes)) => to.extend(numbers(bytes, u64::from_le_bytes), |v| v),
+        (DataType::Int32, View::Plain { bytes, .. }) => to.extend(numbers(bytes, i32::from_le_bytes), |v| v as u64),
+        (DataType::UInt32, View::Plain { bytes, .. }) => to.extend(numbers(bytes, u32::from_le_bytes), u64::from),
+        (DataType::Int64, View::Plain { bytes, .. }) => to.extend(numbers(bytes, i64::from_le_bytes), |v| v as u64),
+        (DataType::UInt64, View::Plain { bytes, .. }) => to.extend(numbers(bytes, u64::from_le_bytes), |v| v),
         (_, View::Array { array, rows, .. }) => to.extend_array(array, rows),
-        (other, View::Plain(_)) => unreachable!("plain integers of type {other}"),
+        (other, View::Plain { .. }) => unreachable!("plain integers of type {other}"),
     }
 }
 

@@ -8,7 +8,6 @@ use arrow_array::types::{
     TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, TimestampMicrosecondArray};
-use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, TimeUnit};
 use tidemill_data::Nulls;
 use tidemill_data::tensor::Scalar;
@@ -44,17 +43,19 @@ pub(super) fn append_block<'a, T: Scalar>(
         nulls.extend_valid(before / width, rows);
         return;
     }
-    let absent: Vec<_> = reads.iter().map(|&read| view(read).nulls()).collect();
-    for (lane, absent) in absent.iter().enumerate() {
-        let Some(absent) = absent else { continue };
-        for (row, to) in values[before..].chunks_exact_mut(width).enumerate() {
-            if absent.is_null(row) {
-                to[lane] = T::zero();
+    let flags = nulls.extend_mut(before / width, rows);
+    for (lane, &read) in reads.iter().enumerate() {
+        match view(read) {
+            View::Plain { nulls, .. } => {
+                let nulls = nulls.unwrap_or_default();
+                flags.iter_mut().zip(nulls).for_each(|(flag, &null)| *flag |= null);
             }
+            array => array.each_null(|row| {
+                flags[row] = true;
+                values[before + row * width + lane] = T::zero();
+            }),
         }
     }
-    let absent = |row| absent.iter().flatten().any(|nulls: &NullBuffer| nulls.is_null(row));
-    nulls.extend(before / width, (0..rows).map(absent));
 }
 
 /// Writes rows that fill a tile. Columns of the same type whose values are plain are written four at a time: a row's
@@ -67,14 +68,19 @@ fn write_tile<'a, T: Scalar>(layout: &Layout, reads: &[usize], to: &mut [T], vie
         let same = |read: &usize| layout.reads[*read].data_type == *data_type;
         if let Some(&[a, b, c, d]) = reads.get(lane..lane + 4)
             && [a, b, c, d].iter().all(same)
-            && let [View::Plain(a), View::Plain(b), View::Plain(c), View::Plain(d)] = [a, b, c, d].map(&view)
+            && let [
+                View::Plain { bytes: a, .. },
+                View::Plain { bytes: b, .. },
+                View::Plain { bytes: c, .. },
+                View::Plain { bytes: d, .. },
+            ] = [a, b, c, d].map(&view)
         {
             plain::write([a, b, c, d], data_type, &mut *to, width, lane);
             lane += 4;
             continue;
         }
         match view(reads[lane]) {
-            View::Plain(bytes) => plain::write([bytes], data_type, &mut *to, width, lane),
+            View::Plain { bytes, .. } => plain::write([bytes], data_type, &mut *to, width, lane),
             View::Array { array, nanoseconds: None, rows } => Lane { to: &mut *to, width, lane }.write(array, rows),
             View::Array { array, nanoseconds: Some(fine), rows } => {
                 Lane { to: &mut *to, width, lane }.write_fine(array.as_primitive(), fine, rows);

@@ -4,16 +4,16 @@ use parquet::file::metadata::ColumnChunkMetaData;
 
 use super::Declined;
 use super::codec::{Codec, Scratch};
-use super::header::{Form, Header};
-use super::levels::all_defined;
+use super::header::{Data, Form, Header, Page, Values};
+use super::pieces::{Parts, Pieces, PlainPage, make_room, pad};
+use super::runs::SLACK;
 use crate::pages::PageFile;
 
 /// Bytes of a header that are read at first; statistics inside can make it longer.
 const HEADER_BYTES: usize = 256;
 const LONG_HEADER_BYTES: usize = 4096;
 
-/// The column chunk of one row group, read page by page.
-#[derive(Clone)]
+/// The column chunk of one row group, read page by page, or a page piece by piece.
 pub(crate) struct PlainChunk {
     file: PageFile,
     codec: Codec,
@@ -27,50 +27,41 @@ pub(crate) struct PlainChunk {
     end: u64,
     /// Bytes of the largest page so far.
     largest: usize,
+    dictionary: Dictionary,
+    /// Rows that are decoded at a time of pages whose values are not taken as they are.
+    piece: usize,
+    /// Whether there are such pages.
+    unfolds: bool,
+    /// The page that is decoded piece by piece, as it is in the file.
+    encoded: Vec<u8>,
+    pieces: Option<Pieces>,
+    /// Rows in front of the first that is wanted.
+    pass: usize,
 }
 
-/// A page's values, none of them null.
-#[derive(Debug, Default)]
-pub(crate) struct PlainPage {
-    bytes: Vec<u8>,
-    /// Where the values begin.
-    start: usize,
-    width: usize,
-    rows: usize,
-}
-
-impl PlainPage {
-    pub(crate) fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// The values of some rows, in little-endian order.
-    pub(crate) fn values(&self, rows: std::ops::Range<usize>) -> &[u8] {
-        &self.bytes[self.start + rows.start * self.width..self.start + rows.end * self.width]
-    }
-
-    /// An empty page that has room for as many bytes.
-    fn clear(&mut self, bytes: usize) {
-        (self.rows, self.start) = (0, 0);
-        self.bytes.clear();
-        if self.bytes.capacity() < bytes {
-            // What is there is freed first: both would not be within the budget.
-            self.bytes = Vec::new();
-            self.bytes.reserve_exact(bytes);
-        }
-    }
+/// The values that pages refer to.
+enum Dictionary {
+    None,
+    /// It begins here, and is read when a page refers to it.
+    At(u64, Header),
+    Read(Vec<u8>),
 }
 
 impl PlainChunk {
-    /// Begins to read a column chunk; `None` where it is said to be something else than plain numbers, or is broken.
-    pub(crate) fn open(file: &PageFile, chunk: &ColumnChunkMetaData, data_type: &DataType) -> Option<Self> {
+    /// Begins to read a column chunk, `piece` rows at a time of pages that unfold; `None` where it is said to be
+    /// something else than numbers, or is broken.
+    pub(crate) fn open(
+        file: &PageFile,
+        chunk: &ColumnChunkMetaData,
+        data_type: &DataType,
+        piece: usize,
+    ) -> Option<Self> {
         let descriptor = chunk.column_descr();
-        let is_plain = |encoding| matches!(encoding, Encoding::PLAIN | Encoding::RLE);
-        if chunk.dictionary_page_offset().is_some()
-            || !chunk.encodings().all(is_plain)
-            || descriptor.max_rep_level() > 0
-            || descriptor.max_def_level() > 1
-        {
+        let is_known = |encoding| {
+            use Encoding::{PLAIN, PLAIN_DICTIONARY, RLE, RLE_DICTIONARY};
+            matches!(encoding, PLAIN | RLE | RLE_DICTIONARY | PLAIN_DICTIONARY)
+        };
+        if !chunk.encodings().all(is_known) || descriptor.max_rep_level() > 0 || descriptor.max_def_level() > 1 {
             return None;
         }
         let (at, bytes) = chunk.byte_range();
@@ -83,52 +74,140 @@ impl PlainChunk {
             at,
             end: at.checked_add(bytes)?,
             largest: 0,
+            dictionary: Dictionary::None,
+            piece,
+            unfolds: false,
+            encoded: Vec::new(),
+            pieces: None,
+            pass: 0,
         };
-        opened.read_header().ok()?;
+        opened.data_page().ok()?;
         Some(opened)
     }
 
-    /// Whether there is no page left.
+    /// Whether no row is left.
     pub(crate) fn is_over(&self) -> bool {
-        self.header.is_none() && self.at >= self.end
+        self.pieces.is_none() && self.header.is_none() && self.at >= self.end
     }
 
-    /// Passes over rows page by page, and says how many of the next page's are to be passed.
-    pub(crate) fn skip(&mut self, mut rows: u64) -> Result<usize, Declined> {
+    /// Passes over rows, by the headers of their pages.
+    pub(crate) fn skip(&mut self, mut rows: u64) -> Result<(), Declined> {
         loop {
-            let header = self.read_header()?;
-            if rows < header.rows as u64 {
-                return Ok(rows as usize);
+            let (header, data) = self.data_page()?;
+            if rows < data.rows as u64 {
+                self.pass = rows as usize;
+                return Ok(());
             }
-            rows -= header.rows as u64;
-            self.pass(header);
+            rows -= data.rows as u64;
+            self.leave(header);
         }
     }
 
     /// The buffer of a page of any chunk, as one for this chunk: what is much larger than its pages is freed.
     pub(crate) fn fit(&self, page: PlainPage) -> PlainPage {
-        if page.bytes.capacity() as u64 > with_excess(self.largest as u64) { PlainPage::default() } else { page }
+        let largest = if self.unfolds { self.piece * self.width } else { self.largest };
+        if page.bytes.capacity() as u64 > with_excess(largest as u64) { PlainPage::default() } else { page }
     }
 
-    /// Reads the next page that has rows.
+    /// Reads the next page that has rows, or the next piece of one.
     pub(crate) fn next(&mut self, scratch: &mut Scratch, page: &mut PlainPage) -> Result<(), Declined> {
-        let mut header = self.read_header()?;
-        while header.rows == 0 {
-            self.pass(header);
-            header = self.read_header()?;
-        }
-        page.clear(header.uncompressed);
         page.width = self.width;
-        self.read_page(header, scratch, &mut page.bytes)?;
-        page.start = self.values(header, &page.bytes).ok_or(Declined)?;
-        page.rows = header.rows;
-        self.pass(header);
+        while self.pieces.is_none() {
+            let (header, data) = self.data_page()?;
+            if self.open_page(header, data, scratch, page)? {
+                page.pass(std::mem::take(&mut self.pass));
+                return Ok(());
+            }
+        }
+        loop {
+            self.next_piece(scratch, page)?;
+            let pass = self.pass.min(page.rows);
+            self.pass -= pass;
+            page.pass(pass);
+            if page.rows > 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads a page, as a whole where its values can be taken as they are; otherwise its pieces follow.
+    fn open_page(
+        &mut self,
+        header: Header,
+        data: Data,
+        scratch: &mut Scratch,
+        page: &mut PlainPage,
+    ) -> Result<bool, Declined> {
+        self.unfolds |= data.values == Values::Places || matches!(data.form, Form::V2 { nulls: 1.., .. });
+        if self.unfolds {
+            self.load_dictionary(scratch)?;
+        } else {
+            page.clear(header.uncompressed + SLACK);
+            // What was there in pieces is not needed while pages are whole.
+            self.encoded = std::mem::take(&mut page.bytes);
+        }
+        make_room(&mut self.encoded, header.uncompressed + SLACK);
+        read_page(&self.file, self.at, self.codec, header, scratch, &mut self.encoded)?;
+        self.leave(header);
+        let end = self.encoded.len();
+        pad(&mut self.encoded);
+        let parts = Parts::find(data, self.optional, &self.encoded, end).ok_or(Declined)?;
+        if !self.unfolds
+            && let Some(start) = parts.whole(self.width)
+        {
+            page.bytes = std::mem::take(&mut self.encoded);
+            (page.start, page.rows) = (start, data.rows);
+            return Ok(true);
+        }
+        self.unfolds = true;
+        self.pieces = Some(Pieces::new(parts, data.values, &self.encoded, self.width).ok_or(Declined)?);
+        Ok(false)
+    }
+
+    fn next_piece(&mut self, scratch: &mut Scratch, page: &mut PlainPage) -> Result<(), Declined> {
+        let pieces = self.pieces.as_mut().ok_or(Declined)?;
+        let dictionary = match &self.dictionary {
+            Dictionary::Read(values) => values.as_slice(),
+            _ => &[],
+        };
+        pieces.next(&self.encoded, dictionary, self.piece, scratch, page)?;
+        if pieces.left() == 0 {
+            self.pieces = None;
+        }
         Ok(())
     }
 
-    fn pass(&mut self, header: Header) {
+    fn load_dictionary(&mut self, scratch: &mut Scratch) -> Result<(), Declined> {
+        let Dictionary::At(at, header) = self.dictionary else { return Ok(()) };
+        let Page::Dictionary { values } = header.page else { return Err(Declined) };
+        let mut bytes = Vec::with_capacity(header.uncompressed);
+        read_page(&self.file, at, self.codec, header, scratch, &mut bytes)?;
+        if bytes.len() != values * self.width {
+            return Err(Declined);
+        }
+        self.dictionary = Dictionary::Read(bytes);
+        Ok(())
+    }
+
+    fn leave(&mut self, header: Header) {
         self.at += (header.bytes + header.compressed) as u64;
         self.header = None;
+    }
+
+    /// The header of the next data page that has rows; a dictionary in front of it is noted.
+    fn data_page(&mut self) -> Result<(Header, Data), Declined> {
+        loop {
+            let header = self.read_header()?;
+            match (header.page, &self.dictionary) {
+                (Page::Data(data), _) if data.rows > 0 => return Ok((header, data)),
+                (Page::Data(_), _) => self.leave(header),
+                (Page::Dictionary { .. }, Dictionary::None) => {
+                    self.dictionary = Dictionary::At(self.at, header);
+                    self.leave(header);
+                }
+                (Page::Dictionary { .. }, _) => return Err(Declined),
+            }
+        }
     }
 
     /// The next page's header, whose page is inside the chunk and within the limit.
@@ -154,40 +233,31 @@ impl PlainChunk {
         }
         Err(Declined)
     }
+}
 
-    /// The bytes of a page, levels included.
-    fn read_page(&self, header: Header, scratch: &mut Scratch, to: &mut Vec<u8>) -> Result<(), Declined> {
-        let Header { compressed, uncompressed, form, .. } = header;
-        let (codec, levels) = match form {
-            Form::V1 => (self.codec, 0),
-            Form::V2 { levels, is_compressed } => (if is_compressed { self.codec } else { Codec::None }, levels),
-        };
-        if levels > compressed.min(uncompressed) {
-            return Err(Declined);
+/// Appends the bytes of the page whose header is at `at`, levels included.
+fn read_page(
+    file: &PageFile,
+    at: u64,
+    codec: Codec,
+    header: Header,
+    scratch: &mut Scratch,
+    to: &mut Vec<u8>,
+) -> Result<(), Declined> {
+    let Header { compressed, uncompressed, page, .. } = header;
+    let (codec, levels) = match page {
+        Page::Data(Data { form: Form::V2 { levels, is_compressed, .. }, .. }) => {
+            (if is_compressed { codec } else { Codec::None }, levels)
         }
-        let room = scratch.room(compressed);
-        self.file.read_exact_at(self.at + header.bytes as u64, room).map_err(|_| Declined)?;
-        to.extend_from_slice(&room[..levels]);
-        scratch.decompress(codec, levels..compressed, to, uncompressed - levels)
+        _ => (codec, 0),
+    };
+    if levels > compressed.min(uncompressed) {
+        return Err(Declined);
     }
-
-    /// Where the values of a page begin, if all are there and none is null.
-    fn values(&self, header: Header, page: &[u8]) -> Option<usize> {
-        let levels = match (header.form, self.optional) {
-            (Form::V1, true) => {
-                let (length, rest) = page.split_first_chunk::<4>()?;
-                rest.get(..u32::from_le_bytes(*length) as usize)?
-            }
-            (Form::V2 { levels, .. }, true) => &page[..levels],
-            (Form::V1, false) => &[],
-            (Form::V2 { levels: 0, .. }, false) => &[],
-            (Form::V2 { .. }, false) => return None,
-        };
-        let start = levels.len() + if self.optional && header.form == Form::V1 { 4 } else { 0 };
-        let values = header.rows.checked_mul(self.width)?;
-        let whole = page.len() - start >= values && (!self.optional || all_defined(levels, header.rows));
-        whole.then_some(start)
-    }
+    let room = scratch.room(compressed);
+    file.read_exact_at(at + header.bytes as u64, room).map_err(|_| Declined)?;
+    to.extend_from_slice(&room[..levels]);
+    scratch.decompress(codec, levels..compressed, to, uncompressed - levels)
 }
 
 /// Bytes that a buffer may have which is used again for pages of so many bytes.

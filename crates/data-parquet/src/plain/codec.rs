@@ -26,6 +26,7 @@ impl Codec {
 #[derive(Default)]
 pub(crate) struct Scratch {
     compressed: Vec<u8>,
+    places: Vec<u32>,
     zstd: Option<Decompressor<'static>>,
     snappy: snap::raw::Decoder,
 }
@@ -38,6 +39,15 @@ impl Scratch {
             self.compressed = vec![0; bytes];
         }
         &mut self.compressed[..bytes]
+    }
+
+    /// Room for places in a dictionary.
+    pub(super) fn places(&mut self, count: usize) -> &mut [u32] {
+        if self.places.len() < count {
+            self.places = Vec::new();
+            self.places = vec![0; count];
+        }
+        &mut self.places[..count]
     }
 
     /// Appends what `compressed`, part of the [room](Self::room), holds to `to`, which has room for just that.

@@ -1,0 +1,233 @@
+use std::ops::Range;
+
+use super::Declined;
+use super::codec::Scratch;
+use super::header::{Data, Form, Values};
+use super::levels::{count_defined, read_nulls};
+use super::runs::{Runs, SLACK};
+
+/// Values of consecutive rows.
+#[derive(Debug, Default)]
+pub(crate) struct PlainPage {
+    pub(super) bytes: Vec<u8>,
+    /// Where the values begin.
+    pub(super) start: usize,
+    pub(super) width: usize,
+    pub(super) rows: usize,
+    /// Whether each row has no value; nothing where all have one.
+    pub(super) nulls: Vec<bool>,
+}
+
+impl PlainPage {
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The values of some rows, in little-endian order; zero where there is none.
+    pub(crate) fn values(&self, rows: Range<usize>) -> &[u8] {
+        &self.bytes[self.start + rows.start * self.width..self.start + rows.end * self.width]
+    }
+
+    /// Whether each of some rows has no value, unless all of the page have one.
+    pub(crate) fn nulls(&self, rows: Range<usize>) -> Option<&[bool]> {
+        if self.nulls.is_empty() { None } else { Some(&self.nulls[self.rows_passed() + rows.start..][..rows.len()]) }
+    }
+
+    /// Drops the first rows.
+    pub(super) fn pass(&mut self, rows: usize) {
+        self.start += rows * self.width;
+        self.rows -= rows;
+    }
+
+    fn rows_passed(&self) -> usize {
+        self.nulls.len() - self.rows
+    }
+
+    /// An empty page that has room for as many bytes.
+    pub(super) fn clear(&mut self, bytes: usize) {
+        (self.rows, self.start) = (0, 0);
+        self.nulls.clear();
+        make_room(&mut self.bytes, bytes);
+    }
+}
+
+/// Empties a buffer, which has then room for as many bytes.
+pub(super) fn make_room(buffer: &mut Vec<u8>, bytes: usize) {
+    buffer.clear();
+    if buffer.capacity() < bytes {
+        // What is there is freed first: both would not be within the budget.
+        *buffer = Vec::new();
+        buffer.reserve_exact(bytes);
+    }
+}
+
+/// The parts of a data page.
+pub(super) struct Parts {
+    /// The definition levels, where there are any.
+    levels: Option<Range<usize>>,
+    values: Range<usize>,
+    rows: usize,
+    pub(super) defined: usize,
+}
+
+impl Parts {
+    /// Finds them in the decompressed bytes of a page, which are followed by some zeros.
+    pub(super) fn find(data: Data, optional: bool, page: &[u8], end: usize) -> Option<Self> {
+        let Data { rows, form, .. } = data;
+        let levels = match (form, optional) {
+            (Form::V1, true) => {
+                let length = u32::from_le_bytes(*page[..end].first_chunk::<4>()?) as usize;
+                Some(4..length.checked_add(4).filter(|levels| *levels <= end)?)
+            }
+            (Form::V2 { levels, .. }, true) => Some(0..levels),
+            (Form::V1, false) | (Form::V2 { levels: 0, nulls: 0, .. }, false) => None,
+            (Form::V2 { .. }, false) => return None,
+        };
+        let start = levels.as_ref().map_or(0, |levels| levels.end);
+        let defined = match &levels {
+            Some(levels) => count_defined(page, levels.clone(), rows)?,
+            None => rows,
+        };
+        let said = match form {
+            Form::V2 { nulls, .. } => rows.checked_sub(nulls)?,
+            Form::V1 => defined,
+        };
+        (defined == said).then_some(Self { levels, values: start..end, rows, defined })
+    }
+
+    /// Where the values of a plain page without nulls begin, if all are there.
+    pub(super) fn whole(&self, width: usize) -> Option<usize> {
+        let bytes = self.rows.checked_mul(width)?;
+        (self.defined == self.rows && self.values.len() >= bytes).then_some(self.values.start)
+    }
+}
+
+/// A page that is decoded some rows at a time: what it unfolds to may be much larger than itself.
+pub(super) struct Pieces {
+    levels: Option<Runs>,
+    values: PieceValues,
+    left: usize,
+}
+
+enum PieceValues {
+    /// The next value's place.
+    Plain(usize),
+    Places(Runs),
+}
+
+impl Pieces {
+    pub(super) fn new(parts: Parts, values: Values, page: &[u8], width: usize) -> Option<Self> {
+        let Parts { levels, values: Range { start, end }, rows, defined } = parts;
+        let values = match values {
+            Values::Plain => {
+                let whole = defined.checked_mul(width).is_some_and(|bytes| bytes <= end - start);
+                PieceValues::Plain(whole.then_some(start)?)
+            }
+            // Without a value there need be no width.
+            Values::Places if defined == 0 => PieceValues::Places(Runs::new(0, 0, end..end)),
+            Values::Places => {
+                let places = u32::from(*page[start..end].first()?);
+                PieceValues::Places(Runs::new((places <= Runs::WIDEST).then_some(places)?, defined, start + 1..end))
+            }
+        };
+        let levels = levels.filter(|_| defined < rows).map(|levels| Runs::new(1, rows, levels));
+        Some(Self { levels, values, left: rows })
+    }
+
+    /// Rows that are not decoded yet.
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+
+    /// Decodes the next rows, at most `most`.
+    pub(super) fn next(
+        &mut self,
+        encoded: &[u8],
+        dictionary: &[u8],
+        most: usize,
+        scratch: &mut Scratch,
+        page: &mut PlainPage,
+    ) -> Result<(), Declined> {
+        let rows = self.left.min(most);
+        let width = page.width;
+        page.clear(rows * width);
+        let defined = match &mut self.levels {
+            None => rows,
+            Some(levels) => {
+                page.nulls.reserve_exact(rows);
+                page.nulls.resize(rows, false);
+                read_nulls(levels, encoded, &mut page.nulls).ok_or(Declined)?
+            }
+        };
+        match &mut self.values {
+            PieceValues::Plain(at) => {
+                let values = encoded.get(*at..*at + defined * width).ok_or(Declined)?;
+                *at += values.len();
+                spread(values, width, rows, page);
+            }
+            PieceValues::Places(runs) => {
+                let places = scratch.places(defined);
+                runs.read(encoded, places).ok_or(Declined)?;
+                look_up(places, dictionary, width, rows, page)?;
+            }
+        }
+        if defined == rows {
+            page.nulls.clear();
+        }
+        page.rows = rows;
+        self.left -= rows;
+        Ok(())
+    }
+}
+
+/// Writes a value for each row that has one.
+fn spread(values: &[u8], width: usize, rows: usize, page: &mut PlainPage) {
+    if page.nulls.is_empty() {
+        return page.bytes.extend_from_slice(values);
+    }
+    page.bytes.resize(rows * width, 0);
+    match width {
+        4 => to_rows::<4>(values.as_chunks().0.iter().copied(), &page.nulls, &mut page.bytes),
+        _ => to_rows::<8>(values.as_chunks().0.iter().copied(), &page.nulls, &mut page.bytes),
+    }
+}
+
+/// Writes the dictionary's value for each row that has one.
+fn look_up(places: &[u32], dictionary: &[u8], width: usize, rows: usize, page: &mut PlainPage) -> Result<(), Declined> {
+    if places.iter().max().is_some_and(|&most| most as usize >= dictionary.len() / width) {
+        return Err(Declined);
+    }
+    page.bytes.resize(rows * width, 0);
+    match width {
+        4 => to_rows::<4>(at_places(places, dictionary), &page.nulls, &mut page.bytes),
+        _ => to_rows::<8>(at_places(places, dictionary), &page.nulls, &mut page.bytes),
+    }
+    Ok(())
+}
+
+fn at_places<'a, const WIDTH: usize>(
+    places: &'a [u32],
+    dictionary: &'a [u8],
+) -> impl Iterator<Item = [u8; WIDTH]> + 'a {
+    let values = dictionary.as_chunks::<WIDTH>().0;
+    places.iter().map(|&place| values[place as usize])
+}
+
+/// As many values as rows have one; the others stay zero.
+fn to_rows<const WIDTH: usize>(mut values: impl Iterator<Item = [u8; WIDTH]>, nulls: &[bool], to: &mut [u8]) {
+    let to = to.as_chunks_mut::<WIDTH>().0;
+    if nulls.is_empty() {
+        to.iter_mut().zip(values).for_each(|(to, value)| *to = value);
+        return;
+    }
+    for (to, &null) in to.iter_mut().zip(nulls) {
+        if !null {
+            *to = values.next().unwrap_or([0; WIDTH]);
+        }
+    }
+}
+
+/// The bytes of a page with the zeros that unpacking may look at.
+pub(super) fn pad(bytes: &mut Vec<u8>) {
+    bytes.extend_from_slice(&[0; SLACK]);
+}
