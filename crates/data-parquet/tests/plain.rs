@@ -1,4 +1,4 @@
-//! Columns of plain numbers take a way of their own, past arrow: it gives the same rows for any number of threads, pages
+//! Columns of numbers, plain or from a dictionary, take a way of their own, past arrow: it gives the same rows for any number of threads, pages
 //! and files, wherever reading begins.
 
 mod common;
@@ -24,6 +24,8 @@ struct Form {
     page: usize,
     /// Rows of a row group.
     group: usize,
+    /// Bytes of a dictionary: none is written, or the values go on plainly when it is full.
+    dictionary: usize,
 }
 
 const ROWS: usize = 997;
@@ -33,6 +35,8 @@ const ROWS: usize = 997;
 fn numbers() -> RecordBatch {
     let f32s = |seed: usize| Float32Array::from_iter_values((0..ROWS).map(|i| ((i * 7919 + seed) as f32).sin()));
     let nullable = |i: usize| (i / 100 != 4 || !i.is_multiple_of(9)).then_some(i as f32 * 0.5);
+    // Runs of either kind, single ones, and a long stretch without any value.
+    let there = |i: usize| !(i * i / 7).is_multiple_of(3) && !(300..520).contains(&i);
     table([
         ("a", array(f32s(1))),
         ("b", array(f32s(2))),
@@ -49,6 +53,9 @@ fn numbers() -> RecordBatch {
         ("time", array(Time64MicrosecondArray::from_iter_values((0..ROWS).map(|i| i as i64 * 86_399_999)))),
         ("at", array(TimestampNanosecondArray::from_iter_values((0..ROWS).map(|i| i as i64 * 1_234_567_891_011)))),
         ("nullable", array(Float32Array::from_iter((0..ROWS).map(nullable)))),
+        ("few", array(Float64Array::from_iter((0..ROWS).map(|i| there(i).then_some((i * i % 11) as f64 / 4.0))))),
+        ("some", array(Int32Array::from_iter((0..ROWS).map(|i| there(i / 3).then_some(i as i32 % 200 - 50))))),
+        ("never", array(Int64Array::from_iter((0..ROWS).map(|_| None)))),
         ("class", array(Int64Array::from_iter_values((0..ROWS).map(|i| i as i64 % 7)))),
         ("text", array(StringArray::from_iter_values((0..ROWS).map(|i| format!("row {i}"))))),
     ])
@@ -56,7 +63,8 @@ fn numbers() -> RecordBatch {
 
 fn write(path: &Path, rows: &RecordBatch, form: Form) {
     let properties = WriterProperties::builder()
-        .set_dictionary_enabled(false)
+        .set_dictionary_enabled(form.dictionary > 0)
+        .set_dictionary_page_size_limit(form.dictionary)
         .set_compression(form.compression)
         .set_writer_version(form.version)
         .set_data_page_row_count_limit(form.page)
@@ -72,8 +80,8 @@ fn write(path: &Path, rows: &RecordBatch, form: Form) {
 fn open<T: Scalar>(paths: &[PathBuf], threads: usize) -> ParquetSource<T> {
     let source = ParquetSource::open(paths)
         .real_block("block", ["a", "b", "c", "d", "e", "f64", "i32"])
-        .real_block("mixed", ["i64", "i16", "nullable", "at", "u64", "time"])
-        .columns(["u32", "date", "text"])
+        .real_block("mixed", ["i64", "i16", "nullable", "at", "u64", "time", "few", "some"])
+        .columns(["u32", "date", "text", "some", "never"])
         .target_index("class", 7)
         .weight("a");
     source.threads(threads).build().unwrap()
@@ -86,7 +94,8 @@ fn forms() -> impl Iterator<Item = Form> {
         [Compression::UNCOMPRESSED, Compression::SNAPPY, zstd].map(move |compression| (version, compression))
     });
     forms.flat_map(|(version, compression)| {
-        [(1, 100), (40, 300), (1000, 1000), (64, 128)].map(|(page, group)| Form { compression, version, page, group })
+        let cuts = [(1, 100, 0), (40, 300, 0), (1000, 1000, 0), (64, 128, 0), (40, 500, 300), (1000, 1000, 1 << 20)];
+        cuts.map(|(page, group, dictionary)| Form { compression, version, page, group, dictionary })
     })
 }
 
@@ -94,7 +103,11 @@ fn forms() -> impl Iterator<Item = Form> {
 fn by_arrow<T: Scalar>(folder: &Path) -> Batch<T> {
     let path = folder.join("arrow.parquet");
     let compression = Compression::GZIP(GzipLevel::default());
-    write(&path, &numbers(), Form { compression, version: WriterVersion::PARQUET_1_0, page: 100, group: 400 });
+    write(
+        &path,
+        &numbers(),
+        Form { compression, version: WriterVersion::PARQUET_1_0, page: 100, group: 400, dictionary: 0 },
+    );
     read_all(&mut open(&[path], 1)).unwrap()
 }
 
@@ -142,7 +155,7 @@ fn rows_are_those_of_arrow_in_double_precision() {
 /// Three files, by two ways.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let all: Vec<Form> = forms().collect();
-    let cuts = [(0, 300, all[1]), (300, 650, all[14]), (650, ROWS, all[19])];
+    let cuts = [(0, 300, all[5]), (300, 650, all[22]), (650, ROWS, all[31])];
     let write = |(i, (start, end, form)): (usize, (usize, usize, Form))| {
         let path = folder.join(format!("part-{i}.parquet"));
         write(&path, &numbers().slice(start, end - start), form);

@@ -1,7 +1,11 @@
 use std::fs;
 
+use arrow_array::{Float32Array, Float64Array, RecordBatch};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{WriterProperties, WriterVersion};
+
 use super::*;
-use crate::{ParquetWriter, ValueType, Values};
 
 /// Rows, or what the error says.
 fn read(path: &Path, threads: usize, arrow_alone: bool) -> Result<Vec<u32>, String> {
@@ -15,16 +19,15 @@ fn read(path: &Path, threads: usize, arrow_alone: bool) -> Result<Vec<u32>, Stri
     open().map_err(|error: Error| error.to_string())
 }
 
-/// Whatever bit of a file is wrong, both ways give the same numbers or the same error.
-#[test]
-fn broken_files_are_the_same_to_both_ways() {
+/// How the file is written whose bits are flipped.
+fn check(columns: [arrow_array::ArrayRef; 2], properties: WriterProperties) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("numbers.parquet");
-    let mut writer = ParquetWriter::create(&path, [("x", ValueType::F32), ("y", ValueType::F64)]).unwrap();
-    let numbers: Vec<f32> = (0..40u8).map(|i| f32::from(i) / 8.0).collect();
-    let doubles: Vec<f64> = numbers.iter().map(|&x| f64::from(x).sqrt()).collect();
-    writer.write(&[Values::F32(&numbers), Values::F64(&doubles)]).unwrap();
-    writer.finish().unwrap();
+    let [x, y] = columns;
+    let rows = RecordBatch::try_from_iter_with_nullable([("x", x, true), ("y", y, true)]).unwrap();
+    let mut writer = ArrowWriter::try_new(fs::File::create(&path).unwrap(), rows.schema(), Some(properties)).unwrap();
+    writer.write(&rows).unwrap();
+    writer.close().unwrap();
     let whole = fs::read(&path).unwrap();
     assert_eq!(read(&path, 1, false), read(&path, 1, true));
     let (mut same, mut errors) = (0, 0);
@@ -38,4 +41,26 @@ fn broken_files_are_the_same_to_both_ways() {
         *if arrow.is_ok() { &mut same } else { &mut errors } += 1;
     }
     assert!(same > 100 && errors > 100, "{same} files were read, {errors} were refused");
+}
+
+fn numbers(is_there: impl Fn(usize) -> bool) -> [arrow_array::ArrayRef; 2] {
+    let x = (0..40).map(|i| is_there(i).then_some((i * i % 7) as f32 / 8.0));
+    let y = (0..40).map(|i| is_there(i + 1).then_some((i as f64).sqrt()));
+    [Arc::new(Float32Array::from_iter(x)), Arc::new(Float64Array::from_iter(y))]
+}
+
+/// Whatever bit of a file is wrong, both ways give the same numbers or the same error.
+#[test]
+fn broken_files_are_the_same_to_both_ways() {
+    for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+        for (dictionary, nulls) in [(false, false), (false, true), (true, false), (true, true)] {
+            let properties = WriterProperties::builder()
+                .set_writer_version(version)
+                .set_dictionary_enabled(dictionary)
+                .set_data_page_row_count_limit(15)
+                .set_write_batch_size(15)
+                .set_compression(Compression::ZSTD(ZstdLevel::default()));
+            check(numbers(|i| !(nulls && i % 5 == 1)), properties.build());
+        }
+    }
 }
