@@ -43,10 +43,9 @@ impl ParquetSourceBuilder {
     /// Sets how many threads decode, with the one that fills batches: one, unless told otherwise.
     ///
     /// More of them decode the next page of each column, of this row group or the next, while rows are taken from the
-    /// last. Only columns of plain numbers gain by it, those of 32 or 64 bits that are not written by a dictionary and
-    /// where they are not null, and only where the budget has room for two pages of every column. The rows are the same
-    /// bits for any number, and the errors come with the same rows. The threads start with the first row and end with
-    /// the source; where the system gives fewer, fewer decode.
+    /// last. Only columns of numbers of 32 or 64 bits gain by it, and only where the budget has room for two pages of every
+    /// column. The rows are the same bits for any number, and the errors come with the same rows. The threads start with
+    /// the first row and end with the source; where the system gives fewer, fewer decode.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self

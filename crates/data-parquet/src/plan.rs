@@ -76,6 +76,10 @@ impl Plan {
     /// Opens every file once.
     pub(crate) fn new(paths: Vec<PathBuf>, columns: Columns, budget: u64, threads: usize) -> Result<Self, Error> {
         let layout = Self::layout(&paths[0], columns, budget)?;
+        Self::of(paths, layout, budget, threads)
+    }
+
+    fn of(paths: Vec<PathBuf>, layout: Layout, budget: u64, threads: usize) -> Result<Self, Error> {
         let (files, groups) = (Vec::new(), Vec::new());
         let mut plan = Self {
             files,
@@ -143,7 +147,7 @@ impl Plan {
     /// The same within another budget.
     pub(crate) fn within(&self, budget: u64) -> Result<Self, Error> {
         let paths = self.files.iter().map(|file| file.path.clone()).collect();
-        let mut plan = Self::new(paths, self.layout.clone(), budget, self.threads)?;
+        let mut plan = Self::of(paths, self.layout.clone(), budget, self.threads)?;
         for (old, new) in self.files.iter().zip(&plan.files) {
             if old.print != new.print {
                 return Err(
@@ -262,9 +266,10 @@ impl Chunks<'_> {
     fn fit(&self, pages: &PageFile, fixed: u64, budget: u64, threads: u64) -> Result<Fit, Error> {
         let codecs = || self.columns.iter().map(|column| decoder_bytes(self.group.column(column.leaf).compression()));
         let own = codecs().max().unwrap_or(0);
-        let ahead = |pages: u64, largest: u64| {
+        let unfolding = self.unfolding();
+        let ahead = |pages: u64, largest: u64, rows: u64| {
             let helpers = (threads - 1).saturating_mul(largest.saturating_mul(2).saturating_add(own));
-            fixed.saturating_add(pages).saturating_add(helpers)
+            fixed.saturating_add(pages).saturating_add(helpers).saturating_add(rows * unfolding)
         };
         let fixed_here = fixed + codecs().sum::<u64>();
         let per_row: u64 = self.columns.iter().map(|column| column.per_row).sum();
@@ -272,7 +277,7 @@ impl Chunks<'_> {
         // What the footer says of whole chunks mostly does, and costs no reading.
         let (bound, largest) = self.bound();
         let bytes = bound.saturating_add(fixed_here).saturating_add(most * per_row);
-        let fit = Fit { batch: most, bytes, ahead: ahead(bound, largest) };
+        let fit = Fit { batch: most, bytes, ahead: ahead(bound, largest, most) };
         if bytes.saturating_add(if threads > 1 { fit.ahead } else { 0 }) <= budget {
             return Ok(fit);
         }
@@ -288,7 +293,17 @@ impl Chunks<'_> {
         while rows > 1 && need(rows) > budget {
             rows /= 2;
         }
-        Ok(Fit { batch: rows, bytes: need(rows), ahead: ahead(pages(rows), largest) })
+        Ok(Fit { batch: rows, bytes: need(rows), ahead: ahead(pages(rows), largest, rows) })
+    }
+
+    /// Bytes a row of the columns whose pages unfold when they are decoded, for they refer to a dictionary or have nulls.
+    fn unfolding(&self) -> u64 {
+        let unfolds = |column: &&Cost| {
+            let chunk = self.group.column(column.leaf);
+            let nulls = chunk.statistics().and_then(|statistics| statistics.null_count_opt());
+            chunk.dictionary_page_offset().is_some() || chunk.column_descr().max_def_level() > 0 && nulls != Some(0)
+        };
+        self.columns.iter().filter(unfolds).map(|column| column.per_row).sum()
     }
 
     /// More than all pages of the row group can take, and the largest of them, by what the footer says of them.

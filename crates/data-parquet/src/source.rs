@@ -33,10 +33,10 @@ use crate::{Blocks, ParquetSourceBuilder, Paths};
 /// would take more is refused when the source is built. Of each row group, less than a hundred bytes are remembered
 /// beside that.
 ///
-/// Plain numbers of 32 and 64 bits, as writers leave them that use no dictionary, go from a page of the file straight to
-/// the batch where no row of the page is null, through buffers that are used again and again. What else there is goes
-/// through the arrays of arrow, whose decoder allocates a few buffers for each page and each few thousand rows, and frees
-/// them again. Where few rows are asked for, they are cut from a few hundred, unless there are texts.
+/// Numbers of 32 and 64 bits, plain or by a dictionary, with or without nulls, go from a page of the file straight to the
+/// batch, through buffers that are used again and again. What else there is goes through the arrays of arrow, whose
+/// decoder allocates a few buffers for each page and each few thousand rows, and frees them again. Where few rows are
+/// asked for, they are cut from a few hundred, unless there are texts.
 ///
 /// # Threads
 ///

@@ -140,6 +140,8 @@ impl PlainChunk {
     ) -> Result<bool, Declined> {
         self.unfolds |= data.values == Values::Places || matches!(data.form, Form::V2 { nulls: 1.., .. });
         if self.unfolds {
+            *page = self.fit(std::mem::take(page));
+            page.width = self.width;
             self.load_dictionary(scratch)?;
         } else {
             page.clear(header.uncompressed + SLACK);

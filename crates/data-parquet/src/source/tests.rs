@@ -31,7 +31,7 @@ fn check(columns: [arrow_array::ArrayRef; 2], properties: WriterProperties) {
     let whole = fs::read(&path).unwrap();
     assert_eq!(read(&path, 1, false), read(&path, 1, true));
     let (mut same, mut errors) = (0, 0);
-    for bit in (8 * 4..8 * whole.len()).step_by(5) {
+    for bit in (8 * 4..8 * whole.len()).step_by(19) {
         let mut bytes = whole.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
         fs::write(&path, &bytes).unwrap();
@@ -40,7 +40,7 @@ fn check(columns: [arrow_array::ArrayRef; 2], properties: WriterProperties) {
         assert!(ahead == arrow, "bit {bit}, decoded ahead: {ahead:?}\n{arrow:?}");
         *if arrow.is_ok() { &mut same } else { &mut errors } += 1;
     }
-    assert!(same > 100 && errors > 100, "{same} files were read, {errors} were refused");
+    assert!(same > 20 && errors > 20, "{same} files were read, {errors} were refused");
 }
 
 fn numbers(is_there: impl Fn(usize) -> bool) -> [arrow_array::ArrayRef; 2] {
