@@ -66,6 +66,8 @@ fn exactly(open: impl Fn() -> ParquetSource<f64>, seed: u64) -> ExactShuffle<Par
     }
 }
 
+type Open<'a> = &'a dyn Fn() -> Box<dyn Source<f32>>;
+
 type Make = fn(&Parts, usize) -> Box<dyn Source<f32>>;
 
 /// With the rows of an epoch.
@@ -129,7 +131,7 @@ fn a_source_goes_on_from_every_step() {
         ids.dedup();
         assert_eq!(ids.len() as u64, rows, "{name}: each row once");
         let ahead = |threads| make(&parts, threads).prefetch(3, BATCH).unwrap().boxed();
-        let variants: [(&str, &dyn Fn() -> Box<dyn Source<f32>>); 3] =
+        let variants: [(&str, Open); 3] =
             [("alone", &|| make(&parts, 1)), ("three threads", &|| make(&parts, 3)), ("ahead", &|| ahead(2))];
         for (how, open) in variants {
             let (found, cursors) = batches(&mut *open(), Cursor::start(1));

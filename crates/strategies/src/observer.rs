@@ -1,3 +1,4 @@
+use tidemill_data::MemoryPlan;
 use tidemill_optim::Optimizer;
 
 use crate::{Error, State, Summary, Sums};
@@ -14,6 +15,8 @@ pub enum Event<'a, T> {
         epochs: Option<u64>,
         /// What obtains the gradients, such as `2 shards on 2 threads`.
         engine: &'a str,
+        /// What the source holds in memory at most, stage by stage; it prints as a table.
+        memory: &'a MemoryPlan,
     },
     /// A step was taken.
     Step {

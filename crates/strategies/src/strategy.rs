@@ -77,8 +77,9 @@ pub(crate) fn drive<T: Scalar>(
     let mut last_epoch = state.epoch;
     let rows_of_epoch = source.rows();
     let engine = stepper.engine.describe();
-    let mut flow =
-        observer.observe(&Event::Started { state, rows: rows_of_epoch, epochs: plan.epochs, engine: &engine })?;
+    let memory = source.memory_plan();
+    let started = Event::Started { state, rows: rows_of_epoch, epochs: plan.epochs, engine: &engine, memory: &memory };
+    let mut flow = observer.observe(&started)?;
     while flow == Flow::Continue && plan.epochs.is_none_or(|epochs| state.cursor.epoch < epochs) {
         let asked = waits.then(Instant::now);
         let rows = stepper.fill(source, plan.batch_size)?;

@@ -27,7 +27,7 @@ pub mod prelude {
     //! The names of everyday use: `use tidemill::prelude::*;`.
 
     pub use tidemill_autograd::{Graph, Program, Var};
-    pub use tidemill_data::{Cursor, Encoder, Encoding, MemorySource, Missing, Side, Source, SourceExt};
+    pub use tidemill_data::{Cursor, Encoder, Encoding, MemorySource, Missing, Order, Side, Source, SourceExt};
     pub use tidemill_data_parquet::{ParquetSource, ParquetWriter, ValueType, Values};
     pub use tidemill_layers::{
         Activation, AvgPool2d, Conv1d, Conv2d, Dense, Dropout, Embedding, Features, Flatten, GlobalAveragePool2d,

@@ -5,7 +5,7 @@ use std::path::Path;
 use tidemill::prelude::*;
 use tidemill::strategies::Strategy;
 
-use crate::table::{Table, open};
+use crate::table::{COLUMNS, Table, open};
 use crate::training::{bits, encoder, metrics, train, trainer};
 
 /// Stops after the step of that number.
@@ -18,10 +18,14 @@ fn stop_after(step: u64) -> impl Observer<f32> {
 
 /// Stops after every step; each time trainer, state and source go, and come back from the checkpoint and the files.
 fn check(strategy: impl Strategy<f32>, pipeline: impl Fn(Box<dyn Source<f64>>, &Encoder) -> Box<dyn Source<f32>>) {
+    check_files(strategy, |path, encoder| pipeline(open(path).boxed(), encoder));
+}
+
+fn check_files(strategy: impl Strategy<f32>, pipeline: impl Fn(&Path, &Encoder) -> Box<dyn Source<f32>>) {
     let (table, folder) = (Table::new(137), tempfile::tempdir().unwrap());
     let path = table.folder(folder.path(), "rows", &[20, 0, 50]);
     let encoder = encoder(&mut table.memory());
-    let source = || pipeline(open(&path).boxed(), &encoder);
+    let source = || pipeline(&path, &encoder);
     let checkpoint = folder.path().join("state.safetensors");
 
     let whole = train(&trainer(&encoder), &strategy, &mut *source());
@@ -73,6 +77,35 @@ fn online_over_one_side_of_a_split() {
     check(Online::new().passes(3).batch_size(16), |raw, encoder| {
         let train = raw.split_by_hash(0.8, 1, Side::First).unwrap();
         train.encode(encoder).unwrap().shuffle(33, 3).unwrap().boxed()
+    });
+}
+
+/// Raw rows that come block by block.
+fn blocks(path: &Path) -> ParquetSource<f64> {
+    ParquetSource::open(path).columns(COLUMNS).threads(2).shuffle_blocks(5).block_rows(9).build().unwrap()
+}
+
+#[test]
+fn online_over_shuffled_blocks_and_windows() {
+    check_files(Online::new().passes(2).batch_size(16), |path, encoder| {
+        let shuffled = blocks(path).shuffle(40, 3).unwrap();
+        shuffled.encode(encoder).unwrap().prefetch(2, 16).unwrap().boxed()
+    });
+}
+
+#[test]
+fn online_over_an_exact_shuffle() {
+    check_files(Online::new().passes(2).batch_size(16), |path, encoder| {
+        let shuffled = open(path).shuffle_exactly(3, 1 << 20).unwrap();
+        shuffled.encode(encoder).unwrap().prefetch(2, 16).unwrap().boxed()
+    });
+}
+
+#[test]
+fn online_within_one_number_of_bytes() {
+    check_files(Online::new().passes(2).batch_size(16), |path, encoder| {
+        let feed = blocks(path).encode(encoder).unwrap().feed().batch_size(16).order(Order::Windows(3));
+        feed.budget(4 << 20).build().unwrap().boxed()
     });
 }
 
