@@ -20,7 +20,7 @@ pub use adaptors::{ExactShuffle, Prefetch, Select, Shuffle, Side, SourceExt, Tak
 pub use batch::Batch;
 pub use column::{Column, Nulls};
 pub use encoder::{
-    ColumnReport, Encode, Encoder, EncoderBuilder, Encoding, FitReport, Fitting, Missing, Summary, describe,
+    ColumnReport, Encode, Encoder, EncoderBuilder, Encoding, FitReport, Fitting, Missing, Quantiles, Summary, describe,
 };
 pub use error::Error;
 pub use feed::{Feed, Order};
