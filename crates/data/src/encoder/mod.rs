@@ -29,6 +29,8 @@ pub use fit::Fitting;
 pub use quantiles::Quantiles;
 pub use report::{ColumnReport, FitReport, Summary, describe};
 
+pub(crate) use hash::stable_hash;
+
 use fitted::{Fitted, FittedColumn};
 
 /// How raw columns become features, a target and weights: a plain value, fitted once and saved with the model.

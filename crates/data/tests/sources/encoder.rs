@@ -122,7 +122,7 @@ fn missing_categories_can_have_one_of_their_own() {
 /// One in ten rows is one of ten names that come often; the others are names that come once.
 #[test]
 fn frequent_categories_are_found_among_any_number() {
-    let name = |i: u64| if i % 10 == 0 { i / 10 % 10 } else { 1000 + i };
+    let name = |i: u64| if i.is_multiple_of(10) { i / 10 % 10 } else { 1000 + i };
     let text = |i: u64| Some(format!("customer {}", name(i)));
     let raw = |rows: std::ops::Range<u64>| {
         let numbers = rows.clone().map(|i| name(i) as f64).collect();
