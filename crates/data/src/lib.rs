@@ -28,7 +28,7 @@ pub use feed::{Feed, Order};
 pub use memory::{MemoryBuilder, MemorySource};
 pub use permutation::Permutation;
 pub use plan::{MemoryPlan, Stage};
-pub use predicate::{Bounds, Limits, Predicate};
+pub use predicate::{Bounds, Limits, Predicate, RowTest};
 pub use schema::{Field, Kind, Role, Schema};
 pub use source::{Cursor, Source};
 

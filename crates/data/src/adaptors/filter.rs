@@ -3,9 +3,8 @@ use std::sync::Arc;
 use tidemill_tensor::Scalar;
 
 use super::split::Member;
-use super::{unwrap, wrap};
-use crate::predicate::Test;
-use crate::{Batch, Cursor, Error, Schema, Source};
+use super::{limit_below, unwrap, wrap};
+use crate::{Batch, Cursor, Error, MemoryPlan, RowTest, Schema, Source};
 
 /// Rows of the inner source that are looked at together.
 const PIECE: usize = 1024;
@@ -32,7 +31,7 @@ pub struct Filter<S, T> {
 /// Which rows are taken.
 #[derive(Clone, Debug)]
 pub(super) enum Rule {
-    Test(Test),
+    Test(RowTest),
     Member(Member),
 }
 
@@ -77,6 +76,10 @@ impl<T: Scalar, S: Source<T>> Filter<S, T> {
             }
         }
         Ok(self.chosen.len() - self.given)
+    }
+
+    fn own_bytes(&self) -> u64 {
+        (PIECE * self.inner.schema().row_bytes(size_of::<T>())) as u64
     }
 
     fn append(&mut self, batch: &mut Batch<T>, rows: usize) -> Result<usize, Error> {
@@ -137,5 +140,14 @@ impl<T: Scalar, S: Source<T>> Source<T> for Filter<S, T> {
             passed += n;
         }
         Ok(passed)
+    }
+
+    fn memory_plan(&self) -> MemoryPlan {
+        self.inner.memory_plan().with("filter", format!("{PIECE} rows at a time"), self.own_bytes())
+    }
+
+    fn limit(&mut self, bytes: u64) -> Result<(), Error> {
+        let own = self.own_bytes();
+        limit_below(&mut self.inner, own, bytes)
     }
 }

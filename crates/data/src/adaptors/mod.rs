@@ -87,7 +87,7 @@ pub trait SourceExt<T: Scalar>: Source<T> + Sized {
     ///
     /// When the condition reads a column that is missing, or compares numbers with texts.
     fn filter(self, predicate: &Predicate) -> Result<Filter<Self, T>, Error> {
-        let test = predicate.test(self.schema())?;
+        let test = predicate.bind(self.schema())?;
         Ok(Filter::new(self, filter::Rule::Test(test)))
     }
 

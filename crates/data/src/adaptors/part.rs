@@ -4,7 +4,7 @@ use tidemill_tensor::Scalar;
 
 use super::split::{self, Hashed, Member, Rule};
 use super::{Filter, Select, Take, filter};
-use crate::{Batch, Cursor, Error, Schema, Source, Split};
+use crate::{Batch, Cursor, Error, MemoryPlan, Schema, Source, Split};
 
 /// The rows of one part of a [`Split`]; made by [`part`](crate::SourceExt::part).
 #[derive(Clone, Debug)]
@@ -75,5 +75,13 @@ impl<T: Scalar, S: Source<T>> Source<T> for Part<S, T> {
 
     fn skip(&mut self, rows: u64) -> Result<u64, Error> {
         each!(&mut self.0, source => source.skip(rows))
+    }
+
+    fn memory_plan(&self) -> MemoryPlan {
+        each!(&self.0, source => source.memory_plan())
+    }
+
+    fn limit(&mut self, bytes: u64) -> Result<(), Error> {
+        each!(&mut self.0, source => source.limit(bytes))
     }
 }

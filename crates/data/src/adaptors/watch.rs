@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use tidemill_tensor::Scalar;
 
-use crate::{Batch, Cursor, Error, MemorySource, Schema, Source};
+use crate::{Batch, Cursor, Error, MemoryPlan, MemorySource, Schema, Source};
 
 /// Another source's rows, and somebody who is told how many were read; made by [`watch`](crate::SourceExt::watch).
 #[derive(Clone)]
@@ -49,6 +49,14 @@ impl<T: Scalar, S: Source<T>, F: FnMut(u64) + Send> Source<T> for Watch<S, F> {
 
     fn skip(&mut self, rows: u64) -> Result<u64, Error> {
         self.inner.skip(rows)
+    }
+
+    fn memory_plan(&self) -> MemoryPlan {
+        self.inner.memory_plan()
+    }
+
+    fn limit(&mut self, bytes: u64) -> Result<(), Error> {
+        self.inner.limit(bytes)
     }
 
     fn memory(&self) -> Option<MemorySource<T>> {

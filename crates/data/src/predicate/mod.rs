@@ -10,7 +10,7 @@ use std::str::FromStr;
 use crate::Error;
 
 pub use bounds::{Bounds, Limits};
-pub(crate) use test::Test;
+pub use test::RowTest;
 
 /// A condition on the values of a row: `distance > 500 and carrier in ('AA', 'UA')`.
 ///

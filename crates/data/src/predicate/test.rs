@@ -3,9 +3,10 @@ use tidemill_tensor::Scalar;
 use super::{Comparison, Node, Predicate, Value};
 use crate::{Batch, Column, Error, Kind, Schema};
 
-/// A condition made ready for a schema: steps of a stack machine whose values are a whole batch's.
+/// A condition made ready for the rows of a schema; made by [`Predicate::bind`].
 #[derive(Clone, Debug)]
-pub(crate) struct Test {
+pub struct RowTest {
+    /// Steps of a stack machine whose values are those of a whole batch.
     steps: Vec<Step>,
     /// Of each row: false, unknown or true. So `and` is the least, `or` the greatest.
     stack: Vec<Vec<u8>>,
@@ -45,11 +46,15 @@ enum Step {
 }
 
 impl Predicate {
-    /// Makes the condition ready for rows of a schema.
-    pub(crate) fn test(&self, schema: &Schema) -> Result<Test, Error> {
+    /// Makes the condition ready for the rows of a schema.
+    ///
+    /// # Errors
+    ///
+    /// When it reads a column that is missing, or compares numbers with texts.
+    pub fn bind(&self, schema: &Schema) -> Result<RowTest, Error> {
         let mut steps = Vec::new();
         compile(&self.0, schema, &mut steps)?;
-        Ok(Test { steps, stack: Vec::new() })
+        Ok(RowTest { steps, stack: Vec::new() })
     }
 }
 
@@ -110,9 +115,9 @@ fn find(schema: &Schema, column: &str, value: Option<&Value>) -> Result<usize, E
     })
 }
 
-impl Test {
-    /// Appends the rows of a batch for which the condition is true.
-    pub(crate) fn select<T: Scalar>(&mut self, batch: &Batch<T>, chosen: &mut Vec<usize>) {
+impl RowTest {
+    /// Appends the places of the rows of a batch of that schema for which the condition is true.
+    pub fn select<T: Scalar>(&mut self, batch: &Batch<T>, chosen: &mut Vec<usize>) {
         let mut top = 0;
         for step in &self.steps {
             match step {
