@@ -101,7 +101,7 @@ fn main() {
         "exact shuffle",
         MemorySource::load(raw().encode::<f32>(&encoder()).unwrap(), 1 << 20)
             .unwrap()
-            .shuffle_exactly(1, 120_000)
+            .shuffle_exactly(1, 150_000)
             .unwrap(),
     );
     check("encode", raw().encode::<f32>(&encoder()).unwrap());
