@@ -37,7 +37,7 @@ pub use filtered::{FilteredSource, FilteredSourceBuilder};
 pub use paths::Paths;
 pub use prune::PassedOver;
 pub use save::save;
-pub use sort::sort_by;
+pub use sort::{sort_by, sort_by_watched};
 pub use source::ParquetSource;
 pub use tidemill_data_arrow::Usable;
 pub use writer::{ParquetWriter, ValueType, Values};
