@@ -120,9 +120,10 @@ impl<T: Scalar> FilteredSource<T> {
         Ok(self.matching.len() - self.next)
     }
 
+    /// Bytes of a piece of both sources, in buffers that grow, and of the lists of its rows.
     fn own_bytes(&self) -> u64 {
         let row = self.tested.schema().row_bytes(size_of::<f64>()) + self.rows.schema().row_bytes(size_of::<T>());
-        (PIECE * row) as u64
+        (2 * PIECE * (row + 2 * size_of::<usize>())) as u64
     }
 
     fn begin_piece(&mut self) {

@@ -219,6 +219,15 @@ fn what_cannot_be_is_refused() {
         _ => needed,
     });
     assert_eq!(texts(&mut small(enough).unwrap(), 50).len(), 16);
+
+    let mut source = small(1 << 20).unwrap();
+    assert!(source.memory_plan().total() > 1 << 16, "{}", source.memory_plan());
+    let Err(Error::Budget { needed, budget: 1000, .. }) = Source::<f32>::limit(&mut source, 1000) else {
+        panic!("refused")
+    };
+    assert!(needed > 1000);
+    source.limit(1 << 19).unwrap();
+    assert_eq!(texts(&mut source, 50).len(), 16);
 }
 
 /// Of files by other writers: each column with conditions made of its own values.

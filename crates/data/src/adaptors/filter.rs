@@ -78,8 +78,9 @@ impl<T: Scalar, S: Source<T>> Filter<S, T> {
         Ok(self.chosen.len() - self.given)
     }
 
+    /// Bytes of a piece, in buffers that grow, and of the list of its rows that are taken.
     fn own_bytes(&self) -> u64 {
-        (PIECE * self.inner.schema().row_bytes(size_of::<T>())) as u64
+        (2 * PIECE * (self.inner.schema().row_bytes(size_of::<T>()) + size_of::<usize>())) as u64
     }
 
     fn append(&mut self, batch: &mut Batch<T>, rows: usize) -> Result<usize, Error> {
