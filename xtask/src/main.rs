@@ -2,6 +2,7 @@
 
 mod bench;
 mod experiment;
+mod inspect;
 mod run;
 
 use std::process::ExitCode;
@@ -11,6 +12,8 @@ usage: cargo xtask COMMAND
 
   experiment [NAME] [--quick] [--resume] [--data FILE --target COLUMN ...]
                      compare batch and online training; --help lists the options
+  inspect FILE... [--target COLUMN] [--where CONDITION] [--scan] [--json]
+                     say what is in Parquet files, and suggest how to train on them
   bench [WORKLOAD...] [--threads N,..] [--peers PYTHON] [--save NAME] [--json]
                      measure training throughput, and compare it with other frameworks;
                      --help lists workloads and options
@@ -22,6 +25,7 @@ fn main() -> ExitCode {
     let rest: Vec<String> = arguments.collect();
     match command.as_deref() {
         Some("experiment") => experiment::run(&rest),
+        Some("inspect") => inspect::run(&rest),
         Some("bench") => bench::run(&rest),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");

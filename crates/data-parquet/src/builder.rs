@@ -1,10 +1,10 @@
-use tidemill_data::Error;
 use tidemill_data::tensor::Scalar;
+use tidemill_data::{Error, Predicate};
 use tidemill_data_arrow::{Columns, choose_columns};
 
 use crate::blocks::Cut;
 use crate::plan::Plan;
-use crate::{ParquetSource, Paths};
+use crate::{FilteredSourceBuilder, ParquetSource, Paths};
 
 /// Says which columns of which files make the rows; from [`ParquetSource::open`].
 #[derive(Clone, Debug)]
@@ -12,7 +12,7 @@ use crate::{ParquetSource, Paths};
 pub struct ParquetSourceBuilder {
     paths: Paths,
     chosen: Columns,
-    budget: u64,
+    pub(crate) budget: u64,
     threads: usize,
     /// The seed of the order of blocks.
     shuffled: Option<u64>,
@@ -104,6 +104,48 @@ impl ParquetSourceBuilder {
     /// a type that cannot serve, files disagree on a type, the budget is too small, with the smallest that works, or
     /// there are no threads or no rows in a block.
     pub fn build<T: Scalar>(self) -> Result<ParquetSource<T>, Error> {
+        self.build_for(None)
+    }
+
+    /// Takes only the rows for which a condition is true, which may be told of columns that are not among the chosen.
+    ///
+    /// Row groups of which the file's statistics say that no row matches are not read at all, nor are pages of the chosen
+    /// columns where no row does. NaN is a null, and compares with nothing.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tidemill_data::{Batch, Source};
+    /// use tidemill_data_parquet::{ParquetSource, ParquetWriter, ValueType, Values};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("flights.parquet");
+    /// let mut writer = ParquetWriter::create(&path, [("distance", ValueType::I64), ("delay", ValueType::F64)])?;
+    /// writer.write(&[Values::I64(&[300, 700, 900]), Values::F64(&[5.0, -2.0, 30.0])])?;
+    /// writer.finish()?;
+    ///
+    /// let far = ParquetSource::open(&path).columns(["delay"]).filter("distance > 500".parse()?);
+    /// let mut source = far.build::<f32>()?;
+    /// let mut batch = Batch::new(source.schema().clone());
+    /// source.fill(&mut batch, 32)?;
+    /// assert_eq!(batch.reals(0), [-2.0, 30.0]);
+    ///
+    /// let none = ParquetSource::open(&path).columns(["delay"]).filter("distance > 5000".parse()?);
+    /// assert_eq!(none.build::<f32>()?.passed_over().row_groups, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn filter(self, condition: Predicate) -> FilteredSourceBuilder {
+        FilteredSourceBuilder::new(self, condition)
+    }
+
+    /// The same rows with other columns, as features.
+    pub(crate) fn with_columns(mut self, names: Vec<&str>) -> Self {
+        self.chosen = Columns::new().columns(names);
+        self
+    }
+
+    /// As [`build`](Self::build), without row groups of which no row matches.
+    pub(crate) fn build_for<T: Scalar>(self, condition: Option<&Predicate>) -> Result<ParquetSource<T>, Error> {
         if self.threads == 0 {
             return Err(Error::invalid("threads", "none is left to read; one reads, more decode ahead"));
         }
@@ -111,7 +153,7 @@ impl ParquetSourceBuilder {
             return Err(Error::invalid("block rows", "a block has no rows; expected 1 or more"));
         }
         let files = self.paths.files()?;
-        let mut plan = Plan::new(files, self.chosen, self.budget, self.threads)?;
+        let mut plan = Plan::new(files, self.chosen, self.budget, self.threads, condition)?;
         plan.cut = self.shuffled.map(|seed| Cut::new(seed, self.block_rows, &plan.groups));
         Ok(ParquetSource::new(plan))
     }

@@ -13,6 +13,8 @@ pub struct Description {
     pub rows: u64,
     /// Row groups in all files.
     pub row_groups: usize,
+    /// Rows of the largest row group.
+    pub largest_row_group: u64,
     /// The first file's columns, in its order.
     pub columns: Vec<ColumnDescription>,
 }
@@ -28,6 +30,8 @@ pub struct ColumnDescription {
     pub usable: Usable,
     /// How many rows have no value, where the files' statistics tell; of lists, how many values inside as well.
     pub nulls: Option<u64>,
+    /// Bytes that it takes in the files, compressed as it is.
+    pub bytes: u64,
 }
 
 /// Says what columns files have, from their footers alone.
@@ -72,6 +76,13 @@ pub fn describe(paths: impl Into<Paths>) -> Result<Description, Error> {
             let metadata = footer.group(index, bytes, Statistics::Keep)?;
             let group = metadata.row_group(0);
             rows = rows.saturating_add(group.num_rows().unsigned_abs());
+            all.largest_row_group = all.largest_row_group.max(group.num_rows().unsigned_abs());
+            for chunk in group.columns() {
+                let root = &chunk.column_path().parts()[0];
+                if let Some(column) = all.columns.iter_mut().find(|column| column.name == *root) {
+                    column.bytes = column.bytes.saturating_add(chunk.compressed_size().unsigned_abs());
+                }
+            }
             for (column, &leaf) in all.columns.iter_mut().zip(&leaves) {
                 let nulls = group.column(leaf).statistics().and_then(|s| s.null_count_opt());
                 column.nulls = column.nulls.zip(nulls).map(|(sum, nulls)| sum.saturating_add(nulls));
@@ -91,9 +102,9 @@ impl Description {
             let data_type = type_name(field.data_type());
             // Statistics of structs and maps are of what is inside, and do not add up to rows.
             let nulls = (usable != Usable::No || !field.data_type().is_nested()).then_some(0);
-            ColumnDescription { name: field.name().clone(), data_type, usable, nulls }
+            ColumnDescription { name: field.name().clone(), data_type, usable, nulls, bytes: 0 }
         });
-        Self { rows: 0, row_groups: 0, columns: columns.collect() }
+        Self { rows: 0, row_groups: 0, largest_row_group: 0, columns: columns.collect() }
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use arrow_schema::DataType;
 use parquet::basic::Compression;
 use parquet::file::metadata::RowGroupMetaData;
-use tidemill_data::Error;
+use tidemill_data::{Error, Predicate};
 use tidemill_data_arrow::{Columns, Layout, Read};
 
 use crate::FileError;
@@ -17,6 +17,7 @@ use crate::locate::Root;
 use crate::outline::Fingerprint;
 use crate::pages::{Page, PageFile};
 use crate::plain::with_excess;
+use crate::prune::{self, PassedOver};
 
 /// Rows that are decoded at a time where memory is plentiful: columns of them stay in the caches.
 const ROWS: u64 = 8192;
@@ -63,6 +64,9 @@ pub(crate) struct Plan {
     /// How row groups are cut, where they are shuffled.
     pub(crate) cut: Option<Cut>,
     pub(crate) budget: u64,
+    /// Row groups of which no row can meet it are not in the plan.
+    condition: Option<Predicate>,
+    pub(crate) passed_over: PassedOver,
     /// Threads that decode, with the one that asks for rows.
     pub(crate) threads: usize,
     /// Rows that are converted together where few are asked for; none where that could take any amount of memory.
@@ -74,12 +78,24 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// Opens every file once.
-    pub(crate) fn new(paths: Vec<PathBuf>, columns: Columns, budget: u64, threads: usize) -> Result<Self, Error> {
+    pub(crate) fn new(
+        paths: Vec<PathBuf>,
+        columns: Columns,
+        budget: u64,
+        threads: usize,
+        condition: Option<&Predicate>,
+    ) -> Result<Self, Error> {
         let layout = Self::layout(&paths[0], columns, budget)?;
-        Self::of(paths, layout, budget, threads)
+        Self::of(paths, layout, budget, threads, condition)
     }
 
-    fn of(paths: Vec<PathBuf>, layout: Layout, budget: u64, threads: usize) -> Result<Self, Error> {
+    fn of(
+        paths: Vec<PathBuf>,
+        layout: Layout,
+        budget: u64,
+        threads: usize,
+        condition: Option<&Predicate>,
+    ) -> Result<Self, Error> {
         let (files, groups) = (Vec::new(), Vec::new());
         let mut plan = Self {
             files,
@@ -88,6 +104,8 @@ impl Plan {
             rows: 0,
             cut: None,
             budget,
+            condition: condition.cloned(),
+            passed_over: PassedOver::default(),
             threads,
             staged: 0,
             #[cfg(test)]
@@ -147,7 +165,7 @@ impl Plan {
     /// The same within another budget.
     pub(crate) fn within(&self, budget: u64) -> Result<Self, Error> {
         let paths = self.files.iter().map(|file| file.path.clone()).collect();
-        let mut plan = Self::of(paths, self.layout.clone(), budget, self.threads)?;
+        let mut plan = Self::of(paths, self.layout.clone(), budget, self.threads, self.condition.as_ref())?;
         for (old, new) in self.files.iter().zip(&plan.files) {
             if old.print != new.print {
                 return Err(
@@ -188,6 +206,11 @@ impl Plan {
                 continue;
             }
             counted = counted.saturating_add(rows);
+            if self.condition.as_ref().is_some_and(|condition| !prune::may_match(condition, &footer, group)) {
+                self.passed_over.row_groups += 1;
+                self.passed_over.rows += rows;
+                continue;
+            }
             // The schema is kept as it is in the file, and as it is decoded.
             let fixed = staged + 2 * (footer.head().memory_size() + metadata.memory_size()) as u64;
             let chunks = Chunks { path: &path, index, group, columns: &columns };

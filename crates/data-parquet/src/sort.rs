@@ -53,6 +53,22 @@ const ROWS: usize = 8192;
 /// [`Error::Budget`] when the rows do not fit; otherwise as [`build`](crate::ParquetSourceBuilder::build), or when the
 /// column has no order or the output cannot be written.
 pub fn sort_by(input: impl AsRef<Path>, column: &str, output: impl AsRef<Path>, budget: u64) -> Result<(), Error> {
+    sort_by_watched(input, column, output, budget, |_, _| ())
+}
+
+/// As [`sort_by`]; `each` is told, as it goes on, how many rows were read and written, and how many that will be in all:
+/// twice the file's rows.
+///
+/// # Errors
+///
+/// As [`sort_by`].
+pub fn sort_by_watched(
+    input: impl AsRef<Path>,
+    column: &str,
+    output: impl AsRef<Path>,
+    budget: u64,
+    mut each: impl FnMut(u64, u64),
+) -> Result<(), Error> {
     let (input, output) = (input.as_ref(), output.as_ref());
     let (mut footer, outline) = Footer::open(input, budget)?;
     let Ok(key) = footer.schema.index_of(column) else {
@@ -68,19 +84,22 @@ pub fn sort_by(input: impl AsRef<Path>, column: &str, output: impl AsRef<Path>, 
         return Err(Error::invalid(input.display(), format!("{} rows are too many to sort at once", need.rows)));
     }
     let mut table = Output::create(output, Arc::clone(&footer.schema), properties(&footer))?;
-    let batches = read_all(&mut footer, &outline.groups, need, budget)?;
+    let all = need.rows;
+    let batches = read_all(&mut footer, &outline.groups, need, budget, |read| each(read, 2 * all))?;
     let order = order_of(&batches, key).map_err(|error| Error::WrongType {
         source_name: input.display().to_string(),
         column: column.into(),
         expected: "a type whose values have an order".into(),
         found: error.to_string(),
     })?;
-    let mut rest = order.as_slice();
+    let (mut rest, mut written) = (order.as_slice(), 0);
     for rows in sizes.into_iter().filter(|&rows| rows > 0) {
         let (group, behind) = rest.split_at(rows as usize);
         for rows in group.chunks(ROWS) {
             let rows = guarded(|| gather(&batches, rows)).map_err(|problem| FileError::write(output, problem))?;
             table.write_batch(&rows)?;
+            written += rows.num_rows() as u64;
+            each(all + written, 2 * all);
         }
         table.flush()?;
         rest = behind;
@@ -140,6 +159,7 @@ fn read_all(
     groups: &[Range<u64>],
     mut need: Need,
     budget: u64,
+    mut each: impl FnMut(u64),
 ) -> Result<Vec<RecordBatch>, Error> {
     let mut batches = Vec::new();
     for (index, bytes) in groups.iter().enumerate() {
@@ -161,6 +181,7 @@ fn read_all(
                 return Err(Error::Budget { what, needed, budget, advice });
             }
             batches.push(batch);
+            each(need.read);
         }
         if need.read != rows {
             return Err(damaged(format!("it holds rows up to {} where {rows} are by the footer", need.read)).into());

@@ -10,6 +10,7 @@ use crate::blocks::{Cut, Walk};
 use crate::error::Place;
 use crate::plain::{Scratch, Team};
 use crate::plan::{Group, Plan};
+use crate::prune::PassedOver;
 use crate::reader::{OpenFile, OpenGroup};
 use crate::{Blocks, ParquetSourceBuilder, Paths};
 
@@ -134,6 +135,10 @@ impl<T: Scalar> ParquetSource<T> {
     /// them.
     pub fn blocks(&self) -> Option<Blocks> {
         self.plan.cut.as_ref().map(Cut::blocks)
+    }
+
+    pub(crate) fn passed_over(&self) -> PassedOver {
+        self.plan.passed_over
     }
 
     /// The files, in order.

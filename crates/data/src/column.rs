@@ -3,6 +3,7 @@ use std::ops::Range;
 use tidemill_tensor::Scalar;
 
 use crate::Kind;
+use crate::encoder::stable_hash;
 
 /// Which rows of a column have no value: one flag a row, or none at all while every row has one.
 #[derive(Clone, Debug, Default)]
@@ -196,6 +197,19 @@ impl<T: Scalar> Column<T> {
         match self {
             Self::Text { bytes, ends, .. } => &bytes[text_range(ends, row)],
             _ => &[],
+        }
+    }
+
+    /// A hash of a row's value, the same in every process; of equal numbers the same, and of all that have no value.
+    pub(crate) fn row_hash(&self, row: usize) -> u64 {
+        let number = |value: f64| stable_hash(&(value + 0.0).to_bits().to_le_bytes());
+        match self {
+            Self::Real { values, nulls, .. } if !nulls.is_null(row) && !values[row].is_nan() => {
+                number(values[row].widen())
+            }
+            Self::Index { values } => number(f64::from(values[row])),
+            Self::Text { nulls, .. } if !nulls.is_null(row) => stable_hash(self.text_row(row)),
+            Self::Real { .. } | Self::Text { .. } => stable_hash(b"null"),
         }
     }
 

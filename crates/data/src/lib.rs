@@ -13,20 +13,22 @@ mod feed;
 mod memory;
 mod permutation;
 mod plan;
+mod predicate;
 mod schema;
 mod source;
 
-pub use adaptors::{ExactShuffle, Prefetch, Select, Shuffle, Side, SourceExt, Take};
+pub use adaptors::{ExactShuffle, Filter, Part, Prefetch, Select, Shuffle, SourceExt, Split, Take, Watch};
 pub use batch::Batch;
 pub use column::{Column, Nulls};
 pub use encoder::{
-    ColumnReport, Encode, Encoder, EncoderBuilder, Encoding, FitReport, Fitting, Missing, Summary, describe,
+    ColumnReport, Encode, Encoder, EncoderBuilder, Encoding, FitReport, Fitting, Missing, Quantiles, Summary, describe,
 };
 pub use error::Error;
 pub use feed::{Feed, Order};
 pub use memory::{MemoryBuilder, MemorySource};
 pub use permutation::Permutation;
 pub use plan::{MemoryPlan, Stage};
+pub use predicate::{Bounds, Limits, Predicate, RowTest};
 pub use schema::{Field, Kind, Role, Schema};
 pub use source::{Cursor, Source};
 

@@ -4,7 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tidemill_data::{Batch, Cursor, Encoder, Encoding, MemorySource, Missing, Side, Source, SourceExt};
+use tidemill_data::{Batch, Cursor, Encoder, Encoding, MemorySource, Missing, Source, SourceExt, Split};
 use tidemill_tensor::Scalar;
 
 struct Counting;
@@ -55,6 +55,8 @@ fn encoder() -> Encoder {
         .feature_from("bucket", "carrier", Encoding::hash(10))
         .feature_from("filled", "delay", Encoding::real().missing(Missing::MeanWithIndicator))
         .feature("month", Encoding::category())
+        .feature_from("bin", "distance", Encoding::quantile_bins(9))
+        .feature_from("robust", "distance", Encoding::robust().clip(0.01, 0.99))
         .target("delay", Encoding::above(15.0).missing(Missing::DropRow));
     declared.fit(&mut raw()).unwrap().0
 }
@@ -89,13 +91,17 @@ fn main() {
     check("shuffled memory", raw().shuffled(1));
     check("take", raw().skip_rows(100).take(3000));
     check("shard", raw().shard(1, 3).unwrap());
-    check("split", raw().split_by_hash(0.5, 1, Side::First).unwrap());
+    let half = [("a", 0.5)];
+    check("split by row", raw().part(&Split::by_row(1, half).unwrap(), "a").unwrap());
+    check("split by key", raw().part(&Split::by_key("distance", 1, half).unwrap(), "a").unwrap());
+    let condition = "distance > 30 and not (carrier in ('AA', 'B6') or delay is null) or month between 3 and 5";
+    check("filter", raw().filter(&condition.parse().unwrap()).unwrap());
     check("shuffle", raw().shuffle(100, 1).unwrap());
     check(
         "exact shuffle",
         MemorySource::load(raw().encode::<f32>(&encoder()).unwrap(), 1 << 20)
             .unwrap()
-            .shuffle_exactly(1, 120_000)
+            .shuffle_exactly(1, 150_000)
             .unwrap(),
     );
     check("encode", raw().encode::<f32>(&encoder()).unwrap());

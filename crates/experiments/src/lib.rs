@@ -4,12 +4,13 @@
 //! medians over seeds, [`verdict`] says in plain words which way was worth it, [`table`] prints, [`report`] writes one
 //! self-contained HTML page, [`curves`] flattens the curves into columns.
 //!
-//! [`tasks`] prepares a comparison, [`compare`] runs it, each [`run`] in a process of its own.
+//! [`inspect`] looks at a file and says how to train on it. [`tasks`] prepares a comparison, [`compare`] runs it, each [`run`] in a process of its own.
 
 pub mod compare;
 pub mod curves;
 mod error;
 mod format;
+pub mod inspect;
 mod machine;
 mod markup;
 mod plot;

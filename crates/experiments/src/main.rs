@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidemill::strategies::StopFlag;
 use tidemill_experiments::compare::{self, Options, STOPPED};
+use tidemill_experiments::inspect::{self, Reading};
 use tidemill_experiments::results::TaskKind;
 use tidemill_experiments::run::{self, Outcome, Paths};
 use tidemill_experiments::tasks::{self, Effort, UserData};
@@ -23,6 +24,8 @@ struct Cli {
 enum Command {
     /// Compares the ways to train, on the flights data or on your own file.
     Experiment(Experiment),
+    /// Says what is in Parquet files, and suggests how to train on them.
+    Inspect(Inspect),
     /// One run of a comparison, in a process of its own; started by `experiment`.
     #[command(hide = true)]
     Run(Run),
@@ -51,6 +54,9 @@ struct Experiment {
     /// The column that says in which order the rows came; the file's order when not given.
     #[arg(long, value_name = "COLUMN", requires = "data")]
     order: Option<String>,
+    /// The rows that count, such as "distance > 500 and not carrier = 'AA'".
+    #[arg(long = "where", value_name = "CONDITION", requires = "data")]
+    filter: Option<String>,
     /// Seeds of each strategy's runs.
     #[arg(long, value_delimiter = ',')]
     seeds: Option<Vec<u64>>,
@@ -66,6 +72,31 @@ struct Experiment {
     /// Where results, report and models are written.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Inspect {
+    /// Parquet files, or folders of them, of one schema.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The column to predict.
+    #[arg(long, value_name = "COLUMN")]
+    target: Option<String>,
+    /// The rows that count, such as "distance > 500 and not carrier = 'AA'".
+    #[arg(long = "where", value_name = "CONDITION")]
+    filter: Option<String>,
+    /// Reads all rows; up to a million of them in ten seconds when not given.
+    #[arg(long, conflicts_with = "footers")]
+    scan: bool,
+    /// Reads no row.
+    #[arg(long)]
+    footers: bool,
+    /// MiB that batch training may take.
+    #[arg(long, default_value_t = 1024)]
+    budget: u64,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -97,6 +128,7 @@ fn main() -> ExitCode {
     let stop = StopFlag::new();
     let outcome = on_interrupt(&stop).and_then(|()| match Cli::parse().command {
         Command::Experiment(experiment) => self::experiment(experiment, &stop),
+        Command::Inspect(inspect) => self::inspect(inspect, &stop),
         Command::Run(run) => self::run(run, &stop),
     });
     match outcome {
@@ -133,7 +165,7 @@ fn experiment(asked: Experiment, stop: &StopFlag) -> Result<Outcome> {
     let prepared = match (asked.data, asked.target) {
         (Some(file), Some(target)) => {
             let task = asked.task.map(TaskKind::from);
-            let data = UserData { file, target, task, order: asked.order, budget };
+            let data = UserData { file, target, task, order: asked.order, filter: asked.filter, budget };
             tasks::user(&data, &folder, effort, asked.threads)?
         }
         _ => tasks::flights(&folder, effort, asked.threads, budget)?,
@@ -141,6 +173,26 @@ fn experiment(asked: Experiment, stop: &StopFlag) -> Result<Outcome> {
     let seeds = asked.seeds.unwrap_or_else(|| if asked.quick { vec![1] } else { vec![1, 2, 3] });
     let options = Options { folder, seeds, strategies: asked.strategies, effort, resume: asked.resume };
     compare::compare(&prepared, &options, stop)
+}
+
+fn inspect(asked: Inspect, stop: &StopFlag) -> Result<Outcome> {
+    let reading = match (asked.scan, asked.footers) {
+        (true, _) => Reading::All,
+        (_, true) => Reading::Nothing,
+        _ => Reading::Some,
+    };
+    let Inspect { files, target, filter, budget, json, .. } = asked;
+    let options = inspect::Options { files, target, filter, reading, budget: budget << 20 };
+    let inspection = inspect::inspect(&options, stop)?;
+    if stop.is_set() {
+        return Ok(Outcome::Stopped);
+    }
+    if json {
+        println!("{}", serde_json::to_string_pretty(&inspection)?);
+    } else {
+        print!("{}", inspect::text(&inspection));
+    }
+    Ok(Outcome::Finished)
 }
 
 fn run(asked: Run, stop: &StopFlag) -> Result<Outcome> {

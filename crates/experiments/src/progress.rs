@@ -7,6 +7,65 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, P
 
 use crate::results::Run;
 
+/// The progress of one piece of work that is counted in rows; shown on a terminal alone.
+pub(crate) struct Work {
+    bar: Option<ProgressBar>,
+}
+
+impl Work {
+    /// Of so many rows, where that is known.
+    pub(crate) fn new(label: &str, rows: Option<u64>) -> Self {
+        let target = ProgressDrawTarget::stderr();
+        let bar = (!target.is_hidden()).then(|| {
+            let bar = ProgressBar::with_draw_target(rows, target);
+            bar.set_style(style(match rows {
+                Some(_) => "{bar:30} {msg}  {human_pos} of {human_len} rows  {rate}  {eta} left",
+                None => "{spinner} {msg}  {human_pos} rows  {rate}  {elapsed} elapsed",
+            }));
+            bar.set_message(label.to_owned());
+            bar
+        });
+        Self { bar }
+    }
+
+    /// So many more rows are done.
+    pub(crate) fn advance(&self, rows: u64) {
+        if let Some(bar) = &self.bar {
+            bar.inc(rows);
+        }
+    }
+
+    /// So many rows of so many are done.
+    pub(crate) fn reach(&self, rows: u64, of: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(of);
+            bar.set_position(rows);
+        }
+    }
+
+    /// It is done.
+    pub(crate) fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Whatever way the work ends, the terminal is left clean.
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template).expect("a template that is part of the program");
+    style.with_key("rate", |state: &ProgressState, text: &mut dyn Write| {
+        // Text that cannot be shown is shown to nobody.
+        let _ = write!(text, "{:.0} k rows/s", state.per_sec() / 1e3);
+    })
+}
+
 /// The progress of a comparison.
 pub struct Progress {
     bars: Option<Bars>,
@@ -25,13 +84,6 @@ impl Progress {
         let target = ProgressDrawTarget::stderr();
         let bars = (!target.is_hidden()).then(|| {
             let multi = MultiProgress::with_draw_target(target);
-            let style = |template| {
-                let style = ProgressStyle::with_template(template).expect("a template that is part of the program");
-                style.with_key("rate", |state: &ProgressState, text: &mut dyn Write| {
-                    // Text that cannot be shown is shown to nobody.
-                    let _ = write!(text, "{:.0} k rows/s", state.per_sec() / 1e3);
-                })
-            };
             let all = multi.add(ProgressBar::new(planned as u64));
             all.set_style(style("{bar:30} {pos}/{len} runs  {elapsed} elapsed"));
             let run = multi.add(ProgressBar::new(1));

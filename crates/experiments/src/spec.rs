@@ -17,6 +17,9 @@ use crate::results::TaskKind;
 pub struct Spec {
     /// The rows, in the order of the stream.
     pub data: PathBuf,
+    /// The condition that rows must meet to count; all do when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
     /// What is predicted.
     pub task: TaskKind,
     /// Fitted on the training rows.
@@ -128,7 +131,7 @@ impl Spec {
     ///
     /// When the file is not as it was.
     pub fn rows(&self, spans: Range<usize>) -> Result<impl Source<f32> + use<>, tidemill::data::Error> {
-        let raw = open(&self.data, &self.encoder)?;
+        let raw = open(&self.data, self.encoder.raw_columns(), self.filter.as_deref())?;
         let rows = match (self.spans.get(spans.start), self.spans[..spans.end].last()) {
             (Some(first), Some(last)) if !spans.is_empty() => first.rows.start..last.rows.end,
             _ => 0..0,
@@ -172,13 +175,21 @@ impl Spec {
     }
 }
 
-/// Opens a file's columns that an encoder reads.
+/// Opens some columns of a file, with the rows that meet a condition.
 ///
 /// # Errors
 ///
-/// When the file or a column is missing or cannot be read, by name.
-pub fn open(path: &std::path::Path, encoder: &Encoder) -> Result<ParquetSource<f64>, tidemill::data::Error> {
-    ParquetSource::open(path).columns(encoder.raw_columns()).budget(READ_BUDGET).build()
+/// When the file or a column is missing or cannot be read, by name, or the condition cannot be read.
+pub fn open<N: Into<String>>(
+    path: &std::path::Path,
+    columns: impl IntoIterator<Item = N>,
+    filter: Option<&str>,
+) -> Result<Box<dyn Source<f64>>, tidemill::data::Error> {
+    let rows = ParquetSource::open(path).columns(columns).budget(READ_BUDGET);
+    Ok(match filter {
+        None => rows.build::<f64>()?.boxed(),
+        Some(condition) => rows.filter(condition.parse()?).build::<f64>()?.boxed(),
+    })
 }
 
 /// Scores are counted in so many bins: memory does not grow with the stream, and two scores closer than this count as a

@@ -85,7 +85,10 @@ fn a_binary_target_is_told_from_the_data() {
 
 #[test]
 fn names_of_classes_are_a_target() {
-    check("kind", "multiclass", &[]);
+    let folder = check("kind", "multiclass", &["--where", "time > -2000 and not place = 'place 3'"]);
+    let results = results(folder.path());
+    // Two thousand rows, about three quarters of them at another place.
+    assert!((1400..1600).contains(&results["data"]["rows"].as_u64().unwrap()), "{}", results["data"]);
 }
 
 #[test]
@@ -126,6 +129,9 @@ fn what_cannot_be_is_refused_by_name() {
     refused(&["--target", "kind", "--task", "regression"], same, &["column kind is text", "multiclass"]);
     refused(&["--target", "a", "--task", "binary"], same, &["column a", "two different numbers"]);
     refused(&["--target", "yes", "--strategies", "bacth"], same, &["there is no strategy bacth", "batch, online"]);
+    refused(&["--target", "yes", "--where", "a >> 1"], same, &["--where", "expected a number", "`> 1`, character 4"]);
+    refused(&["--target", "yes", "--where", "c > 1"], same, &["trips.parquet", "there is no column c"]);
+    refused(&["--target", "yes", "--where", "a > 2"], same, &["trips.parquet", "0 rows are too few"]);
     refused(&["--target", "yes", "--resume"], same, &["nothing to go on with"]);
     refused(&["--target", "yes"], |path| fs::remove_file(path).unwrap(), &["trips.parquet", "No such file"]);
     let truncate = |path: &Path| {

@@ -3,7 +3,7 @@ use std::path::Path;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use tidemill_autograd::tensor::Scalar;
-use tidemill_data::Cursor;
+use tidemill_data::{Cursor, Encoder};
 use tidemill_metrics::Metric;
 
 use crate::parameters::{self, Written};
@@ -24,6 +24,28 @@ struct Header {
     cursor: Cursor,
     epoch_rows: u64,
     metrics: Vec<String>,
+    /// What rows went through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    encoder: Option<Encoder>,
+}
+
+/// The encoder that a checkpoint or a model was saved with; `None` where it was saved without.
+///
+/// It tells how many inputs the model has, so it is read before the program is built.
+///
+/// # Errors
+///
+/// When the file cannot be read, is neither a checkpoint nor a safetensors file, or its encoder is broken.
+pub fn saved_encoder(path: impl AsRef<Path>) -> Result<Option<Encoder>, Error> {
+    let path = path.as_ref();
+    let broken = |problem: String| Error::Checkpoint { path: path.to_owned(), problem };
+    let bytes = file::read(path)?;
+    if let Some(encoder) = crate::model::encoder(&bytes).map_err(broken)? {
+        return Ok(Some(encoder));
+    }
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| broken(error.to_string()))?;
+    let is_checkpoint = metadata.metadata().as_ref().is_some_and(|metadata| metadata.contains_key(KEY));
+    Ok(if is_checkpoint { header(&bytes).map_err(broken)?.encoder } else { None })
 }
 
 pub(crate) fn save<T: Scalar>(trainer: &Trainer<T>, state: &State<T>, path: &Path) -> Result<(), Error> {
@@ -45,6 +67,7 @@ pub(crate) fn save<T: Scalar>(trainer: &Trainer<T>, state: &State<T>, path: &Pat
         cursor: state.cursor,
         epoch_rows: state.epoch.rows,
         metrics: state.metrics.iter().map(|m| m.name().to_owned()).collect(),
+        encoder: trainer.encoder().cloned(),
     };
     let broken = |problem: String| Error::Checkpoint { path: path.to_owned(), problem };
     let header = serde_json::to_string(&header).map_err(|error| broken(error.to_string()))?;
@@ -83,6 +106,11 @@ fn parse<T: Scalar>(
     for (i, metric) in metrics.iter_mut().enumerate() {
         let values: Vec<f64> = tensor(&tensors, &metric_name(i))?;
         metric.restore(&values).map_err(|error| error.to_string())?;
+    }
+    if let Some((ours, theirs)) = trainer.encoder().zip(header.encoder.as_ref())
+        && ours != theirs
+    {
+        return Err("its rows went through another encoder; take the one that saved_encoder reads from it".into());
     }
     let epoch: Vec<f64> = tensor(&tensors, EPOCH)?;
     let [loss, weight] = epoch[..] else { return Err(format!("{EPOCH} has {} numbers, expected 2", epoch.len())) };

@@ -24,6 +24,7 @@ mod trainer;
 
 pub use batch::Batch;
 pub use binding::{Binding, Need};
+pub use checkpoint::saved_encoder;
 pub use engine::{Accumulate, Arenas, Auto, DataParallel, Engine, Outputs, Running, Serial, Task};
 pub use error::Error;
 pub use evaluate::{Evaluation, Predictions, evaluate, predict};

@@ -105,12 +105,18 @@ impl<T: Scalar> Model<T> {
         let bytes = file::read(path)?;
         let no_file = |error| broken(format!("it is no safetensors file: {error}"));
         let tensors = SafeTensors::deserialize(&bytes).map_err(no_file)?;
-        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(no_file)?;
-        let encoder = match metadata.metadata().as_ref().and_then(|m| m.get(KEY)) {
-            Some(json) => serde_json::from_str(json).map_err(|e| broken(format!("its encoder is broken: {e}")))?,
-            None => None,
-        };
+        let encoder = encoder(&bytes).map_err(broken)?;
         let params = parameters::read(program.layout(), &tensors).map_err(broken)?;
         Ok(Self { program, params, encoder })
+    }
+}
+
+/// The encoder of a model's file, where there is one.
+pub(crate) fn encoder(bytes: &[u8]) -> Result<Option<Encoder>, String> {
+    let (_, metadata) =
+        SafeTensors::read_metadata(bytes).map_err(|error| format!("it is no safetensors file: {error}"))?;
+    match metadata.metadata().as_ref().and_then(|metadata| metadata.get(KEY)) {
+        Some(json) => serde_json::from_str(json).map_err(|error| format!("its encoder is broken: {error}")),
+        None => Ok(None),
     }
 }

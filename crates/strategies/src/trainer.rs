@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use tidemill_autograd::Program;
 use tidemill_autograd::tensor::Scalar;
-use tidemill_data::{Cursor, Source};
+use tidemill_data::{Cursor, Encoder, Source};
 use tidemill_metrics::Metric;
 use tidemill_optim::{Chain, Optimizer};
 
@@ -16,6 +16,7 @@ pub struct Trainer<T> {
     program: Arc<Program<T>>,
     optimizer: Optimizer<T>,
     engine: Arc<dyn Engine<T>>,
+    encoder: Option<Encoder>,
 }
 
 impl<T: Scalar> Trainer<T> {
@@ -33,7 +34,7 @@ impl<T: Scalar> Trainer<T> {
             ));
         }
         let optimizer = optimizer.into().build(program.layout())?;
-        Ok(Self { program, optimizer, engine: Arc::new(Serial) })
+        Ok(Self { program, optimizer, engine: Arc::new(Serial), encoder: None })
     }
 
     /// Obtains gradients by this engine.
@@ -41,6 +42,19 @@ impl<T: Scalar> Trainer<T> {
     pub fn engine(mut self, engine: impl Engine<T> + 'static) -> Self {
         self.engine = Arc::new(engine);
         self
+    }
+
+    /// Saves the encoder that rows go through with every checkpoint, so that a run can go on without fitting another:
+    /// [`saved_encoder`](crate::saved_encoder) reads it.
+    #[must_use]
+    pub fn with_encoder(mut self, encoder: Encoder) -> Self {
+        self.encoder = Some(encoder);
+        self
+    }
+
+    /// The encoder that is saved with every checkpoint, where there is one.
+    pub fn encoder(&self) -> Option<&Encoder> {
+        self.encoder.as_ref()
     }
 
     /// The model.
@@ -86,7 +100,7 @@ impl<T: Scalar> Trainer<T> {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, is no checkpoint, or is one of another model, optimizer or other metrics.
+    /// When the file cannot be read, is no checkpoint, or is one of another model, optimizer, encoder or other metrics.
     pub fn resume(&self, path: impl AsRef<Path>, metrics: Vec<Box<dyn Metric<T>>>) -> Result<State<T>, Error> {
         checkpoint::load(self, path.as_ref(), metrics)
     }

@@ -27,7 +27,9 @@ pub mod prelude {
     //! The names of everyday use: `use tidemill::prelude::*;`.
 
     pub use tidemill_autograd::{Graph, Program, Var};
-    pub use tidemill_data::{Cursor, Encoder, Encoding, MemorySource, Missing, Order, Side, Source, SourceExt};
+    pub use tidemill_data::{
+        Cursor, Encoder, Encoding, MemorySource, Missing, Order, Predicate, Source, SourceExt, Split,
+    };
     pub use tidemill_data_parquet::{ParquetSource, ParquetWriter, ValueType, Values};
     pub use tidemill_layers::{
         Activation, AvgPool2d, Conv1d, Conv2d, Dense, Dropout, Embedding, Features, Flatten, GlobalAveragePool2d,
@@ -41,7 +43,7 @@ pub mod prelude {
     pub use tidemill_optim::{Compose, Schedule, adagrad, adam, adamw, rmsprop, sgd};
     pub use tidemill_strategies::{
         Accumulate, Auto, Batch, Checkpoints, DataParallel, EarlyStopping, Event, Flow, History, Model, Observer,
-        Online, Serial, State, Trainer, on_event,
+        Online, Serial, State, Trainer, on_event, saved_encoder,
     };
 }
 

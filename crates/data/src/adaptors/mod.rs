@@ -1,25 +1,29 @@
 //! Sources made of other sources.
 
 mod exact;
+mod filter;
+mod part;
 mod prefetch;
 mod queue;
 mod select;
 mod shuffle;
 mod split;
 mod take;
+mod watch;
 
 use tidemill_tensor::Scalar;
 
-use crate::{Cursor, Encode, Encoder, Error, Feed, Source};
+use crate::{Cursor, Encode, Encoder, Error, Feed, Predicate, Source};
 
 pub use exact::ExactShuffle;
+pub use filter::Filter;
+pub use part::Part;
 pub use prefetch::Prefetch;
 pub use select::Select;
 pub use shuffle::Shuffle;
-pub use split::Side;
+pub use split::Split;
 pub use take::Take;
-
-use split::Hashed;
+pub use watch::Watch;
 
 /// What can be made of any source: again a source.
 ///
@@ -30,11 +34,12 @@ use split::Hashed;
 /// # Example
 ///
 /// ```
-/// use tidemill_data::{MemorySource, Side, Source, SourceExt};
+/// use tidemill_data::{MemorySource, Source, SourceExt, Split};
 ///
 /// let source = MemorySource::builder().reals("x", 1, (0..1000).map(f64::from).collect()).build()?;
-/// let train = source.clone().split_by_hash(0.8, 7, Side::First)?.shuffle(256, 1)?.prefetch(4, 32)?;
-/// let test = source.split_by_hash(0.8, 7, Side::Rest)?;
+/// let split = Split::by_row(7, [("train", 0.8), ("test", 0.2)])?;
+/// let train = source.clone().part(&split, "train")?.shuffle(256, 1)?.prefetch(4, 32)?;
+/// let test = source.part(&split, "test")?;
 /// assert_eq!(train.rows().zip(test.rows()).map(|(a, b)| a + b), Some(1000));
 /// # Ok::<(), tidemill_data::Error>(())
 /// ```
@@ -66,32 +71,42 @@ pub trait SourceExt<T: Scalar>: Source<T> + Sized {
         Ok(Select::shard(self, index, count))
     }
 
-    /// The first rows, or the rest: `fraction` of them are first, rounded to whole rows.
+    /// The rows of one part of a split, by the part's name.
     ///
     /// # Errors
     ///
-    /// When the fraction is not between 0 and 1, or the source does not know how many rows it has.
-    fn split_in_order(self, fraction: f64, side: Side) -> Result<Take<Self>, Error> {
-        split::check(fraction)?;
-        let Some(rows) = self.rows() else {
-            let problem = "the source does not know how many rows it has; split by hash, or take a number of rows";
-            return Err(Error::invalid("split in order", problem));
-        };
-        Ok(Take::new(self, split::range(rows, fraction, side)))
+    /// When there is no such part, no such column or one of another type, or rows are split in order and the source does
+    /// not know how many it has.
+    fn part(self, split: &Split, name: &str) -> Result<Part<Self, T>, Error> {
+        Part::new(self, split, name)
     }
 
-    /// Rows drawn at random, each for itself, or the rest: a row is first with probability `fraction`.
-    ///
-    /// The side of a row is a function of (seed, row), so two sources that split the same rows with the same seed and
-    /// opposite sides share none and lose none. Split before shuffling: what is split is the order that the source has,
-    /// and an order that changes with the epoch would move rows between the sides.
+    /// The rows for which a condition is true.
     ///
     /// # Errors
     ///
-    /// When the fraction is not between 0 and 1.
-    fn split_by_hash(self, fraction: f64, seed: u64, side: Side) -> Result<Select<Self, T>, Error> {
-        split::check(fraction)?;
-        Ok(Select::hashed(self, Hashed::new(fraction, seed, side)))
+    /// When the condition reads a column that is missing, or compares numbers with texts.
+    fn filter(self, predicate: &Predicate) -> Result<Filter<Self, T>, Error> {
+        let test = predicate.bind(self.schema())?;
+        Ok(Filter::new(self, filter::Rule::Test(test)))
+    }
+
+    /// The same rows; `each` is told how many were read, every time that some are: for whoever shows progress while an
+    /// encoder is fitted, rows are loaded or a model is trained.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tidemill_data::{MemorySource, SourceExt};
+    ///
+    /// let source = MemorySource::builder().reals("x", 1, vec![0.5_f32; 3000]).build()?;
+    /// let mut read = 0;
+    /// MemorySource::load(source.watch(|rows| read += rows), 1 << 20)?;
+    /// assert_eq!(read, 3000);
+    /// # Ok::<(), tidemill_data::Error>(())
+    /// ```
+    fn watch<F: FnMut(u64) + Send>(self, each: F) -> Watch<Self, F> {
+        Watch::new(self, each)
     }
 
     /// Shuffles windows of `window` rows, each by an order that is a function of (seed, epoch, window).

@@ -9,8 +9,8 @@ use crate::{Batch, Cursor, Error, MemoryPlan, Schema, Source};
 /// Most rows of the inner source that are read at once.
 const PIECE: u64 = 4096;
 
-/// Rows of another source that are chosen by their number alone; made by [`shard`](crate::SourceExt::shard) and
-/// [`split_by_hash`](crate::SourceExt::split_by_hash).
+/// Rows of another source that are chosen by their number alone; made by [`shard`](crate::SourceExt::shard), and part of
+/// a [`Part`](crate::Part).
 ///
 /// It never reads past the row that it needs, or past the round of rows, one for each worker, that this one is of: so
 /// nothing is held between calls.
@@ -29,7 +29,7 @@ pub struct Select<S, T> {
 enum Rule {
     /// Rows whose number leaves the remainder `index` when divided by `count`.
     Shard { index: u64, count: u64 },
-    /// Rows of one side of a random split.
+    /// Rows of one part of a random split.
     Hashed(Hashed),
 }
 
@@ -53,8 +53,8 @@ impl<T: Scalar, S: Source<T>> Select<S, T> {
         let piece = self.position..self.position.saturating_add(PIECE);
         let wanted = wanted.min(PIECE) as usize;
         self.chosen.clear();
-        match self.rule {
-            Rule::Shard { index, count } => {
+        match &self.rule {
+            &Rule::Shard { index, count } => {
                 let remainder = piece.start % count;
                 let distance = if index < remainder { count - remainder + index } else { index - remainder };
                 let rows = (distance..PIECE).step_by(count as usize);
@@ -140,8 +140,8 @@ impl<T: Scalar, S: Source<T>> Source<T> for Select<S, T> {
 
     fn rows(&self) -> Option<u64> {
         let rows = self.inner.rows()?;
-        Some(match self.rule {
-            Rule::Shard { index, count } => rows.saturating_sub(index).div_ceil(count),
+        Some(match &self.rule {
+            &Rule::Shard { index, count } => rows.saturating_sub(index).div_ceil(count),
             Rule::Hashed(rule) => *self.rows.get_or_init(|| rule.rows_in(0..rows).count() as u64),
         })
     }

@@ -1,14 +1,8 @@
-use std::cmp::Reverse;
-use std::hash::Hash;
-
 use serde::{Deserialize, Serialize};
 
 use super::hash::{StableMap, stable_hash};
 use super::screen::Rows;
 use crate::{Column, Error, Kind};
-
-/// Most different values of one column that are counted.
-pub(super) const DISTINCT_LIMIT: usize = 1 << 20;
 
 /// A text or an integer, as the name of a category.
 #[derive(Clone, Copy, Debug)]
@@ -64,57 +58,6 @@ fn integer(value: f64, rows: &Rows<'_>, row: usize) -> Result<i64, Error> {
     } else {
         Err(rows.invalid(row, format!("{value} is no integer, and categories are texts or integers")))
     }
-}
-
-/// How often each name was seen.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Counts {
-    texts: StableMap<Box<[u8]>, u64>,
-    integers: StableMap<i64, u64>,
-}
-
-impl Counts {
-    pub fn observe(&mut self, column: &Column<f64>, rows: &Rows<'_>) -> Result<(), Error> {
-        each_name(column, rows, |_, name| {
-            match name {
-                Some(Name::Text(text)) => match self.texts.get_mut(text) {
-                    Some(count) => *count += 1,
-                    None => drop(self.texts.insert(text.into(), 1)),
-                },
-                Some(Name::Integer(integer)) => *self.integers.entry(integer).or_default() += 1,
-                None => {}
-            }
-            Ok(())
-        })
-    }
-
-    pub fn merge(&mut self, other: Self) {
-        other.texts.into_iter().for_each(|(text, count)| *self.texts.entry(text).or_default() += count);
-        other.integers.into_iter().for_each(|(integer, count)| *self.integers.entry(integer).or_default() += count);
-    }
-
-    pub fn distinct(&self) -> usize {
-        self.texts.len() + self.integers.len()
-    }
-
-    /// The names of a raw column of that kind, sorted; the most frequent `max` of them.
-    pub fn categories(&self, kind: &Kind, max: Option<u32>) -> Categories {
-        let max = max.map_or(usize::MAX, |max| max as usize);
-        if *kind == Kind::Text {
-            let texts = most_frequent(&self.texts, max);
-            Categories::Texts(texts.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect())
-        } else {
-            Categories::Integers(most_frequent(&self.integers, max))
-        }
-    }
-}
-
-fn most_frequent<K: Ord + Hash + Clone>(counts: &StableMap<K, u64>, max: usize) -> Vec<K> {
-    let mut entries: Vec<(&K, u64)> = counts.iter().map(|(name, &count)| (name, count)).collect();
-    entries.sort_by_key(|&(name, count)| (Reverse(count), name));
-    let mut names: Vec<K> = entries.into_iter().take(max).map(|(name, _)| name.clone()).collect();
-    names.sort();
-    names
 }
 
 /// Names of categories, sorted.

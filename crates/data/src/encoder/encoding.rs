@@ -10,12 +10,15 @@ pub struct Encoding {
     pub(super) rule: Rule,
     pub(super) missing: Option<Missing>,
     pub(super) max_categories: Option<u32>,
+    pub(super) clip: Option<(f64, f64)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Rule {
     Real,
     Standardize,
+    Robust,
+    QuantileBins { bins: u32 },
     Category,
     OneHot,
     Hash { buckets: u32 },
@@ -40,6 +43,9 @@ pub enum Missing {
     MeanWithIndicator,
     /// Take the unknown category.
     Unknown,
+    /// Take a category of its own, the last one; for [`category`](Encoding::category) and
+    /// [`one_hot`](Encoding::one_hot).
+    Category,
 }
 
 impl Encoding {
@@ -57,9 +63,28 @@ impl Encoding {
         Self::new(Rule::Standardize)
     }
 
+    /// The numbers with median zero and interquartile range one: `(x - median) / (q75 - q25)`, each number of a wide
+    /// column for itself.
+    ///
+    /// As scikit-learn's `RobustScaler`; a column whose quartiles are equal is only shifted. Quartiles are exact up to
+    /// 2048 rows, beyond as near as [`Quantiles`](crate::Quantiles) are.
+    pub fn robust() -> Self {
+        Self::new(Rule::Robust)
+    }
+
+    /// The bin of a number among `bins` bins of equally many rows, from 1 on; 0 is kept for the missing.
+    ///
+    /// As scikit-learn's `KBinsDiscretizer` with quantiles: a number on an edge belongs to the bin above, numbers
+    /// beyond those seen to the first and the last, and where many rows have one value there are fewer bins. Edges are
+    /// exact up to 2048 rows, beyond as near as [`Quantiles`](crate::Quantiles) are.
+    pub fn quantile_bins(bins: u32) -> Self {
+        Self::new(Rule::QuantileBins { bins })
+    }
+
     /// The index of a text or an integer among those seen, sorted: their order in the data does not matter.
     ///
-    /// For features. Up to 1,048,576 different values are counted; [`hash`](Encoding::hash) takes any number.
+    /// For features. Up to 1,048,576 different values are counted; [`max_categories`](Encoding::max_categories) and
+    /// [`hash`](Encoding::hash) take any number.
     pub fn category() -> Self {
         Self::new(Rule::Category)
     }
@@ -112,15 +137,34 @@ impl Encoding {
         Self { missing: Some(missing), ..self }
     }
 
-    /// Keeps the `n` most frequent categories, of equally frequent ones the first by name; the rest are unknown.
+    /// Keeps the `n` most frequent categories, of equally frequent ones the first by name. The rest share index 0 with
+    /// the unknown: the other categories.
     ///
-    /// For [`category`](Encoding::category) and [`one_hot`](Encoding::one_hot).
+    /// For [`category`](Encoding::category) and [`one_hot`](Encoding::one_hot). Any number of different values is
+    /// counted in bounded memory. Up to 131,072 of them and 64 MiB of text, counts are exact. Beyond, counts may be too
+    /// low, by how much at most is [reported](crate::Summary::Categories), and less than 1/65,536 of the rows where the
+    /// texts are short; so a category is missed only if it is hardly more frequent than the last one kept.
+    ///
+    /// # References
+    ///
+    /// J. Misra, D. Gries, *Finding repeated elements*, 1982; P. Agarwal et al., *Mergeable summaries*, 2012.
     #[must_use]
     pub fn max_categories(self, n: u32) -> Self {
         Self { max_categories: Some(n), ..self }
     }
 
+    /// Takes numbers below the quantile `low` to be there, and those above the quantile `high`: 0.01 and 0.99 leave out
+    /// what is farthest, on both sides.
+    ///
+    /// For [`real`](Encoding::real), [`standardize`](Encoding::standardize) and [`robust`](Encoding::robust), whose mean
+    /// and deviation are then those of the clipped numbers. What stands for a missing value is clipped as well.
+    /// Quantiles are exact up to 2048 rows, beyond as near as [`Quantiles`](crate::Quantiles) are.
+    #[must_use]
+    pub fn clip(self, low: f64, high: f64) -> Self {
+        Self { clip: Some((low, high)), ..self }
+    }
+
     fn new(rule: Rule) -> Self {
-        Self { rule, missing: None, max_categories: None }
+        Self { rule, missing: None, max_categories: None, clip: None }
     }
 }

@@ -1,9 +1,10 @@
 use super::builder::{Declared, EncoderBuilder};
-use super::categories::{Counts, DISTINCT_LIMIT};
-use super::encoding::{Missing, Rule};
+use super::counts::Counts;
+use super::encoding::{Encoding, Missing, Rule};
 use super::exact::{Exact, exact};
-use super::fitted::{Absent, Fitted, FittedColumn};
+use super::fitted::{Absent, Clip, Fitted, FittedColumn};
 use super::moments::Moments;
+use super::quantiles::Quantiles;
 use super::screen::{Rows, Screen, Screened};
 use super::{ColumnReport, Encoder, FitReport, Summary};
 use crate::{Batch, Column, Error, Kind, Role, Schema};
@@ -23,11 +24,19 @@ pub struct Fitting {
 /// What was observed of a column.
 #[derive(Clone, Debug)]
 enum Seen {
-    Numbers(Vec<Moments>),
+    Numbers(Vec<Numbers>),
     Names(Counts),
     /// More names than are counted.
     Many,
     Nothing,
+}
+
+/// What was observed of one number a row.
+#[derive(Clone, Debug, Default)]
+struct Numbers {
+    moments: Moments,
+    /// Where an encoding asks for them.
+    quantiles: Option<Quantiles>,
 }
 
 /// What is done about a column of more names than are counted.
@@ -141,11 +150,9 @@ impl Fitting {
 
     fn check_overflow(&mut self) -> Result<(), Error> {
         for (seen, declared) in self.seen.iter_mut().zip(&self.declared.columns) {
-            if !matches!(seen, Seen::Names(counts) if counts.distinct() > DISTINCT_LIMIT) {
-                continue;
-            }
+            let Seen::Names(counts) = seen else { continue };
+            let Some(problem) = counts.overflow() else { continue };
             if self.overflow == Overflow::Refuse {
-                let problem = format!("there are more than {DISTINCT_LIMIT} categories; encode it by hash");
                 return Err(Error::invalid(format!("column {}", declared.source), problem));
             }
             *seen = Seen::Many;
@@ -156,10 +163,21 @@ impl Fitting {
 
 impl Declared {
     fn check(&self) -> Result<(), Error> {
-        let problem = match (self.encoding.max_categories, self.encoding.rule) {
-            (None, _) | (Some(1..), Rule::Category | Rule::OneHot) => return Ok(()),
-            (Some(0), _) => "at least one category must be kept",
-            _ => "max_categories is for category and one_hot",
+        let Encoding { rule, max_categories, clip, .. } = &self.encoding;
+        let problem = match (rule, max_categories, clip) {
+            (_, Some(0), _) => "at least one category must be kept",
+            (Rule::QuantileBins { bins: 0 | 1 }, ..) => "fewer than two bins tell nothing",
+            (Rule::QuantileBins { bins: 1025.. }, ..) => "more than 1024 bins are finer than the quantiles are known",
+            (rule, Some(_), _) if !matches!(rule, Rule::Category | Rule::OneHot) => {
+                "max_categories is for category and one_hot"
+            }
+            (rule, _, Some(_)) if !matches!(rule, Rule::Real | Rule::Standardize | Rule::Robust) => {
+                "clip is for real, standardize and robust"
+            }
+            (_, _, &Some((low, high))) if !(0.0 <= low && low < high && high <= 1.0) => {
+                "quantiles to clip at rise, and lie between 0 and 1"
+            }
+            _ => return Ok(()),
         };
         Err(Error::invalid(format!("encoding of column {}", self.source), problem))
     }
@@ -168,20 +186,26 @@ impl Declared {
 impl Seen {
     fn nothing_of(column: &Declared, kind: &Kind) -> Self {
         match (column.encoding.rule, kind) {
-            (Rule::Category | Rule::OneHot | Rule::Class, _) => Self::Names(Counts::default()),
+            (Rule::Category | Rule::OneHot | Rule::Class, _) => {
+                Self::Names(Counts::new(column.encoding.max_categories))
+            }
             (Rule::Hash { .. }, _) => Self::Nothing,
-            (_, &Kind::Real { width }) => Self::Numbers(vec![Moments::default(); width]),
-            (_, Kind::Index { .. } | Kind::Text) => Self::Numbers(vec![Moments::default()]),
+            (rule, kind) => {
+                let width = if let &Kind::Real { width } = kind { width } else { 1 };
+                let ranked = matches!(rule, Rule::Robust | Rule::QuantileBins { .. }) || column.encoding.clip.is_some();
+                let quantiles = ranked.then(Quantiles::default);
+                Self::Numbers(vec![Numbers { moments: Moments::default(), quantiles }; width])
+            }
         }
     }
 
     fn observe(&mut self, column: &Column<f64>, rows: &Rows<'_>) -> Result<(), Error> {
         match (self, column) {
             (Self::Names(counts), _) => counts.observe(column, rows)?,
-            (Self::Numbers(moments), Column::Real { width, values, .. }) => {
-                for (number, moments) in moments.iter_mut().enumerate() {
+            (Self::Numbers(numbers), Column::Real { width, values, .. }) => {
+                for (number, seen) in numbers.iter_mut().enumerate() {
                     let present = rows.kept.iter().filter(|&&row| !rows.is_absent(row));
-                    moments.observe(present.map(|row| values[row * width + number]));
+                    seen.observe(present.map(|row| values[row * width + number]));
                 }
             }
             _ => {}
@@ -192,7 +216,7 @@ impl Seen {
     fn merge(&mut self, other: Self) {
         match (self, other) {
             (Self::Numbers(ours), Self::Numbers(theirs)) => {
-                ours.iter_mut().zip(&theirs).for_each(|(ours, theirs)| ours.merge(theirs));
+                ours.iter_mut().zip(theirs).for_each(|(ours, theirs)| ours.merge(&theirs));
             }
             (Self::Names(ours), Self::Names(theirs)) => ours.merge(theirs),
             (ours @ Self::Names(_), Self::Many) => *ours = Self::Many,
@@ -204,7 +228,7 @@ impl Seen {
         match self {
             Self::Numbers(numbers) => {
                 let mut all = Moments::default();
-                numbers.iter().for_each(|moments| all.merge(moments));
+                numbers.iter().for_each(|number| all.merge(&number.moments));
                 if all.count == 0 {
                     return Summary::NotCounted;
                 }
@@ -212,25 +236,66 @@ impl Seen {
             }
             Self::Names(counts) => {
                 let distinct = counts.distinct() as u64;
-                Summary::Categories { distinct, kept: max.map_or(distinct, |max| distinct.min(u64::from(max))) }
+                let kept = max.map_or(distinct, |max| distinct.min(u64::from(max)));
+                Summary::Categories { distinct, kept, miscounted: counts.taken() }
             }
             Self::Many | Self::Nothing => Summary::NotCounted,
         }
     }
 }
 
+impl Numbers {
+    fn observe(&mut self, values: impl Iterator<Item = f64> + Clone) {
+        self.moments.observe(values.clone());
+        if let Some(quantiles) = &mut self.quantiles {
+            quantiles.observe(values);
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.moments.merge(&other.moments);
+        if let (Some(ours), Some(theirs)) = (&mut self.quantiles, &other.quantiles) {
+            ours.merge(theirs);
+        }
+    }
+
+    /// Quantiles, zero where nothing was seen.
+    fn quantiles<const N: usize>(&self, shares: [f64; N]) -> [f64; N] {
+        match &self.quantiles {
+            Some(quantiles) if quantiles.count() > 0 => quantiles.quantiles(shares),
+            _ => [0.0; N],
+        }
+    }
+}
+
 /// The column fitted to what was seen so far.
 fn fit(declared: &Declared, kind: &Kind, seen: &Seen) -> FittedColumn {
-    let numbers: &[Moments] = if let Seen::Numbers(moments) = seen { moments } else { &[] };
-    let mean = || exact(numbers.iter().map(|moments| moments.mean));
+    let numbers: &[Numbers] = if let Seen::Numbers(numbers) = seen { numbers } else { &[] };
+    let clip = declared.encoding.clip.map(|(low, high)| Clip::new(numbers.iter().map(|n| n.quantiles([low, high]))));
+    let moments = |number: usize| {
+        let all = (numbers[number].moments.mean, numbers[number].moments.std());
+        let clipped = clip.as_ref().zip(numbers[number].quantiles.as_ref());
+        clipped.map_or(all, |(clip, quantiles)| quantiles.clipped_moments(clip.low[number].0, clip.high[number].0))
+    };
+    let mean = || exact((0..numbers.len()).map(|number| moments(number).0));
+    let quartiles = || numbers.iter().map(|n| n.quantiles([0.25, 0.5, 0.75]));
     let names = || {
-        let none = Counts::default();
+        let none = Counts::new(None);
         let counts = if let Seen::Names(counts) = seen { counts } else { &none };
         counts.categories(kind, declared.encoding.max_categories)
     };
     let fitted = match declared.encoding.rule {
         Rule::Real => Fitted::Real { mean: mean() },
-        Rule::Standardize => Fitted::Standardize { mean: mean(), std: exact(numbers.iter().map(Moments::std)) },
+        Rule::Standardize => Fitted::Standardize { mean: mean(), std: exact((0..numbers.len()).map(|n| moments(n).1)) },
+        Rule::Robust => Fitted::Robust {
+            mean: mean(),
+            median: exact(quartiles().map(|[_, median, _]| median)),
+            range: exact(quartiles().map(|[low, _, high]| high - low)),
+        },
+        Rule::QuantileBins { bins } => {
+            let quantiles = numbers.first().and_then(|number| number.quantiles.as_ref());
+            Fitted::Bins { edges: exact(quantiles.map_or_else(Vec::new, |quantiles| quantiles.edges(bins))) }
+        }
         Rule::Category => Fitted::Category(names()),
         Rule::OneHot => Fitted::OneHot(names()),
         Rule::Hash { buckets } => Fitted::Hash { buckets },
@@ -247,8 +312,9 @@ fn fit(declared: &Declared, kind: &Kind, seen: &Seen) -> FittedColumn {
         Some(Missing::Constant(value)) => Absent::Constant(Exact(value)),
         Some(Missing::MeanWithIndicator) => Absent::MeanWithIndicator,
         Some(Missing::Unknown) => Absent::Unknown,
+        Some(Missing::Category) => Absent::Category,
     };
-    FittedColumn { name: declared.name.clone(), source: declared.source.clone(), fitted, absent }
+    FittedColumn { name: declared.name.clone(), source: declared.source.clone(), fitted, absent, clip }
 }
 
 /// The place of a raw column.

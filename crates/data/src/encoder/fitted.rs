@@ -14,6 +14,15 @@ pub(super) struct FittedColumn {
     pub source: String,
     pub fitted: Fitted,
     pub absent: Absent,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<Clip>,
+}
+
+/// The least and the greatest that a number is taken to be, for each number of a row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Clip {
+    pub low: Vec<Exact>,
+    pub high: Vec<Exact>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +34,15 @@ pub(super) enum Fitted {
     Standardize {
         mean: Vec<Exact>,
         std: Vec<Exact>,
+    },
+    Robust {
+        mean: Vec<Exact>,
+        median: Vec<Exact>,
+        range: Vec<Exact>,
+    },
+    /// The edges between bins, rising.
+    Bins {
+        edges: Vec<Exact>,
     },
     Category(Categories),
     OneHot(Categories),
@@ -50,6 +68,7 @@ pub(super) enum Absent {
     Constant(Exact),
     MeanWithIndicator,
     Unknown,
+    Category,
 }
 
 /// Most categories of which each has a number of its own.
@@ -59,12 +78,16 @@ impl FittedColumn {
     /// What it makes: as many real numbers a row, or one index.
     pub fn output(&self) -> Kind {
         let indicator = usize::from(self.absent == Absent::MeanWithIndicator);
+        let own = usize::from(self.absent == Absent::Category);
         match &self.fitted {
-            Fitted::Real { mean } | Fitted::Standardize { mean, .. } => Kind::Real { width: mean.len() + indicator },
-            Fitted::OneHot(categories) => Kind::Real { width: categories.len() },
+            Fitted::Real { mean } | Fitted::Standardize { mean, .. } | Fitted::Robust { mean, .. } => {
+                Kind::Real { width: mean.len() + indicator }
+            }
+            Fitted::Bins { edges } => Kind::Index { cardinality: edges.len() as u32 + 2 },
+            Fitted::OneHot(categories) => Kind::Real { width: categories.len() + own },
             Fitted::Above { .. } => Kind::Real { width: 1 },
             Fitted::Cyclic { .. } => Kind::Real { width: 2 },
-            Fitted::Category(categories) => Kind::Index { cardinality: categories.len() as u32 + 1 },
+            Fitted::Category(categories) => Kind::Index { cardinality: (categories.len() + 1 + own) as u32 },
             Fitted::Hash { buckets } => Kind::Index { cardinality: *buckets },
             Fitted::Class(categories) => Kind::Index { cardinality: categories.len() as u32 },
             Fitted::DayOfWeek => Kind::Index { cardinality: 8 },
@@ -76,14 +99,16 @@ impl FittedColumn {
     pub fn number_names(&self) -> Vec<String> {
         let name = &self.name;
         let mut names: Vec<String> = match &self.fitted {
-            Fitted::Real { mean } | Fitted::Standardize { mean, .. } if mean.len() > 1 => {
+            Fitted::Real { mean } | Fitted::Standardize { mean, .. } | Fitted::Robust { mean, .. }
+                if mean.len() > 1 =>
+            {
                 (0..mean.len()).map(|number| format!("{name}[{number}]")).collect()
             }
             Fitted::OneHot(categories) => categories.names().iter().map(|value| format!("{name}={value}")).collect(),
             Fitted::Cyclic { .. } => vec![format!("{name}.sin"), format!("{name}.cos")],
             _ => vec![name.clone()],
         };
-        if self.absent == Absent::MeanWithIndicator {
+        if matches!(self.absent, Absent::MeanWithIndicator | Absent::Category) {
             names.push(format!("{name}.missing"));
         }
         names
@@ -93,27 +118,31 @@ impl FittedColumn {
         match self.absent {
             Absent::Error => Policy::Error,
             Absent::DropRow => Policy::Drop,
-            Absent::Constant(_) | Absent::MeanWithIndicator | Absent::Unknown => Policy::Keep,
+            Absent::Constant(_) | Absent::MeanWithIndicator | Absent::Unknown | Absent::Category => Policy::Keep,
         }
     }
 
     /// Whether this encoding makes sense for that role, with these settings.
     pub fn check(&self, role: Role) -> Result<(), Error> {
         let refuse = |problem: &str| Err(Error::invalid(format!("encoding of column {}", self.source), problem));
-        let numeric = matches!(self.fitted, Fitted::Real { .. } | Fitted::Standardize { .. });
+        let numeric = matches!(self.fitted, Fitted::Real { .. } | Fitted::Standardize { .. } | Fitted::Robust { .. });
         match (role, &self.fitted) {
             (Role::Feature, Fitted::Class(_)) => return refuse("class is for targets; category is for features"),
             (Role::Target, Fitted::Above { .. } | Fitted::Class(_)) => {}
-            (Role::Target, _) if !numeric => return refuse("a target is real, standardize, above or class"),
+            (Role::Target, _) if !numeric => return refuse("a target is real, standardize, robust, above or class"),
             (Role::Weight, fitted) if !matches!(fitted, Fitted::Real { .. }) => return refuse("a weight is real"),
+            (Role::Weight, _) if self.clip.is_some() => return refuse("weights are not clipped"),
             _ => {}
         }
         match self.absent {
             Absent::MeanWithIndicator if role != Role::Feature || !numeric => {
-                return refuse("the mean with an indicator is for features that are real or standardize");
+                return refuse("the mean with an indicator is for features that are real, standardize or robust");
             }
             Absent::Unknown if role != Role::Feature || !self.has_unknown() => {
                 return refuse("there is no unknown category for missing values");
+            }
+            Absent::Category if !matches!(self.fitted, Fitted::Category(_) | Fitted::OneHot(_)) => {
+                return refuse("a category of their own is for missing values of category and one_hot");
             }
             Absent::Constant(_) if self.names_values() => {
                 return refuse("a constant is for numbers; missing categories are unknown, dropped or an error");
@@ -128,6 +157,20 @@ impl FittedColumn {
             }
             Fitted::Standardize { mean, std } if !finite(mean) || !finite(std) || std.iter().any(|std| std.0 < 0.0) => {
                 refuse("the mean or the standard deviation is not finite; the numbers are too large")
+            }
+            Fitted::Robust { mean, median, range } if mean.len() != median.len() || mean.len() != range.len() => {
+                refuse("means, medians and ranges differ in number")
+            }
+            Fitted::Robust { mean, median, range }
+                if ![mean, median, range].into_iter().all(|v| finite(v)) || range.iter().any(|range| range.0 < 0.0) =>
+            {
+                refuse("the median or the interquartile range is not finite; the numbers are too large")
+            }
+            Fitted::Bins { edges } if !finite(edges) || edges.windows(2).any(|pair| pair[0].0 >= pair[1].0) => {
+                refuse("the edges of the bins do not rise")
+            }
+            fitted if !self.clip.as_ref().is_none_or(|clip| clip.is_of(fitted)) => {
+                refuse("the quantiles to clip at are not those of the numbers")
             }
             Fitted::OneHot(categories) if categories.len() > ONE_HOT_LIMIT => {
                 refuse("there are more than 4096 categories; use category, or keep fewer with max_categories")
@@ -144,7 +187,7 @@ impl FittedColumn {
     /// Whether it can read a raw column.
     pub fn check_raw(&self, field: &Field) -> Result<(), Error> {
         let (fits, expected) = match &self.fitted {
-            Fitted::Real { mean } | Fitted::Standardize { mean, .. } => {
+            Fitted::Real { mean } | Fitted::Standardize { mean, .. } | Fitted::Robust { mean, .. } => {
                 let expected = Kind::Real { width: mean.len() };
                 (field.kind == expected, expected.to_string())
             }
@@ -153,9 +196,11 @@ impl FittedColumn {
                 (fits, if categories.are_of(&Kind::Text) { "text" } else { "integers" }.into())
             }
             Fitted::Hash { .. } => (!is_wide(&field.kind), "text or integers".into()),
-            Fitted::Above { .. } | Fitted::Cyclic { .. } | Fitted::DayOfWeek | Fitted::HourOfDay => {
-                (field.kind == Kind::Real { width: 1 }, "real".into())
-            }
+            Fitted::Above { .. }
+            | Fitted::Cyclic { .. }
+            | Fitted::Bins { .. }
+            | Fitted::DayOfWeek
+            | Fitted::HourOfDay => (field.kind == Kind::Real { width: 1 }, "real".into()),
         };
         if fits {
             return Ok(());
@@ -174,8 +219,8 @@ impl FittedColumn {
     }
 
     fn has_unknown(&self) -> bool {
-        let calendar = matches!(self.fitted, Fitted::DayOfWeek | Fitted::HourOfDay);
-        calendar || (self.names_values() && !matches!(self.fitted, Fitted::Class(_)))
+        let numbered = matches!(self.fitted, Fitted::Bins { .. } | Fitted::DayOfWeek | Fitted::HourOfDay);
+        numbered || (self.names_values() && !matches!(self.fitted, Fitted::Class(_)))
     }
 }
 
@@ -183,11 +228,27 @@ impl Fitted {
     /// What is done where nothing is said of missing values.
     pub fn default_absent(&self) -> Absent {
         match self {
-            Self::Category(_) | Self::OneHot(_) | Self::Hash { .. } | Self::DayOfWeek | Self::HourOfDay => {
-                Absent::Unknown
-            }
+            Self::Category(_) | Self::OneHot(_) | Self::Hash { .. } => Absent::Unknown,
+            Self::Bins { .. } | Self::DayOfWeek | Self::HourOfDay => Absent::Unknown,
             _ => Absent::Error,
         }
+    }
+}
+
+impl Clip {
+    pub fn new(ranges: impl Iterator<Item = [f64; 2]>) -> Self {
+        let (low, high) = ranges.map(|[low, high]| (Exact(low), Exact(high))).unzip();
+        Self { low, high }
+    }
+
+    fn is_of(&self, fitted: &Fitted) -> bool {
+        let numbers = match fitted {
+            Fitted::Real { mean } | Fitted::Standardize { mean, .. } | Fitted::Robust { mean, .. } => mean.len(),
+            _ => return false,
+        };
+        let Self { low, high } = self;
+        let rise = low.iter().zip(high).all(|(low, high)| low.0 <= high.0);
+        rise && finite(low) && finite(high) && low.len() == numbers && high.len() == numbers
     }
 }
 

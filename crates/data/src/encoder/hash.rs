@@ -36,7 +36,7 @@ impl Hasher for StableHasher {
 
 /// The hash of bytes; part of what a saved encoder means, so it must never change.
 #[inline]
-pub(super) fn stable_hash(bytes: &[u8]) -> u64 {
+pub(crate) fn stable_hash(bytes: &[u8]) -> u64 {
     let mut hasher = StableHasher::default();
     hasher.write(bytes);
     hasher.finish()

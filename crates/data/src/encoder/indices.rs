@@ -1,6 +1,7 @@
 use super::categories::{Categories, Lookup, each_name};
 use super::exact::Exact;
 use super::fitted::{Absent, Fitted, FittedColumn};
+use super::reals::PIECE;
 use super::screen::Rows;
 use crate::{Column, Error};
 
@@ -9,6 +10,12 @@ use crate::{Column, Error};
 pub(super) enum IndexWriter {
     Category {
         lookup: Lookup,
+        missing: u32,
+    },
+    /// The fill stands for a missing number; it is NaN where the category is then unknown.
+    Bins {
+        edges: Vec<f64>,
+        fill: f64,
     },
     Class {
         lookup: Lookup,
@@ -29,23 +36,32 @@ impl IndexWriter {
     pub fn new(column: &FittedColumn) -> Option<Self> {
         let fill = if let Absent::Constant(Exact(value)) = column.absent { value } else { f64::NAN };
         Some(match &column.fitted {
-            Fitted::Category(categories) => Self::Category { lookup: categories.lookup(1) },
+            Fitted::Category(categories) => {
+                let missing = if column.absent == Absent::Category { categories.len() as u32 + 1 } else { 0 };
+                Self::Category { lookup: categories.lookup(1), missing }
+            }
+            Fitted::Bins { edges } => Self::Bins { edges: edges.iter().map(|edge| edge.0).collect(), fill },
             Fitted::Class(classes) => Self::Class { lookup: classes.lookup(0), known: list(classes) },
             Fitted::Hash { buckets } => Self::Hash { buckets: *buckets },
             Fitted::DayOfWeek => Self::Calendar { part: day_of_week, fill },
             Fitted::HourOfDay => Self::Calendar { part: hour_of_day, fill },
             Fitted::Real { .. } | Fitted::Standardize { .. } | Fitted::Above { .. } => return None,
-            Fitted::OneHot(_) | Fitted::Cyclic { .. } => return None,
+            Fitted::Robust { .. } | Fitted::OneHot(_) | Fitted::Cyclic { .. } => return None,
         })
     }
 
     /// Appends the kept rows to `out`.
     pub fn write(&self, raw: &Column<f64>, rows: &Rows<'_>, out: &mut Vec<u32>) -> Result<(), Error> {
         match self {
-            Self::Category { lookup } => each_name(raw, rows, |_, name| {
-                out.push(name.and_then(|name| lookup.find(name)).unwrap_or(0));
+            Self::Category { lookup, missing } => each_name(raw, rows, |_, name| {
+                out.push(name.map_or(*missing, |name| lookup.find(name).unwrap_or(0)));
                 Ok(())
             }),
+            Self::Bins { edges, fill } => {
+                let bin = |x: f64| if x.is_nan() { 0 } else { 1 + edges.partition_point(|&edge| edge <= x) as u32 };
+                append(raw, rows, *fill, out, bin);
+                Ok(())
+            }
             Self::Class { lookup, known } => each_name(raw, rows, |row, name| {
                 let Some(name) = name else { return Err(rows.invalid(row, "there is no class".into())) };
                 let Some(index) = lookup.find(name) else {
@@ -61,10 +77,20 @@ impl IndexWriter {
             }),
             Self::Calendar { part, fill } => {
                 let category = |time: f64| if time.is_nan() { 0 } else { part(time.floor() as i64) };
-                out.extend(rows.numbers(raw, 0, *fill).map(category));
+                append(raw, rows, *fill, out, category);
                 Ok(())
             }
         }
+    }
+}
+
+/// Appends what is made of the number of each kept row.
+fn append(raw: &Column<f64>, rows: &Rows<'_>, fill: f64, out: &mut Vec<u32>, category: impl Fn(f64) -> u32) {
+    let mut numbers = [0.0; PIECE];
+    for start in (0..rows.kept.len()).step_by(PIECE) {
+        let numbers = &mut numbers[..PIECE.min(rows.kept.len() - start)];
+        rows.read(raw, 0, fill, start, numbers);
+        out.extend(numbers.iter().map(|&number| category(number)));
     }
 }
 

@@ -3,6 +3,7 @@
 mod apply;
 mod builder;
 mod categories;
+mod counts;
 mod encoding;
 mod exact;
 mod fit;
@@ -10,6 +11,7 @@ mod fitted;
 mod hash;
 mod indices;
 mod moments;
+mod quantiles;
 mod reals;
 mod report;
 mod screen;
@@ -24,7 +26,10 @@ pub use apply::Encode;
 pub use builder::EncoderBuilder;
 pub use encoding::{Encoding, Missing};
 pub use fit::Fitting;
+pub use quantiles::Quantiles;
 pub use report::{ColumnReport, FitReport, Summary, describe};
+
+pub(crate) use hash::stable_hash;
 
 use fitted::{Fitted, FittedColumn};
 
@@ -100,7 +105,8 @@ impl Encoder {
         real.flat_map(FittedColumn::number_names).collect()
     }
 
-    /// The names of a feature's categories 1, 2, …; category 0 is the unknown. `None` when the feature has no such names.
+    /// The names of a feature's categories 1, 2, …; category 0 is the unknown and the rest, and where missing values have
+    /// a category, it is the one behind these. `None` when the feature has no such names.
     pub fn categories(&self, feature: &str) -> Option<Vec<String>> {
         let column = self.features.iter().find(|column| column.name == feature)?;
         match &column.fitted {

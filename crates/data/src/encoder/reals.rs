@@ -11,16 +11,34 @@ use crate::{Column, Error, Role};
 /// Writes an encoded column that is real numbers.
 #[derive(Clone, Debug)]
 pub(super) enum RealWriter {
-    Numbers { numbers: Vec<Number>, indicator: Indicator },
-    Weight { fill: f64 },
-    Above { threshold: f64, fill: f64 },
-    Cyclic { period: f64, fill: f64 },
-    OneHot { lookup: Lookup },
+    Numbers {
+        numbers: Vec<Number>,
+        indicator: Indicator,
+    },
+    Weight {
+        fill: f64,
+    },
+    Above {
+        threshold: f64,
+        fill: f64,
+    },
+    Cyclic {
+        period: f64,
+        fill: f64,
+    },
+    /// What is missing has a number of its own, or none.
+    OneHot {
+        lookup: Lookup,
+        missing: Option<u32>,
+    },
 }
 
-/// `(x - shift) / scale`; `fill` stands for a number that is missing, in the units of the raw column.
+/// `(min(max(x, low), high) - shift) / scale`; `fill` stands for a number that is missing, in the units of the raw
+/// column.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Number {
+    low: f64,
+    high: f64,
     shift: f64,
     scale: f64,
     fill: f64,
@@ -38,25 +56,36 @@ impl RealWriter {
         let constant = if let Absent::Constant(Exact(value)) = column.absent { Some(value) } else { None };
         // Where no number is missing among the kept rows, the fill is not used.
         let fill = constant.unwrap_or(0.0);
-        let number = |mean: &Exact, shift, std| {
-            // A column that was constant has no spread to divide by.
-            Number { shift, scale: if std == 0.0 { 1.0 } else { std }, fill: constant.unwrap_or(mean.0) }
+        let numbers = |mean: &[Exact], shift: &dyn Fn(usize) -> f64, scale: &dyn Fn(usize) -> f64| {
+            let clip = |k: usize| match &column.clip {
+                Some(clip) => (clip.low[k].0, clip.high[k].0),
+                None => (f64::NEG_INFINITY, f64::INFINITY),
+            };
+            let number = |(k, mean): (usize, &Exact)| {
+                let (low, high) = clip(k);
+                // A column that was constant has no spread to divide by.
+                let scale = if scale(k) == 0.0 { 1.0 } else { scale(k) };
+                Number { low, high, shift: shift(k), scale, fill: constant.unwrap_or(mean.0) }
+            };
+            mean.iter().enumerate().map(number).collect()
         };
         let indicator = if column.absent == Absent::MeanWithIndicator { Indicator::Written } else { Indicator::None };
         Some(match &column.fitted {
             Fitted::Real { .. } if role == Role::Weight => Self::Weight { fill },
-            Fitted::Real { mean } => {
-                let numbers = mean.iter().map(|mean| number(mean, 0.0, 1.0)).collect();
-                Self::Numbers { numbers, indicator }
-            }
+            Fitted::Real { mean } => Self::Numbers { numbers: numbers(mean, &|_| 0.0, &|_| 1.0), indicator },
             Fitted::Standardize { mean, std } => {
-                let numbers = mean.iter().zip(std).map(|(mean, std)| number(mean, mean.0, std.0)).collect();
-                Self::Numbers { numbers, indicator }
+                Self::Numbers { numbers: numbers(mean, &|k| mean[k].0, &|k| std[k].0), indicator }
+            }
+            Fitted::Robust { mean, median, range } => {
+                Self::Numbers { numbers: numbers(mean, &|k| median[k].0, &|k| range[k].0), indicator }
             }
             Fitted::Above { threshold } => Self::Above { threshold: threshold.0, fill },
             Fitted::Cyclic { period } => Self::Cyclic { period: period.0, fill },
-            Fitted::OneHot(categories) => Self::OneHot { lookup: categories.lookup(0) },
-            Fitted::Category(_) | Fitted::Hash { .. } | Fitted::Class(_) => return None,
+            Fitted::OneHot(categories) => {
+                let missing = (column.absent == Absent::Category).then_some(categories.len() as u32);
+                Self::OneHot { lookup: categories.lookup(0), missing }
+            }
+            Fitted::Bins { .. } | Fitted::Category(_) | Fitted::Hash { .. } | Fitted::Class(_) => return None,
             Fitted::DayOfWeek | Fitted::HourOfDay => return None,
         })
     }
@@ -65,12 +94,12 @@ impl RealWriter {
     pub fn write<T: Scalar>(&self, raw: &Column<f64>, rows: &Rows<'_>, mut block: Block<'_, T>) -> Result<(), Error> {
         match self {
             Self::Numbers { numbers, indicator } => {
-                for (k, &Number { shift, scale, fill }) in numbers.iter().enumerate() {
-                    block.write_column(k, rows, raw, k, fill, |x| T::of((x - shift) / scale))?;
+                for (k, &Number { low, high, shift, scale, fill }) in numbers.iter().enumerate() {
+                    block.write_column(k, rows, raw, k, fill, |x| T::of((x.max(low).min(high) - shift) / scale))?;
                 }
                 if *indicator == Indicator::Written && rows.any_absent() {
-                    let flags = rows.kept.iter().map(|&row| if rows.is_absent(row) { 1.0 } else { 0.0 });
-                    block.write(numbers.len(), rows, flags, T::of)?;
+                    let flags = rows.kept.iter().map(|&row| T::of(f64::from(u8::from(rows.is_absent(row)))));
+                    block.rows().zip(flags).for_each(|(row, flag)| row[numbers.len()] = flag);
                 }
                 Ok(())
             }
@@ -90,10 +119,10 @@ impl RealWriter {
                 block.write_column(0, rows, raw, 0, fill, |x| T::of(angle(x).sin()))?;
                 block.write_column(1, rows, raw, 0, fill, |x| T::of(angle(x).cos()))
             }
-            Self::OneHot { lookup } => {
+            Self::OneHot { lookup, missing } => {
                 let mut out = block.rows();
                 each_name(raw, rows, |_, name| {
-                    let index = name.and_then(|name| lookup.find(name));
+                    let index = name.map_or(*missing, |name| lookup.find(name));
                     if let (Some(numbers), Some(index)) = (out.next(), index) {
                         numbers[index as usize] = T::one();
                     }
@@ -105,7 +134,7 @@ impl RealWriter {
 }
 
 /// Rows that are encoded together.
-const PIECE: usize = 64;
+pub(super) const PIECE: usize = 64;
 
 /// Part of some rows of real numbers, from number `at` of each row on.
 #[derive(Debug)]
@@ -131,32 +160,13 @@ impl<T: Scalar> Block<'_, T> {
         fill: f64,
         encode: impl Fn(f64) -> T,
     ) -> Result<(), Error> {
-        match rows.whole(raw) {
-            Some((numbers, 1)) => self.write(k, rows, numbers.iter().copied(), encode),
-            Some((numbers, width)) => {
-                self.write(k, rows, numbers.chunks_exact(width).map(|numbers| numbers[from]), encode)
-            }
-            None => self.write(k, rows, rows.numbers(raw, from, fill), encode),
-        }
-    }
-
-    /// Sets number `k` of each row to what `encode` makes of it.
-    fn write(
-        &mut self,
-        k: usize,
-        rows: &Rows<'_>,
-        numbers: impl Iterator<Item = f64>,
-        encode: impl Fn(f64) -> T,
-    ) -> Result<(), Error> {
         let (at, mut finite) = (self.at + k, true);
-        let mut numbers = numbers.fuse();
         // A few rows at a time: the arithmetic is done on numbers behind each other.
-        for rows in self.values.chunks_mut(self.width * PIECE) {
-            let mut piece = [0.0; PIECE];
-            let count = piece.iter_mut().zip(&mut numbers).map(|(to, x)| *to = x).count();
-            let mut encoded = [T::zero(); PIECE];
-            encoded.iter_mut().zip(&piece).for_each(|(to, &x)| *to = encode(x));
-            for (row, &x) in rows.chunks_exact_mut(self.width).zip(&encoded[..count]) {
+        for (piece, out) in self.values.chunks_mut(self.width * PIECE).enumerate() {
+            let (mut numbers, mut encoded) = ([0.0; PIECE], [T::zero(); PIECE]);
+            rows.read(raw, from, fill, piece * PIECE, &mut numbers);
+            encoded.iter_mut().zip(&numbers).for_each(|(to, &x)| *to = encode(x));
+            for (row, &x) in out.chunks_exact_mut(self.width).zip(&encoded) {
                 row[at] = x;
                 finite &= x.is_finite();
             }

@@ -44,10 +44,12 @@ pub enum Summary {
     },
     /// Texts or integers.
     Categories {
-        /// How many different ones there are.
+        /// How many different ones there are; at least so many where counts may be too low.
         distinct: u64,
         /// How many of them have an index of their own.
         kept: u64,
+        /// By how many rows the count of one may be too low: zero while all of them were counted.
+        miscounted: u64,
     },
     /// Nothing is known: no row has a value, the column is hashed, or it has more categories than are counted.
     NotCounted,
@@ -104,8 +106,15 @@ impl fmt::Display for FitReport {
                 Summary::Numbers { mean, std, min, max } => {
                     writeln!(f, ", mean {mean:.6}, std {std:.6}, min {min}, max {max}")?;
                 }
-                Summary::Categories { distinct, kept } if distinct == kept => writeln!(f, ", {distinct} categories")?,
-                Summary::Categories { distinct, kept } => writeln!(f, ", {kept} of {distinct} categories kept")?,
+                Summary::Categories { distinct, kept, .. } if distinct == kept => {
+                    writeln!(f, ", {distinct} categories")?;
+                }
+                Summary::Categories { distinct, kept, miscounted: 0 } => {
+                    writeln!(f, ", {kept} of {distinct} categories kept")?;
+                }
+                Summary::Categories { distinct, kept, miscounted } => {
+                    writeln!(f, ", {kept} of more than {distinct} categories kept, counted to {miscounted} rows")?;
+                }
                 Summary::NotCounted => writeln!(f, ", not counted")?,
             }
         }

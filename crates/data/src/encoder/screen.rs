@@ -51,24 +51,35 @@ impl Rows<'_> {
         self.any_absent() && self.absent[row]
     }
 
-    /// The numbers of a real column, rows behind each other, where every row is kept and has a value.
-    pub fn whole<'b>(&self, column: &'b Column<f64>) -> Option<(&'b [f64], usize)> {
-        match column {
-            Column::Real { values, width, .. } if !self.any_absent() && self.kept.len() * width == values.len() => {
-                Some((values, *width))
+    /// Reads number `k` of the kept rows of a real column from place `start` on, `fill` where it is missing, as many as
+    /// there is room for.
+    ///
+    /// Without a branch for each value: flags choose, they do not steer.
+    #[inline]
+    pub fn read(&self, column: &Column<f64>, k: usize, fill: f64, start: usize, to: &mut [f64]) {
+        let Column::Real { values, width, .. } = column else { return };
+        let width = *width;
+        let kept = &self.kept[start..];
+        let choose = |absent: bool, value: f64| if absent { fill } else { value };
+        let all_kept = self.kept.len() * width == values.len();
+        let numbers = || values[(start * width + k).min(values.len())..].iter().step_by(width);
+        match (all_kept, self.any_absent()) {
+            (true, false) if width == 1 => {
+                let count = to.len().min(kept.len());
+                to[..count].copy_from_slice(&values[start..start + count]);
             }
-            _ => None,
+            (true, false) => to.iter_mut().zip(numbers()).for_each(|(to, &value)| *to = value),
+            (true, true) => {
+                let flags = &self.absent[start..];
+                let numbers = to.iter_mut().zip(numbers()).zip(flags);
+                numbers.for_each(|((to, &value), &absent)| *to = choose(absent, value));
+            }
+            (false, false) => to.iter_mut().zip(kept).for_each(|(to, &row)| *to = values[row * width + k]),
+            (false, true) => {
+                let rows = to.iter_mut().zip(kept);
+                rows.for_each(|(to, &row)| *to = choose(self.absent[row], values[row * width + k]));
+            }
         }
-    }
-
-    /// Number `k` of each kept row of a real column, and `fill` where it is missing; nothing of other columns.
-    pub fn numbers<'b>(&'b self, column: &'b Column<f64>, k: usize, fill: f64) -> impl Iterator<Item = f64> + 'b {
-        let (values, width) = match column {
-            Column::Real { values, width, .. } => (values.as_slice(), *width),
-            Column::Index { .. } | Column::Text { .. } => (&[][..], 1),
-        };
-        let kept = if values.is_empty() { &[] } else { self.kept };
-        kept.iter().map(move |&row| if self.is_absent(row) { fill } else { values[row * width + k] })
     }
 
     /// The error that the value in a row of the piece is bad.

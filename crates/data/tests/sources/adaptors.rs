@@ -1,4 +1,4 @@
-use tidemill_data::{Batch, Cursor, Side, Source, SourceExt};
+use tidemill_data::{Batch, Cursor, MemorySource, Source, SourceExt, Split};
 
 use crate::check::{check_source, epoch};
 use crate::memory::mixed;
@@ -23,16 +23,20 @@ fn any_cursor_is_exact() {
         check_source(|| mixed(n).shard(0, 1).unwrap());
         check_source(|| mixed(n).shuffled(1).shard(2, 3).unwrap());
         check_source(|| Unknown(mixed(n)).shard(4, 5).unwrap());
-        check_source(|| mixed(n).split_in_order(0.7, Side::First).unwrap());
-        check_source(|| mixed(n).split_in_order(0.7, Side::Rest).unwrap());
-        check_source(|| mixed(n).split_by_hash(0.4, 1, Side::First).unwrap());
-        check_source(|| Unknown(mixed(n)).split_by_hash(0.4, 1, Side::Rest).unwrap());
+        for part in ["train", "validation", "test"] {
+            check_source(|| mixed(n).part(&Split::in_order(THREE).unwrap(), part).unwrap());
+            check_source(|| mixed(n).part(&Split::by_row(1, THREE).unwrap(), part).unwrap());
+            check_source(|| Unknown(mixed(n)).part(&Split::by_row(1, THREE).unwrap(), part).unwrap());
+            check_source(|| mixed(n).part(&Split::by_key("name", 1, THREE).unwrap(), part).unwrap());
+            check_source(|| mixed(n).shuffled(3).part(&Split::by_key("row", 1, THREE).unwrap(), part).unwrap());
+            check_source(|| mixed(n).part(&by_row_value(), part).unwrap());
+        }
         check_source(|| mixed(n).shuffle(1, 5).unwrap());
         check_source(|| mixed(n).shuffle(8, 5).unwrap());
         check_source(|| Unknown(mixed(n)).shuffle(100, 5).unwrap());
         check_source(|| mixed(n).boxed());
         check_source(|| {
-            let part = mixed(n).shuffled(2).skip_rows(1).split_by_hash(0.9, 3, Side::First).unwrap();
+            let part = mixed(n).shuffled(2).skip_rows(1).part(&Split::by_row(3, THREE).unwrap(), "train").unwrap();
             part.shuffle(5, 1).unwrap().shard(1, 2).unwrap().take(9)
         });
     }
@@ -49,9 +53,12 @@ fn a_range_is_those_rows() {
     check(&|| mixed(10).skip_rows(4).boxed(), 4..10);
     check(&|| mixed(10).skip_rows(11).boxed(), 0..0);
     check(&|| mixed(10).skip_rows(2).take(3).skip_rows(1).boxed(), 3..5);
-    check(&|| mixed(10).split_in_order(0.25, Side::First).unwrap().boxed(), 0..3);
-    check(&|| mixed(10).split_in_order(0.25, Side::Rest).unwrap().boxed(), 3..10);
-    check(&|| mixed(10).split_in_order(1.0, Side::Rest).unwrap().boxed(), 0..0);
+    let in_order =
+        |parts: [(&str, f64); 2], name: &str| mixed(10).part(&Split::in_order(parts).unwrap(), name).unwrap();
+    check(&|| in_order([("a", 0.25), ("b", 0.75)], "a").boxed(), 0..3);
+    check(&|| in_order([("a", 0.25), ("b", 0.75)], "b").boxed(), 3..10);
+    check(&|| in_order([("a", 0.25), ("b", 0.25)], "b").boxed(), 3..5);
+    check(&|| in_order([("a", 1.0), ("b", 0.0)], "b").boxed(), 0..0);
 }
 
 #[test]
@@ -68,22 +75,86 @@ fn shards_take_turns() {
     }
 }
 
+const THREE: [(&str, f64); 3] = [("train", 0.6), ("validation", 0.3), ("test", 0.1)];
+
+fn by_row_value() -> Split {
+    Split::by_value("row", [("train", 5.0), ("validation", 11.0), ("test", f64::INFINITY)]).unwrap()
+}
+
 #[test]
-fn sides_are_disjoint_and_complete() {
-    for fraction in [0.0, 0.01, 0.5, 0.8, 1.0] {
-        let side = |side| mixed(10_000).split_by_hash(fraction, 4, side).unwrap();
-        let (first, rest) = (numbers(side(Side::First), 0), numbers(side(Side::Rest), 0));
-        assert_eq!(first, numbers(side(Side::First), 7), "the side does not depend on the epoch");
-        assert_eq!(side(Side::First).rows(), Some(first.len() as u64));
-        // Five standard deviations of a binomial distribution.
-        let spread = 5.0 * (10_000.0 * fraction * (1.0 - fraction)).sqrt();
-        assert!((first.len() as f64 - 10_000.0 * fraction).abs() <= spread, "{} are first", first.len());
-        let mut all = [first, rest].concat();
-        all.sort();
-        assert_eq!(all, (0..10_000).collect::<Vec<_>>());
+fn parts_are_disjoint_and_complete() {
+    for fractions in [[0.0, 0.0, 1.0], [0.01, 0.5, 0.49], [0.7, 0.2, 0.1], [1.0, 0.0, 0.0]] {
+        let parts = || ["a", "b", "c"].into_iter().zip(fractions);
+        let by_row = Split::by_row(4, parts()).unwrap();
+        let by_key = Split::by_key("row", 4, parts()).unwrap();
+        for split in [&by_row, &by_key, &Split::in_order(parts()).unwrap()] {
+            let mut all = Vec::new();
+            for (name, fraction) in parts() {
+                let part = || mixed(10_000).part(split, name).unwrap();
+                let rows = numbers(part(), 0);
+                assert_eq!(rows, numbers(part(), 7), "the part does not depend on the epoch");
+                assert!(part().rows().is_none_or(|n| n == rows.len() as u64));
+                // Five standard deviations of a binomial distribution.
+                let spread = 5.0 * (10_000.0 * fraction * (1.0 - fraction)).sqrt();
+                assert!((rows.len() as f64 - 10_000.0 * fraction).abs() <= spread, "{} in {name}", rows.len());
+                all.extend(rows);
+            }
+            all.sort();
+            assert_eq!(all, (0..10_000).collect::<Vec<_>>());
+        }
     }
-    let seed = |seed| numbers(mixed(100).split_by_hash(0.5, seed, Side::First).unwrap(), 0);
+    let seed = |seed| numbers(mixed(100).part(&Split::by_row(seed, THREE).unwrap(), "train").unwrap(), 0);
     assert_ne!(seed(1), seed(2));
+}
+
+/// Rows that are there stay in their part when there are more; where parts are told by values, in any order.
+#[test]
+fn appended_rows_move_none() {
+    let check = |split: Split| {
+        for part in ["train", "validation", "test"] {
+            let of = |n: usize| numbers(mixed(n).part(&split, part).unwrap(), 0);
+            assert_eq!(of(300).into_iter().filter(|&row| row < 200).collect::<Vec<_>>(), of(200), "{split:?}");
+            if !matches!(split, ref s if *s == Split::by_row(1, THREE).unwrap()) {
+                let mut shuffled = numbers(mixed(200).shuffled(1).part(&split, part).unwrap(), 0);
+                shuffled.sort();
+                assert_eq!(shuffled, of(200), "{split:?}");
+            }
+        }
+    };
+    check(Split::by_row(1, THREE).unwrap());
+    check(Split::by_key("row", 1, THREE).unwrap());
+    check(by_row_value());
+}
+
+#[test]
+fn rows_of_one_key_are_in_one_part() {
+    let customer = |row: usize| format!("customer {}", row * row % 53);
+    let rows = || {
+        let names: Vec<String> = (0..2000).map(customer).collect();
+        let names = names.iter().enumerate().map(|(row, name)| (row % 9 > 0).then_some(name.as_str()));
+        MemorySource::<f64>::builder()
+            .reals("row", 1, (0..2000).map(f64::from).collect())
+            .texts("customer", names)
+            .build()
+            .unwrap()
+    };
+    let split = Split::by_key("customer", 7, THREE).unwrap();
+    let mut part_of = std::collections::BTreeMap::new();
+    for part in ["train", "validation", "test"] {
+        for row in numbers(rows().part(&split, part).unwrap(), 0) {
+            let key = if row % 9 > 0 { customer(row as usize) } else { "none".into() };
+            assert_eq!(*part_of.entry(key).or_insert(part), part);
+        }
+    }
+    assert_eq!(part_of.values().collect::<std::collections::BTreeSet<_>>().len(), 3);
+    let indices = |part| {
+        let split = Split::by_key("class", 7, THREE).unwrap();
+        numbers(mixed(400).part(&split, part).unwrap(), 0)
+            .into_iter()
+            .map(|row| row % 4)
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    assert!(indices("train").is_disjoint(&indices("validation")) && indices("train").is_disjoint(&indices("test")));
 }
 
 #[test]
@@ -111,11 +182,30 @@ fn what_makes_no_sense_is_refused() {
     check(source().shard(0, 0), "shard: 0 is not below the number of shards, 0");
     check(source().shuffle(0, 1), "shuffle: the window has no rows");
     check(source().prefetch(0, 5), "prefetch: 0 batches of 5 rows hold nothing");
-    check(source().split_in_order(1.5, Side::First), "split: the fraction 1.5 is not between 0 and 1");
-    check(source().split_by_hash(f64::NAN, 0, Side::First), "split: the fraction NaN is not between 0 and 1");
+    check(Split::in_order([("a", 1.5)]), "split: the fraction 1.5 of a is not between 0 and 1");
+    check(Split::by_row(0, [("a", f64::NAN)]), "split: the fraction NaN of a is not between 0 and 1");
+    check(Split::by_row(0, [("a", 0.7), ("b", 0.5)]), "split: the fractions add up to 1.2, which is more than 1");
+    check(Split::by_row(0, [("a", 0.7), ("a", 0.1)]), "split: there are two parts a");
+    check(Split::by_row(0, Vec::<(String, f64)>::new()), "split: there are no parts");
+    check(Split::by_value("row", [("a", 2.0), ("b", 1.0)]), "split: the values that end the parts of row do not rise");
+    let in_order = Split::in_order(THREE).unwrap();
+    check(source().part(&in_order, "tset"), "split: there is no part tset; there is train, validation, test");
     check(
-        Unknown(source()).split_in_order(0.5, Side::First),
-        "split in order: the source does not know how many rows it has; split by hash, or take a number of rows",
+        Unknown(source()).part(&in_order, "test"),
+        "split in order: the source does not know how many rows it has; split by row, key or value",
+    );
+    let part = |split: Result<Split, _>| source().part(&split.unwrap(), "train");
+    check(
+        part(Split::by_key("rwo", 0, THREE)),
+        "split: there is no column rwo; it has row, pair, maybe, name, class, target, weight",
+    );
+    check(part(Split::by_key("pair", 0, THREE)), "split: column pair is real [2], expected one number or text a row");
+    check(part(Split::by_value("name", [("train", 1.0)])), "split: column name is text, expected one number a row");
+    let mut missing = part(Split::by_value("maybe", [("train", 1.0)])).unwrap();
+    let mut batch = Batch::new(missing.schema().clone());
+    check(
+        missing.fill(&mut batch, 3),
+        "split by column maybe: a row has no value there, so it belongs to no part; filter such rows out",
     );
     assert!(source().take(2).seek(Cursor::start(0).push(3).push(3)).is_err());
     assert!(source().shuffle(5, 1).unwrap().seek(Cursor::start(0).push(4)).is_err());

@@ -60,6 +60,109 @@ fn numbers_are_scaled() {
     );
 }
 
+/// The numbers are those of scikit-learn 1.9.1: `RobustScaler`, `KBinsDiscretizer(strategy="quantile",
+/// quantile_method="linear")`, and `numpy.clip` at `numpy.quantile` before `StandardScaler` and `RobustScaler`.
+#[test]
+fn quantiles_scale_clip_and_part() {
+    let raw = || reals("v", &[1.0, 2.0, 4.0, 8.0, 100.0]);
+    let clipped = |encoding: Encoding| encoding.clip(0.1, 0.9);
+    check(
+        raw(),
+        Encoding::robust(),
+        &["v"],
+        &["[-0.5]", "[-0.3333333333333333]", "[0.0]", "[0.6666666666666666]", "[16.0]"],
+    );
+    check(
+        reals("v", &[3.0, 3.0, 3.0, 3.0, 9.0]),
+        Encoding::robust(),
+        &["v"],
+        &["[0.0]", "[0.0]", "[0.0]", "[0.0]", "[6.0]"],
+    );
+    check(raw(), clipped(Encoding::real()), &["v"], &["[1.4]", "[2.0]", "[4.0]", "[8.0]", "[63.20000000000001]"]);
+    check(
+        raw(),
+        clipped(Encoding::robust()),
+        &["v"],
+        &["[-0.43333333333333335]", "[-0.3333333333333333]", "[0.0]", "[0.6666666666666666]", "[9.866666666666669]"],
+    );
+    let expected =
+        [-0.6003669916557967, -0.5752119501059728, -0.4913618116065599, -0.323661534607734, 1.9906022879760632];
+    let (encoder, _) = fit(raw(), Encoder::builder().feature("v", clipped(Encoding::standardize())));
+    let mut batch = Batch::new(encoder.schema());
+    raw().build().unwrap().encode::<f64>(&encoder).unwrap().fill(&mut batch, 9).unwrap();
+    assert!(batch.reals(0).iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-14), "{:?}", batch.reals(0));
+
+    check(raw(), Encoding::quantile_bins(2), &[], &["#1", "#1", "#2", "#2", "#2"]);
+    check(raw(), Encoding::quantile_bins(3), &[], &["#1", "#1", "#2", "#3", "#3"]);
+    check(raw(), Encoding::quantile_bins(4), &[], &["#1", "#2", "#3", "#4", "#4"]);
+    check(
+        reals("v", &[1.0, 1.0, 1.0, 1.0, 2.0, 3.0]),
+        Encoding::quantile_bins(4),
+        &[],
+        &["#1", "#1", "#1", "#1", "#2", "#2"],
+    );
+    check(optional(&[Some(5.0), None, Some(7.0)]), Encoding::quantile_bins(2), &[], &["#1", "#0", "#2"]);
+    let (encoder, _) = fit(raw(), Encoder::builder().feature("v", Encoding::quantile_bins(4)));
+    assert_eq!(encoded(reals("v", &[-1e9, 1e9, 3.9]), &encoder), ["#1", "#4", "#2"]);
+}
+
+#[test]
+fn missing_categories_can_have_one_of_their_own() {
+    let names = [Some("b"), None, Some("a"), Some("b"), Some("c")];
+    let own = |encoding: Encoding| encoding.max_categories(2).missing(Missing::Category);
+    check(texts(&names), own(Encoding::category()), &[], &["#2", "#3", "#1", "#2", "#0"]);
+    check(
+        texts(&names),
+        own(Encoding::one_hot()),
+        &["v=a", "v=b", "v.missing"],
+        &["[0.0, 1.0, 0.0]", "[0.0, 0.0, 1.0]", "[1.0, 0.0, 0.0]", "[0.0, 1.0, 0.0]", "[0.0, 0.0, 0.0]"],
+    );
+}
+
+/// One in ten rows is one of ten names that come often; the others are names that come once.
+#[test]
+fn frequent_categories_are_found_among_any_number() {
+    let name = |i: u64| if i.is_multiple_of(10) { i / 10 % 10 } else { 1000 + i };
+    let text = |i: u64| Some(format!("customer {}", name(i)));
+    let raw = |rows: std::ops::Range<u64>| {
+        let numbers = rows.clone().map(|i| name(i) as f64).collect();
+        let texts: Vec<_> = rows.map(text).collect();
+        MemorySource::builder()
+            .reals("id", 1, numbers)
+            .texts("text", texts.iter().map(Option::as_deref))
+            .build()
+            .unwrap()
+    };
+    let kept = Encoding::category().max_categories(10);
+    let declared = || Encoder::builder().feature("id", kept.clone()).feature("text", kept.clone());
+    let fitted = |rows: std::ops::Range<u64>| {
+        let mut source = raw(rows);
+        let mut fitting = declared().start(source.schema()).unwrap();
+        let mut batch = Batch::new(source.schema().clone());
+        while source.fill(&mut batch, 4096).unwrap() > 0 {
+            fitting.observe(&batch).unwrap();
+            batch.clear();
+        }
+        fitting
+    };
+    let mut parts = fitted(0..130_000);
+    parts.merge(fitted(130_000..400_000)).unwrap();
+    for fitting in [fitted(0..400_000), parts] {
+        let (encoder, report) = fitting.finish().unwrap();
+        let expected: Vec<String> = (0..10).map(|i| i.to_string()).collect();
+        assert_eq!(encoder.categories("id").unwrap(), expected);
+        assert_eq!(
+            encoder.categories("text").unwrap(),
+            expected.iter().map(|i| format!("customer {i}")).collect::<Vec<_>>()
+        );
+        let Summary::Categories { distinct, kept: 10, miscounted } = report.columns[0].summary else {
+            panic!("{report}")
+        };
+        assert!((131_072..360_010).contains(&distinct), "{distinct}");
+        assert!((1..=400_000 / 65_536).contains(&miscounted), "{miscounted}");
+    }
+}
+
 #[test]
 fn categories_are_sorted_and_zero_is_unknown() {
     let names = [Some("b"), Some("a"), None, Some("b"), Some("c")];
@@ -79,7 +182,7 @@ fn categories_are_sorted_and_zero_is_unknown() {
 
     let (encoder, report) = fit(texts(&names), Encoder::builder().feature("v", Encoding::category().max_categories(2)));
     assert_eq!(encoder.categories("v").unwrap(), ["a", "b"]);
-    assert_eq!(report.columns[0].summary, Summary::Categories { distinct: 3, kept: 2 });
+    assert_eq!(report.columns[0].summary, Summary::Categories { distinct: 3, kept: 2, miscounted: 0 });
     assert_eq!(encoded(texts(&[Some("z"), Some("b"), Some("")]), &encoder), ["#0", "#2", "#0"]);
 }
 

@@ -28,7 +28,7 @@ fn what_makes_no_sense_is_refused_before_reading() {
     );
     start(
         Encoder::builder().target("name", Encoding::category()),
-        "encoding of column name: a target is real, standardize, above or class",
+        "encoding of column name: a target is real, standardize, robust, above or class",
     );
     start(Encoder::builder().weight("row", Encoding::standardize()), "encoding of column row: a weight is real");
     start(
@@ -37,7 +37,7 @@ fn what_makes_no_sense_is_refused_before_reading() {
     );
     start(
         missing("name", Encoding::category(), Missing::MeanWithIndicator),
-        "encoding of column name: the mean with an indicator is for features that are real or standardize",
+        "encoding of column name: the mean with an indicator is for features that are real, standardize or robust",
     );
     start(
         missing("name", Encoding::category(), Missing::Constant(0.0)),
@@ -63,6 +63,20 @@ fn what_makes_no_sense_is_refused_before_reading() {
     start(
         feature("row", Encoding::real().max_categories(3)),
         "encoding of column row: max_categories is for category and one_hot",
+    );
+    start(feature("row", Encoding::quantile_bins(1)), "encoding of column row: fewer than two bins tell nothing");
+    start(feature("pair", Encoding::quantile_bins(3)), "the source: column pair is real [2], expected real");
+    start(
+        feature("row", Encoding::above(1.0).clip(0.1, 0.9)),
+        "encoding of column row: clip is for real, standardize and robust",
+    );
+    start(
+        feature("row", Encoding::real().clip(0.9, 0.1)),
+        "encoding of column row: quantiles to clip at rise, and lie between 0 and 1",
+    );
+    start(
+        missing("row", Encoding::real(), Missing::Category),
+        "encoding of column row: a category of their own is for missing values of category and one_hot",
     );
     start(
         feature("name", Encoding::category().max_categories(0)),

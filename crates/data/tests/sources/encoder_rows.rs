@@ -11,6 +11,8 @@ use crate::unknown::Unknown;
 fn everything() -> EncoderBuilder {
     Encoder::builder()
         .feature("row", Encoding::standardize())
+        .feature_from("bin", "row", Encoding::quantile_bins(4))
+        .feature_from("robust", "row", Encoding::robust().clip(0.1, 0.8))
         .feature("name", Encoding::category().max_categories(2))
         .feature("pair", Encoding::real())
         .feature_from("kind", "class", Encoding::hash(5))
@@ -44,7 +46,8 @@ fn the_output_is_one_block_then_categories_target_and_weight() {
     assert_eq!(
         fields,
         [
-            "x Feature real [9]",
+            "x Feature real [10]",
+            "bin Feature index below 5",
             "name Feature index below 3",
             "kind Feature index below 5",
             "target Target real",
@@ -53,10 +56,10 @@ fn the_output_is_one_block_then_categories_target_and_weight() {
     );
     assert_eq!(
         encoder.number_names(),
-        ["row", "pair[0]", "pair[1]", "one=", "one=AA", "one=B6", "one=zürich", "hour.sin", "hour.cos",]
+        ["row", "robust", "pair[0]", "pair[1]", "one=", "one=AA", "one=B6", "one=zürich", "hour.sin", "hour.cos",]
     );
     assert_eq!(encoder.raw_columns(), ["row", "name", "pair", "class", "maybe", "weight"]);
-    assert_eq!(encoder.features_only().schema().names(), "x, name, kind");
+    assert_eq!(encoder.features_only().schema().names(), "x, bin, name, kind");
     let renamed = everything().block_name("numbers").fit(&mut mixed(50)).unwrap().0;
     assert_eq!(renamed.schema().fields[0].name, "numbers");
 }
@@ -90,7 +93,9 @@ fn a_saved_encoder_is_the_same_to_the_bit() {
             .feature_from("above", "v", Encoding::above(1e-7 / 3.0))
             .feature_from("phase", "v", Encoding::cyclic(std::f64::consts::PI / 1e5))
             .feature_from("filled", "v", Encoding::real().missing(Missing::Constant(0.1 + 0.2)))
-            .feature("name", Encoding::category())
+            .feature_from("bin", "v", Encoding::quantile_bins(7))
+            .feature_from("robust", "v", Encoding::robust().clip(0.01, 0.99))
+            .feature("name", Encoding::category().missing(Missing::Category))
     };
     let (encoder, _) = fit(raw(), declared());
     let saved = serde_json::to_string(&encoder).unwrap();
@@ -162,7 +167,7 @@ fn any_source_is_described() {
     assert_eq!((report.rows, report.dropped, report.columns.len()), (50, 0, 7));
     let find = |name| report.columns.iter().find(|column| column.name == name).unwrap();
     assert_eq!((find("maybe").missing, find("name").missing, find("row").missing), (17, 10, 0));
-    assert_eq!(find("class").summary, Summary::Categories { distinct: 4, kept: 4 });
+    assert_eq!(find("class").summary, Summary::Categories { distinct: 4, kept: 4, miscounted: 0 });
     assert!(matches!(find("pair").summary, Summary::Numbers { min: -99.0, max: 0.0, mean: -49.5, .. }));
     assert_eq!(describe(&mut mixed(0)).unwrap().columns[0].summary, Summary::NotCounted);
     let many = MemorySource::builder().reals("row", 1, (0..1_100_000).map(f64::from).collect()).indices(
@@ -173,5 +178,8 @@ fn any_source_is_described() {
     let mut many = many.build().unwrap();
     assert_eq!(describe(&mut many).unwrap().columns[1].summary, Summary::NotCounted);
     let error = Encoder::builder().feature("id", Encoding::category()).fit(&mut many).unwrap_err();
-    assert_eq!(error.to_string(), "column id: there are more than 1048576 categories; encode it by hash");
+    assert_eq!(
+        error.to_string(),
+        "column id: there are more than 1048576 categories; keep the most frequent by max_categories, or encode it by hash"
+    );
 }

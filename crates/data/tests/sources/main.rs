@@ -6,6 +6,7 @@ mod encoder;
 mod encoder_errors;
 mod encoder_rows;
 mod exact;
+mod filter;
 mod memory;
 mod plan;
 mod prefetch;

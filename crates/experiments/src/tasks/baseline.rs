@@ -5,6 +5,7 @@ use tidemill::data::{Batch, Cursor, Role};
 use tidemill::metrics::{Rows, Target};
 use tidemill::prelude::*;
 
+use crate::progress::Work;
 use crate::results::{Baseline, Scores, TaskKind};
 use crate::spec::Spec;
 
@@ -63,7 +64,9 @@ fn each_target(
     spans: std::ops::Range<usize>,
     mut found: impl FnMut(Target<'_, f32>) -> Result<()>,
 ) -> Result<u64> {
-    let mut source = spec.rows(spans)?;
+    let rows = spec.spans[spans.clone()].iter().map(|span| span.rows.end - span.rows.start).sum();
+    let work = Work::new("scoring a guess", Some(rows));
+    let mut source = spec.rows(spans)?.watch(|rows| work.advance(rows));
     source.seek(Cursor::start(0))?;
     let target = source.schema().role(Role::Target).expect("the encoder has a target");
     let mut batch = Batch::new(source.schema().clone());

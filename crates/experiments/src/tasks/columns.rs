@@ -9,7 +9,7 @@ use tidemill::parquet::{ColumnDescription, Description, Usable};
 use tidemill::prelude::*;
 
 use crate::results::TaskKind;
-use crate::spec::READ_BUDGET;
+use crate::spec;
 
 /// Categories of a text column; rarer ones are taken together.
 const MAX_CATEGORIES: u32 = 1000;
@@ -59,12 +59,13 @@ pub fn target(
     description: &Description,
     name: &str,
     asked: Option<TaskKind>,
+    filter: Option<&str>,
 ) -> Result<(TaskKind, Encoding)> {
     let column = description.columns.iter().find(|c| c.name == name).with_context(|| {
         let names: Vec<&str> = description.columns.iter().map(|c| c.name.as_str()).collect();
         format!("{}: there is no column {name}; it has {}", path.display(), names.join(", "))
     })?;
-    let seen = look(path, column)?;
+    let seen = look(path, column, filter)?;
     let kind = match asked {
         Some(kind) => kind,
         None => seen.kind(),
@@ -103,12 +104,12 @@ impl Seen {
     }
 }
 
-fn look(path: &Path, column: &ColumnDescription) -> Result<Seen> {
+fn look(path: &Path, column: &ColumnDescription, filter: Option<&str>) -> Result<Seen> {
     if column.usable == Usable::Text {
         return Ok(Seen::Texts);
     }
-    let mut source = ParquetSource::open(path).columns([column.name.clone()]).budget(READ_BUDGET).build()?;
-    let mut batch: Batch<f64> = Batch::new(Source::<f64>::schema(&source).clone());
+    let mut source = spec::open(path, [column.name.clone()], filter)?;
+    let mut batch: Batch<f64> = Batch::new(source.schema().clone());
     source.fill(&mut batch, LOOK_AT)?;
     let (mut distinct, mut whole) = (BTreeSet::new(), true);
     let Column::Real { width: 1, values, nulls } = &batch.columns()[0] else {

@@ -42,6 +42,7 @@ pub fn flights(folder: &Path, effort: Effort, threads: usize, budget: u64) -> Re
 
     let spec = Spec {
         data: sorted,
+        filter: None,
         task: TaskKind::Binary,
         encoder,
         variant: Some(Variant {
@@ -113,5 +114,5 @@ fn encoder(path: &Path, numbers: &[&str], training_rows: u64) -> Result<Encoder>
         raw.push(column.into());
     }
     builder = builder.target("arr_delay", Encoding::above(15.0).missing(Missing::DropRow));
-    Ok(fit(path, builder, &raw, training_rows)?.0)
+    Ok(fit(path, builder, &raw, None, training_rows)?.0)
 }

@@ -11,6 +11,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use tidemill::prelude::*;
 
+use crate::progress::Work;
 use crate::results::{Baseline, Data, Task};
 use crate::spec::{self, Spec};
 
@@ -48,7 +49,8 @@ fn in_order(input: &Path, column: &str, output: &Path, budget: u64) -> Result<()
     if newer(output, input) == Some(true) {
         return Ok(());
     }
-    tidemill::parquet::sort_by(input, column, output, budget)
+    let work = Work::new(&format!("sorting by {column}"), None);
+    tidemill::parquet::sort_by_watched(input, column, output, budget, |done, all| work.reach(done, all))
         .with_context(|| format!("sorting {} by {column}", input.display()))
 }
 
@@ -57,8 +59,11 @@ fn fit(
     path: &Path,
     builder: tidemill::data::EncoderBuilder,
     raw: &[String],
+    filter: Option<&str>,
     training_rows: u64,
 ) -> Result<(Encoder, tidemill::data::FitReport)> {
-    let source = ParquetSource::open(path).columns(raw.iter().cloned()).budget(spec::READ_BUDGET).build()?;
-    Ok(builder.fit(&mut spec::range(source, 0..training_rows))?)
+    let source = spec::open(path, raw.iter().cloned(), filter)?;
+    let work = Work::new("fitting the encoder", Some(training_rows));
+    let mut rows = spec::range(source, 0..training_rows).watch(|rows| work.advance(rows));
+    Ok(builder.fit(&mut rows)?)
 }

@@ -2,10 +2,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use tidemill::data::Summary;
+use tidemill::prelude::{Predicate, Source};
 
 use super::{Effort, Prepared, baseline, columns, fit, in_order, spans};
+use crate::progress::Work;
 use crate::results::{Data, Task, TaskKind};
-use crate::spec::{Span, Spec};
+use crate::spec::{self, Span, Spec};
 
 /// The user's own file, and what to learn from it.
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ pub struct UserData {
     pub task: Option<TaskKind>,
     /// The column that says in which order the rows came; the file's own order when absent.
     pub order: Option<String>,
+    /// The condition that rows must meet to count; all do when absent.
+    pub filter: Option<String>,
     /// Bytes that sorting, and batch training, may take.
     pub budget: u64,
 }
@@ -30,8 +34,12 @@ const TRAINING: usize = 9;
 /// The same comparison on the user's own file: the last quarter of the rows is held out.
 pub fn user(data: &UserData, folder: &Path, effort: Effort, threads: usize) -> Result<Prepared> {
     let description = tidemill::parquet::describe(&data.file)?;
-    if description.rows < SPANS * 2 {
-        bail!("{}: {} rows are too few to compare on", data.file.display(), description.rows);
+    let rows = match &data.filter {
+        Some(condition) => matching(&data.file, condition)?,
+        None => description.rows,
+    };
+    if rows < SPANS * 2 {
+        bail!("{}: {rows} rows are too few to compare on", data.file.display());
     }
     let path = match &data.order {
         Some(column) => {
@@ -44,22 +52,24 @@ pub fn user(data: &UserData, folder: &Path, effort: Effort, threads: usize) -> R
         }
         None => data.file.canonicalize().with_context(|| data.file.display().to_string())?,
     };
-    let (kind, encoding) = columns::target(&path, &description, &data.target, data.task)?;
+    let (kind, encoding) = columns::target(&path, &description, &data.target, data.task, data.filter.as_deref())?;
     let chosen = columns::choose(&description, &data.target, data.order.as_deref());
     if chosen.raw.is_empty() {
         bail!("{}: no column is left to learn from; left out are {}", path.display(), chosen.left_out.join(", "));
     }
-    let spans: Vec<Span> = spans::equal(description.rows, SPANS);
+    let spans: Vec<Span> = spans::equal(rows, SPANS);
     let training_rows = spans[TRAINING - 1].rows.end;
     let mut raw = chosen.raw.clone();
     raw.push(data.target.clone());
-    let (encoder, report) = fit(&path, chosen.builder.target(data.target.as_str(), encoding), &raw, training_rows)?;
+    let builder = chosen.builder.target(data.target.as_str(), encoding);
+    let (encoder, report) = fit(&path, builder, &raw, data.filter.as_deref(), training_rows)?;
     let loss_scale = match (kind, report.columns.iter().find(|c| c.name == data.target).map(|c| c.summary)) {
         (TaskKind::Regression, Some(Summary::Numbers { std, .. })) if std > 0.0 => std,
         _ => 1.0,
     };
     let mut spec = Spec {
         data: path,
+        filter: data.filter.clone(),
         task: kind,
         encoder,
         variant: None,
@@ -86,6 +96,9 @@ pub fn user(data: &UserData, folder: &Path, effort: Effort, threads: usize) -> R
             None => "Rows are in the file's order.".to_owned(),
         },
     ];
+    if let Some(condition) = &data.filter {
+        notes.push(format!("Only rows where {condition}."));
+    }
     if !chosen.left_out.is_empty() {
         notes.push(format!("Columns left out: {}.", chosen.left_out.join(", ")));
     }
@@ -106,4 +119,21 @@ pub fn user(data: &UserData, folder: &Path, effort: Effort, threads: usize) -> R
         notes,
         spec,
     })
+}
+
+/// How many rows meet a condition.
+fn matching(file: &Path, condition: &str) -> Result<u64> {
+    let parsed: Predicate = condition.parse().with_context(|| format!("--where {condition:?}"))?;
+    let columns: Vec<String> = parsed.columns().into_iter().map(str::to_owned).collect();
+    let work = Work::new("counting rows", None);
+    let mut rows = spec::open(file, columns, Some(condition))?;
+    let mut count = 0;
+    loop {
+        let n = rows.skip(1 << 16)?;
+        if n == 0 {
+            return Ok(count);
+        }
+        count += n;
+        work.advance(n);
+    }
 }

@@ -1,7 +1,13 @@
 //! Promise 4: resume is exact.
 
-use tidemill_data::{Source, SourceExt};
-use tidemill_strategies::{Batch, Checkpoints, Event, Flow, Observer, Online, State, Strategy, Trainer, on_event};
+use tidemill_autograd::Program;
+use tidemill_data::{Encoder, Encoding, MemorySource, Source, SourceExt};
+use tidemill_layers::{Dense, Layer};
+use tidemill_losses::{BinaryCrossEntropy, Loss};
+use tidemill_optim::adam;
+use tidemill_strategies::{
+    Batch, Checkpoints, Event, Flow, Model, Observer, Online, State, Strategy, Trainer, on_event, saved_encoder,
+};
 
 use crate::model::{bits, metrics, rows, train, trainer};
 
@@ -65,6 +71,54 @@ fn a_checkpoint_is_the_state_and_nothing_else() {
     trainer.run(&Online::new(), &mut state, &mut rows(100), &mut observer).unwrap();
     assert_eq!(bits(&trainer.resume(&path, metrics()).unwrap()), bits(&state));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays");
+}
+
+/// Whoever goes on needs the file alone: not the rows that the encoder was fitted to.
+#[test]
+fn a_checkpoint_holds_the_encoder() {
+    let raw = || {
+        let size = (0..60).map(|i| f64::from(i * i % 17)).collect();
+        let builder = MemorySource::<f64>::builder().reals("size", 1, size);
+        builder.texts("kind", (0..60).map(|i| ["a", "b", "c"].get(i % 4).copied())).build().unwrap()
+    };
+    let declared = || {
+        let target = Encoding::above(8.0);
+        Encoder::builder()
+            .feature("size", Encoding::robust())
+            .feature("kind", Encoding::one_hot())
+            .target("size", target)
+    };
+    let trainer = |encoder: &Encoder| {
+        let program = Program::<f32>::build(|graph| {
+            let x = graph.input("x", &[encoder.number_names().len()])?;
+            let y = Dense::new(1).sigmoid().apply(graph, x)?;
+            BinaryCrossEntropy.apply(graph, y)
+        });
+        Trainer::new(program.unwrap(), adam(0.1)).unwrap().with_encoder(encoder.clone())
+    };
+    let online = Online::new().passes(2).batch_size(7);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.safetensors");
+    let want = {
+        let (encoder, _) = declared().fit(&mut raw()).unwrap();
+        let (trainer, mut source) = (trainer(&encoder), raw().encode(&encoder).unwrap());
+        let mut state = trainer.start(1);
+        trainer.run(&online, &mut state, &mut source, &mut stop_after(5)).unwrap();
+        trainer.save(&state, &path).unwrap();
+        trainer.run(&online, &mut state, &mut source, &mut ()).unwrap();
+        bits(&state)
+    };
+    let encoder = saved_encoder(&path).unwrap().expect("it was saved");
+    let again = trainer(&encoder);
+    let mut state = again.resume(&path, Vec::new()).unwrap();
+    again.run(&online, &mut state, &mut raw().encode(&encoder).unwrap(), &mut ()).unwrap();
+    assert_eq!(bits(&state), want);
+
+    let (other, _) = declared().fit(&mut raw().take(30)).unwrap();
+    let error = trainer(&other).resume(&path, Vec::new()).err().unwrap().to_string();
+    assert!(error.contains("its rows went through another encoder"), "{error}");
+    Model::new(again.program().clone(), &state).with_encoder(encoder.clone()).save(&path).unwrap();
+    assert_eq!(saved_encoder(&path).unwrap(), Some(encoder));
 }
 
 #[test]

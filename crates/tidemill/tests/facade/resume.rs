@@ -73,9 +73,18 @@ fn online_with_batches_that_are_not_those_read_ahead() {
 }
 
 #[test]
-fn online_over_one_side_of_a_split() {
+fn online_over_the_rows_of_a_condition() {
+    let condition = "distance > 900 and not carrier is null".parse().unwrap();
+    check(Online::new().passes(2).batch_size(9), move |raw, encoder| {
+        raw.filter(&condition).unwrap().encode(encoder).unwrap().boxed()
+    });
+}
+
+#[test]
+fn online_over_one_part_of_a_split() {
     check(Online::new().passes(3).batch_size(16), |raw, encoder| {
-        let train = raw.split_by_hash(0.8, 1, Side::First).unwrap();
+        let split = Split::by_row(1, [("train", 0.8), ("test", 0.2)]).unwrap();
+        let train = raw.part(&split, "train").unwrap();
         train.encode(encoder).unwrap().shuffle(33, 3).unwrap().boxed()
     });
 }

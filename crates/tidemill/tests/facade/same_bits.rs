@@ -27,7 +27,8 @@ fn pipelines<T: Scalar, S: Source<f64> + Clone + 'static>(
 ) -> Vec<(&'static str, Box<dyn Source<T>>)> {
     let raw = || raw.clone();
     let encoded = |source: S| source.encode::<T>(encoder).unwrap();
-    let drawn = raw().split_by_hash(0.7, 3, Side::First).unwrap().encode::<T>(encoder).unwrap();
+    let split = Split::by_key("carrier", 3, [("train", 0.7)]).unwrap();
+    let drawn = raw().part(&split, "train").unwrap().encode::<T>(encoder).unwrap();
     vec![
         ("encode", encoded(raw()).boxed()),
         ("encode, prefetch", encoded(raw()).prefetch(3, 20).unwrap().boxed()),

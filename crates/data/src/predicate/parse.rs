@@ -1,0 +1,328 @@
+//! `or` of `and` of `not` of comparisons and brackets, by recursive descent.
+
+use super::{Comparison, Node, Value};
+use crate::Error;
+
+/// Brackets and `not`s within each other, at most.
+const DEPTH: usize = 64;
+
+const WORDS: [&str; 9] = ["and", "or", "not", "in", "is", "null", "between", "true", "false"];
+
+pub(super) fn parse(text: &str) -> Result<Node, Error> {
+    let mut parser = Parser { text, at: 0, depth: 0 };
+    let node = parser.any()?;
+    if parser.rest().is_empty() { Ok(node) } else { Err(parser.expected("`and`, `or` or the end")) }
+}
+
+/// Whether a column's name needs no quotes.
+pub(super) fn is_plain(name: &str) -> bool {
+    let mut chars = name.chars();
+    chars.next().is_some_and(starts_word)
+        && chars.all(in_word)
+        && !WORDS.iter().any(|word| word.eq_ignore_ascii_case(name))
+}
+
+fn starts_word(c: char) -> bool {
+    c.is_alphabetic() || c == '_'
+}
+
+fn in_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_' || c == '.'
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    at: usize,
+    depth: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn any(&mut self) -> Result<Node, Error> {
+        self.joined("or", Self::all, Node::Or)
+    }
+
+    fn all(&mut self) -> Result<Node, Error> {
+        self.joined("and", Self::one, Node::And)
+    }
+
+    fn joined(
+        &mut self,
+        word: &str,
+        part: fn(&mut Self) -> Result<Node, Error>,
+        join: fn(Vec<Node>) -> Node,
+    ) -> Result<Node, Error> {
+        let first = part(self)?;
+        let mut nodes = vec![first];
+        while self.word(word) {
+            nodes.push(part(self)?);
+        }
+        Ok(if nodes.len() == 1 { nodes.remove(0) } else { join(nodes) })
+    }
+
+    fn one(&mut self) -> Result<Node, Error> {
+        self.depth += 1;
+        if self.depth > DEPTH {
+            return Err(self.error("brackets are nested too deep"));
+        }
+        let node = if self.word("not") {
+            Node::Not(Box::new(self.one()?))
+        } else if self.sign("(") {
+            let node = self.any()?;
+            self.need(")", "`)`, `and` or `or`")?;
+            node
+        } else {
+            self.comparison()?
+        };
+        self.depth -= 1;
+        Ok(node)
+    }
+
+    fn comparison(&mut self) -> Result<Node, Error> {
+        // A value in front: `500 < distance`.
+        if let Some(value) = self.value()? {
+            let comparison = self.operator().ok_or_else(|| self.expected("a comparison such as `=` or `<`"))?;
+            let column = self.column()?;
+            return Ok(Node::Compare { column, comparison: comparison.turned(), value });
+        }
+        let column = self.column()?;
+        if self.word("is") {
+            let not = self.word("not");
+            if !self.word("null") {
+                return Err(self.expected(if not { "`null`" } else { "`null` or `not null`" }));
+            }
+            let node = Node::IsNull { column };
+            return Ok(if not { Node::Not(Box::new(node)) } else { node });
+        }
+        let not = self.word("not");
+        let node = if self.word("in") {
+            self.among(column)?
+        } else if self.word("between") {
+            let low = self.some_value()?;
+            if !self.word("and") {
+                return Err(self.expected("`and`"));
+            }
+            let high = self.some_value()?;
+            let bound = |comparison, value| Node::Compare { column: column.clone(), comparison, value };
+            Node::And(vec![bound(Comparison::GreaterOrEqual, low), bound(Comparison::LessOrEqual, high)])
+        } else if not {
+            return Err(self.expected("`in` or `between`"));
+        } else if let Some(comparison) = self.operator() {
+            return Ok(Node::Compare { column, comparison, value: self.some_value()? });
+        } else {
+            return Err(self.expected("a comparison such as `=`, `<`, `in` or `is null`"));
+        };
+        Ok(if not { Node::Not(Box::new(node)) } else { node })
+    }
+
+    fn among(&mut self, column: String) -> Result<Node, Error> {
+        self.need("(", "`(`")?;
+        let mut values = Vec::new();
+        loop {
+            let at = self.at;
+            let value = self.some_value()?;
+            if values.first().is_some_and(|first| matches!(first, Value::Text(_)) != matches!(value, Value::Text(_))) {
+                self.at = at;
+                return Err(self.error("numbers and texts in one list"));
+            }
+            values.push(value);
+            if !self.sign(",") {
+                break;
+            }
+        }
+        self.need(")", "`,` or `)`")?;
+        Ok(Node::In { column, values })
+    }
+
+    fn column(&mut self) -> Result<String, Error> {
+        let rest = self.rest();
+        if rest.starts_with('"') {
+            return self.quoted('"');
+        }
+        let length = rest.char_indices().find(|&(_, c)| !in_word(c)).map_or(rest.len(), |(at, _)| at);
+        if !is_plain(&rest[..length]) {
+            return Err(self.expected("the name of a column"));
+        }
+        self.at += length;
+        Ok(rest[..length].to_owned())
+    }
+
+    fn some_value(&mut self) -> Result<Value, Error> {
+        let value = self.value()?;
+        value.ok_or_else(|| self.expected("a number or a text in single quotes"))
+    }
+
+    fn value(&mut self) -> Result<Option<Value>, Error> {
+        let rest = self.rest();
+        if rest.starts_with('\'') {
+            return self.quoted('\'').map(|text| Some(Value::Text(text)));
+        }
+        for (word, number) in [("true", 1.0), ("false", 0.0)] {
+            if self.word(word) {
+                return Ok(Some(Value::Number(number)));
+            }
+        }
+        for (word, unit) in [("date", 86_400.0), ("timestamp", 1.0)] {
+            let start = self.at;
+            if self.word(word) {
+                if !self.rest().starts_with('\'') {
+                    self.at = start;
+                    return Ok(None);
+                }
+                let at = self.at;
+                let text = self.quoted('\'')?;
+                let seconds = seconds(&text).filter(|seconds| unit == 1.0 || seconds % unit == 0.0);
+                return match seconds {
+                    Some(seconds) => Ok(Some(Value::Number(seconds / unit))),
+                    None => {
+                        self.at = at;
+                        let form = if unit == 1.0 { "'2013-07-01 12:00:00'" } else { "'2013-07-01'" };
+                        Err(self.expected(&format!("a {word} such as {form}")))
+                    }
+                };
+            }
+        }
+        let in_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | '_');
+        let mut length = rest.find(|c: char| !matches!(c, '-' | '+')).unwrap_or(rest.len()).min(1);
+        length += rest[length..].find(|c| !in_number(c)).unwrap_or(rest.len() - length);
+        if !rest[..length].contains(|c: char| c.is_ascii_digit()) {
+            return Ok(None);
+        }
+        if let Some(exponent) = rest[length..].strip_prefix(['e', 'E']) {
+            let sign = usize::from(exponent.starts_with(['-', '+']));
+            let digits = exponent[sign..].find(|c: char| !c.is_ascii_digit()).unwrap_or(exponent.len() - sign);
+            if digits > 0 {
+                length += 1 + sign + digits;
+            }
+        }
+        match rest[..length].replace('_', "").parse::<f64>() {
+            Ok(number) if number.is_finite() => {
+                self.at += length;
+                Ok(Some(Value::Number(number)))
+            }
+            _ => Err(self.expected("a number")),
+        }
+    }
+
+    /// A text or name in quotes, a quote in it written twice.
+    fn quoted(&mut self, quote: char) -> Result<String, Error> {
+        let rest = self.rest();
+        let mut text = String::new();
+        let mut chars = rest.char_indices().skip(1).peekable();
+        while let Some((at, c)) = chars.next() {
+            if c != quote {
+                text.push(c);
+            } else if chars.next_if(|&(_, next)| next == quote).is_some() {
+                text.push(quote);
+            } else {
+                self.at += at + 1;
+                return Ok(text);
+            }
+        }
+        Err(self.error(&format!("there is no {quote} that ends")))
+    }
+
+    fn operator(&mut self) -> Option<Comparison> {
+        let signs = [
+            ("<=", Comparison::LessOrEqual),
+            (">=", Comparison::GreaterOrEqual),
+            ("!=", Comparison::NotEqual),
+            ("<>", Comparison::NotEqual),
+            ("==", Comparison::Equal),
+            ("=", Comparison::Equal),
+            ("<", Comparison::Less),
+            (">", Comparison::Greater),
+        ];
+        signs.into_iter().find_map(|(sign, comparison)| self.sign(sign).then_some(comparison))
+    }
+
+    fn need(&mut self, sign: &str, expected: &str) -> Result<(), Error> {
+        if self.sign(sign) { Ok(()) } else { Err(self.expected(expected)) }
+    }
+
+    fn sign(&mut self, sign: &str) -> bool {
+        let found = self.rest().starts_with(sign);
+        if found {
+            self.at += sign.len();
+        }
+        found
+    }
+
+    fn word(&mut self, word: &str) -> bool {
+        let rest = self.rest();
+        let found = rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+            && !rest[word.len()..].starts_with(in_word);
+        if found {
+            self.at += word.len();
+        }
+        found
+    }
+
+    /// What is left, without the spaces in front.
+    fn rest(&mut self) -> &'a str {
+        let rest = self.text[self.at..].trim_start();
+        self.at = self.text.len() - rest.len();
+        rest
+    }
+
+    fn expected(&mut self, what: &str) -> Error {
+        self.error(&format!("expected {what}"))
+    }
+
+    fn error(&mut self, problem: &str) -> Error {
+        let rest = self.rest();
+        let place = self.text[..self.at].chars().count() + 1;
+        let shown: String = rest.chars().take(24).collect();
+        let more = if shown.len() < rest.len() { "…" } else { "" };
+        let at = if rest.is_empty() { "the end".into() } else { format!("`{shown}{more}`, character {place}") };
+        Error::invalid("condition", format!("{problem} at {at}"))
+    }
+}
+
+/// Seconds since 1970 of `2013-07-01`, `2013-07-01 12:00`, `2013-07-01T12:00:00.5Z`, UTC.
+fn seconds(text: &str) -> Option<f64> {
+    let text = text.strip_suffix('Z').unwrap_or(text);
+    let (date, time) = text.split_once([' ', 'T']).unwrap_or((text, "0:0"));
+    let mut date = date.splitn(3, '-').map(|part| part.parse::<u32>().ok());
+    let (year, month, day) = (i64::from(date.next()??), date.next()??, date.next()??);
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let february = if leap { 29 } else { 28 };
+    let lengths = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let length = *lengths.get((month as usize).checked_sub(1)?)?;
+    if !(1..=length).contains(&day) || !(1..=9999).contains(&year) {
+        return None;
+    }
+    let mut time = time.splitn(3, ':');
+    let (hour, minute) = (time.next()?.parse::<u32>().ok()?, time.next()?.parse::<u32>().ok()?);
+    let second = time.next().map_or(Some(0.0), |second| second.parse::<f64>().ok())?;
+    if hour > 23 || minute > 59 || !(0.0..60.0).contains(&second) {
+        return None;
+    }
+    let years = year - 1;
+    let before = years * 365 + years / 4 - years / 100 + years / 400;
+    let days = before + i64::from(lengths[..month as usize - 1].iter().sum::<u32>() + day - 1) - 719_162;
+    Some(days as f64 * 86_400.0 + f64::from(hour * 3600 + minute * 60) + second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_seconds_since_1970() {
+        for (text, expected) in [
+            ("1970-01-01", Some(0.0)),
+            ("1969-12-31 23:59:59", Some(-1.0)),
+            ("2000-02-29", Some(951_782_400.0)),
+            ("2013-07-01T12:30:15.5Z", Some(1_372_681_815.5)),
+            ("2024-02-29 13:30", Some(1_709_213_400.0)),
+            ("1900-02-29", None),
+            ("2013-13-01", None),
+            ("2013-00-01", None),
+            ("2013-07", None),
+            ("2013-07-01 24:00", None),
+            ("soon", None),
+        ] {
+            assert_eq!(seconds(text), expected, "{text}");
+        }
+    }
+}

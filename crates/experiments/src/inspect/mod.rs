@@ -1,0 +1,257 @@
+//! What is in a file, and how to train on it.
+
+mod scan;
+mod suggest;
+mod text;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use tidemill::data::Batch;
+use tidemill::parquet::{ColumnDescription, Description, PassedOver, Usable, describe};
+use tidemill::prelude::*;
+use tidemill::strategies::StopFlag;
+
+use crate::progress::Work;
+use crate::spec::READ_BUDGET;
+use scan::Scan;
+
+pub use scan::Seen;
+pub use suggest::{LeftOut, Suggestion, Used};
+pub use text::text;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Files, or folders of them, of one schema.
+    pub files: Vec<PathBuf>,
+    /// The column to predict, where it is known.
+    pub target: Option<String>,
+    /// The rows that count; all when absent.
+    pub filter: Option<String>,
+    /// How much is read.
+    pub reading: Reading,
+    /// Bytes that batch training may take.
+    pub budget: u64,
+}
+
+/// How much of the files is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// All rows.
+    All,
+    /// The first rows, for some seconds.
+    Some,
+    /// What the footers say, and no row.
+    Nothing,
+}
+
+/// Where nothing is said of how much to read: at most so many rows, for at most so long.
+const ROWS: u64 = 1_000_000;
+const TIME: Duration = Duration::from_secs(10);
+
+/// What is in some files.
+#[derive(Clone, Debug, Serialize)]
+pub struct Inspection {
+    /// The files and folders asked for.
+    pub files: Vec<PathBuf>,
+    /// The condition that rows must meet.
+    pub filter: Option<String>,
+    /// Rows in all files.
+    pub rows: u64,
+    /// Row groups in all files.
+    pub row_groups: u64,
+    /// Rows of the largest of them.
+    pub largest_row_group: u64,
+    /// Bytes of all columns in the files.
+    pub bytes: u64,
+    /// Rows that were read, of those that meet the condition; from the first on.
+    pub rows_read: u64,
+    /// Whether those are all.
+    pub read_all: bool,
+    /// Row groups that were not read because no row of them can meet the condition, and their rows.
+    pub row_groups_passed_over: u64,
+    /// Rows in them.
+    pub rows_passed_over: u64,
+    /// The columns, in the files' order.
+    pub columns: Vec<Column>,
+    /// Bytes that all rows take in memory as numbers of 32 bits, categories as indices.
+    pub memory_f32: u64,
+    /// The same as numbers of 64 bits.
+    pub memory_f64: u64,
+    /// What to do with them.
+    pub suggestion: Suggestion,
+}
+
+/// One column.
+#[derive(Clone, Debug, Serialize)]
+pub struct Column {
+    /// The name.
+    pub name: String,
+    /// The type in the file.
+    pub data_type: String,
+    /// What it can serve as: `real`, `real [3]`, `text`, `not usable`.
+    pub serves_as: String,
+    /// Bytes in the files.
+    pub bytes: u64,
+    /// Rows without a value: of all files where their statistics tell and all rows count, else among the rows read.
+    pub nulls: Option<u64>,
+    /// What the rows read hold; none where no row was read, or the column is not usable.
+    pub seen: Option<Seen>,
+    #[serde(skip)]
+    usable: Usable,
+}
+
+/// Looks at files: at their footers, and at rows as far as that was asked for.
+///
+/// # Errors
+///
+/// When a file cannot be read, or the target or a column of the condition does not exist, by name.
+pub fn inspect(options: &Options, stop: &StopFlag) -> Result<Inspection> {
+    let description = describe(options.files.as_slice())?;
+    if let Some(target) = &options.target
+        && !description.columns.iter().any(|column| column.name == *target)
+    {
+        let names: Vec<&str> = description.columns.iter().map(|c| c.name.as_str()).collect();
+        bail!("{}: there is no column {target}; it has {}", options.files[0].display(), names.join(", "));
+    }
+    let read = read(options, &description, stop)?;
+    let columns = description
+        .columns
+        .iter()
+        .map(|column| self::column(column, &read, options.filter.is_some()))
+        .collect::<Vec<_>>();
+    let rows = if read.all && options.filter.is_some() { read.rows } else { description.rows - read.passed_over.rows };
+    let (memory_f32, memory_f64) = (memory(&columns, 4) * rows, memory(&columns, 8) * rows);
+    let facts = suggest::Facts {
+        rows,
+        row_groups: description.row_groups as u64,
+        rows_read: read.rows,
+        memory: memory_f32,
+        read_budget: read.budget,
+    };
+    Ok(Inspection {
+        files: options.files.clone(),
+        filter: options.filter.clone(),
+        rows: description.rows,
+        row_groups: description.row_groups as u64,
+        largest_row_group: description.largest_row_group,
+        bytes: description.columns.iter().map(|column| column.bytes).sum(),
+        rows_read: read.rows,
+        read_all: read.all,
+        row_groups_passed_over: read.passed_over.row_groups as u64,
+        rows_passed_over: read.passed_over.rows,
+        suggestion: suggest::suggest(options, &columns, &facts),
+        columns,
+        memory_f32,
+        memory_f64,
+    })
+}
+
+/// What came of reading.
+struct Read {
+    scans: Vec<(String, Scan)>,
+    rows: u64,
+    all: bool,
+    passed_over: PassedOver,
+    budget: u64,
+}
+
+fn read(options: &Options, description: &Description, stop: &StopFlag) -> Result<Read> {
+    let usable = description.columns.iter().filter(|column| column.usable != Usable::No);
+    let names: Vec<&str> = usable.map(|column| column.name.as_str()).collect();
+    let mut read =
+        Read { scans: Vec::new(), rows: 0, all: false, passed_over: PassedOver::default(), budget: READ_BUDGET };
+    let condition = options.filter.as_deref().map(parse).transpose()?;
+    let Some(opened) = open(options, &names, condition, &mut read)? else { return Ok(read) };
+    let mut source = opened;
+    if options.reading == Reading::Nothing {
+        return Ok(read);
+    }
+    let (limit, time) = match options.reading {
+        Reading::All => (u64::MAX, Duration::MAX),
+        _ => (ROWS, TIME),
+    };
+    let mut batch = Batch::new(source.schema().clone());
+    let mut scans: Vec<Scan> = names.iter().map(|_| Scan::default()).collect();
+    let work = Work::new("reading", source.rows().map(|rows| rows.min(limit)));
+    let began = Instant::now();
+    while read.rows < limit && began.elapsed() < time && !stop.is_set() {
+        batch.clear();
+        let rows = source.fill(&mut batch, 8192.min((limit - read.rows) as usize))?;
+        if rows == 0 {
+            read.all = true;
+            break;
+        }
+        scans.iter_mut().zip(batch.columns()).for_each(|(scan, column)| scan.observe(column));
+        read.rows += rows as u64;
+        work.advance(rows as u64);
+    }
+    read.all |= options.filter.is_none() && read.rows == description.rows;
+    work.end();
+    read.scans = names.iter().map(|&name| name.to_owned()).zip(scans).collect();
+    Ok(read)
+}
+
+fn parse(condition: &str) -> Result<Predicate> {
+    condition.parse().with_context(|| format!("--where {condition:?}"))
+}
+
+/// The rows, read in as few bytes as their pages allow where the usual ones are too few.
+fn open(
+    options: &Options,
+    names: &[&str],
+    condition: Option<Predicate>,
+    read: &mut Read,
+) -> Result<Option<Box<dyn Source<f64>>>> {
+    if names.is_empty() {
+        return Ok(None);
+    }
+    loop {
+        let rows = ParquetSource::open(options.files.as_slice()).columns(names.iter().copied()).budget(read.budget);
+        let opened = match &condition {
+            None => rows.build::<f64>().map(|source| (PassedOver::default(), source.boxed())),
+            Some(condition) => {
+                rows.filter(condition.clone()).build::<f64>().map(|source| (source.passed_over(), source.boxed()))
+            }
+        };
+        match opened {
+            Ok((passed_over, source)) => {
+                read.passed_over = passed_over;
+                return Ok(Some(source));
+            }
+            Err(tidemill::data::Error::Budget { needed, .. })
+                if needed > read.budget && needed <= options.budget.max(READ_BUDGET) =>
+            {
+                read.budget = needed;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn column(column: &ColumnDescription, read: &Read, filtered: bool) -> Column {
+    let scan = read.scans.iter().find(|(name, _)| *name == column.name).map(|(_, scan)| scan);
+    let seen = scan.map(|scan| scan.seen(read.rows));
+    Column {
+        name: column.name.clone(),
+        data_type: column.data_type.clone(),
+        serves_as: column.usable.to_string(),
+        bytes: column.bytes,
+        nulls: column.nulls.filter(|_| !filtered).or(seen.as_ref().map(|seen| seen.nulls)),
+        seen,
+        usable: column.usable,
+    }
+}
+
+/// Bytes of a row in memory.
+fn memory(columns: &[Column], scalar: u64) -> u64 {
+    let bytes = |column: &Column| match column.usable {
+        Usable::Real { width } => width as u64 * scalar,
+        Usable::Text => 4,
+        Usable::No => 0,
+    };
+    columns.iter().map(bytes).sum()
+}

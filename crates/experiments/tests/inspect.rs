@@ -1,0 +1,153 @@
+//! `inspect` as people start it: what it prints and answers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tidemill::prelude::*;
+
+const ROWS: usize = 3000;
+
+/// Columns that call for different treatment, in order of `id`.
+fn file(folder: &Path) -> PathBuf {
+    let path = folder.join("rides.parquet");
+    let all = || 0..ROWS;
+    let columns = [
+        ("id", ValueType::I64),
+        ("constant", ValueType::F64),
+        ("skewed", ValueType::F64),
+        ("even", ValueType::F64),
+        ("flag", ValueType::Bool),
+        ("city", ValueType::Text),
+        ("street", ValueType::Text),
+        ("receipt", ValueType::Text),
+        ("fare", ValueType::F64),
+    ];
+    let texts = |text: &dyn Fn(usize) -> String| all().map(text).collect::<Vec<_>>();
+    let (cities, streets) =
+        (texts(&|i| ["Oslo", "Rome", "Nice"][i % 3].into()), texts(&|i| format!("street {}", i % 50)));
+    let receipts = texts(&|i| format!("receipt {i}"));
+    fn view(texts: &[String]) -> Vec<&str> {
+        texts.iter().map(String::as_str).collect()
+    }
+    let mut writer = ParquetWriter::create(&path, columns).unwrap();
+    writer
+        .write(&[
+            Values::I64(&all().map(|i| i as i64 + 10).collect::<Vec<_>>()),
+            Values::F64(&[7.0; ROWS]),
+            Values::F64(&all().map(|i| if i == 5 { 1e6 } else { (i % 10) as f64 }).collect::<Vec<_>>()),
+            Values::F64(&all().map(|i| (i * i % 101) as f64 / 2.0).collect::<Vec<_>>()),
+            Values::Bool(&all().map(|i| i % 4 == 0).collect::<Vec<_>>()),
+            Values::Text(&view(&cities)),
+            Values::Text(&view(&streets)),
+            Values::Text(&view(&receipts)),
+            Values::F64(&all().map(|i| (i % 7) as f64 + 0.5).collect::<Vec<_>>()),
+        ])
+        .unwrap();
+    writer.finish().unwrap();
+    path
+}
+
+fn inspect(file: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tidemill-experiments")).arg("inspect").arg(file).args(arguments).output().unwrap()
+}
+
+fn json(file: &Path, arguments: &[&str]) -> Value {
+    let output = inspect(file, &[arguments, &["--json"]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn each_column_is_told_and_treated_by_what_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let found = json(&file(folder.path()), &["--target", "fare"]);
+    assert_eq!((&found["rows"], &found["rows_read"], &found["read_all"]), (&3000.into(), &3000.into(), &true.into()));
+    // Six columns of numbers and three of texts.
+    assert_eq!(found["memory_f32"], 3000 * (6 * 4 + 3 * 4));
+    assert_eq!(found["memory_f64"], 3000 * (6 * 8 + 3 * 4));
+    let column = |name: &str| found["columns"].as_array().unwrap().iter().find(|c| c["name"] == name).unwrap().clone();
+    assert_eq!(column("street")["seen"]["distinct"], 50);
+    assert_eq!(column("city")["seen"]["most_frequent"][0], serde_json::json!(["Nice", 1000]));
+    assert_eq!(column("skewed")["seen"]["numbers"]["max"], 1e6);
+    assert_eq!(column("even")["nulls"], 0);
+    assert!(column("receipt")["bytes"].as_u64().unwrap() > column("constant")["bytes"].as_u64().unwrap());
+    let suggestion = &found["suggestion"];
+    let encoding = |name: &str| {
+        let used = suggestion["used"].as_array().unwrap().iter().find(|used| used["column"] == name);
+        used.map(|used| used["encoding"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(encoding("even").unwrap(), "standardize()");
+    assert_eq!(encoding("skewed").unwrap(), "robust().clip(0.001, 0.999)");
+    assert_eq!(encoding("flag").unwrap(), "real()");
+    assert_eq!(encoding("city").unwrap(), "one_hot()");
+    assert_eq!(encoding("street").unwrap(), "category()");
+    let left_out: Vec<&str> =
+        suggestion["left_out"].as_array().unwrap().iter().map(|l| l["column"].as_str().unwrap()).collect();
+    assert_eq!(left_out, ["id", "constant", "receipt"]);
+    assert_eq!(suggestion["strategy"], "batch");
+    assert!(suggestion["rust"].as_str().unwrap().contains(r#".target("fare", Encoding::standardize())"#));
+}
+
+#[test]
+fn conditions_pass_over_and_small_budgets_call_for_online_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path());
+    let found = json(&path, &["--where", "even >= 0 and id < 1010", "--budget", "0"]);
+    assert_eq!((&found["rows_read"], &found["row_groups_passed_over"]), (&1000.into(), &0.into()));
+    assert_eq!(found["suggestion"]["strategy"], "online");
+    assert!(found["suggestion"]["command"].as_str().unwrap().contains("--where 'even >= 0 and id < 1010'"));
+    let none = json(&path, &["--where", "id > 99999", "--scan"]);
+    assert_eq!((&none["row_groups_passed_over"], &none["rows_passed_over"]), (&1.into(), &3000.into()));
+    assert_eq!(none["rows_read"], 0);
+    let footers = json(&path, &["--footers"]);
+    assert_eq!((&footers["rows_read"], &footers["columns"][0]["seen"]), (&0.into(), &Value::Null));
+}
+
+#[test]
+fn the_text_is_aligned_and_what_it_suggests_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path());
+    let output = inspect(&path, &["--target", "fare", "--scan"]);
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let table: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("column ")).take(11).collect();
+    let types = table[0].find("type").unwrap();
+    for line in table.iter().filter(|line| !line.starts_with('-')) {
+        assert!(
+            line.is_char_boundary(types) && line.as_bytes()[types - 1] == b' ' && line.as_bytes()[types] != b' ',
+            "{text}"
+        );
+    }
+    assert!(text.contains("3,000 rows in 1 row group of up to 3,000 rows"), "{text}");
+    assert!(text.lines().all(|line| line == line.trim_end()), "{text}");
+    let command = text.lines().find(|line| line.starts_with("tidemill-experiments ")).unwrap();
+    let arguments = command.split(' ').skip(1).chain(["--quick", "--strategies", "online", "--out"]);
+    let mut run = Command::new(env!("CARGO_BIN_EXE_tidemill-experiments"));
+    let output = run.args(arguments).arg(folder.path().join("out")).output().unwrap();
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn what_cannot_be_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path());
+    let refused = |path: &Path, arguments: &[&str], expected: &[&str]| {
+        let output = inspect(path, arguments);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.starts_with("error: ") && told.trim().lines().count() == 1, "{told}");
+        assert!(output.stdout.is_empty());
+        expected.iter().for_each(|part| assert!(told.contains(part), "{part:?} in {told:?}"));
+    };
+    refused(&path, &["--target", "fear"], &["rides.parquet", "there is no column fear", "fare"]);
+    refused(&path, &["--where", "fare >"], &["--where", "expected a number or a text", "the end"]);
+    refused(&path, &["--where", "fear > 1"], &["rides.parquet", "there is no column fear"]);
+    refused(&folder.path().join("none.parquet"), &[], &["none.parquet", "No such file"]);
+    let bytes = fs::read(&path).unwrap();
+    let half = folder.path().join("half.parquet");
+    fs::write(&half, &bytes[..bytes.len() / 2]).unwrap();
+    refused(&half, &[], &["half.parquet", "not a Parquet file"]);
+    assert_eq!(inspect(&path, &["--scan", "--footers"]).status.code(), Some(2));
+}
