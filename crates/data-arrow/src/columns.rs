@@ -1,6 +1,11 @@
 use tidemill_data::Role;
 
+use crate::As;
+
 /// Which columns of a table make the columns of batches, in the order in which they were asked for.
+///
+/// What is inside a column is named by its path: `struct.field`, `list.field` for lists of structs, `map.key` and
+/// `map.value`. A column of that very name comes first.
 ///
 /// The builders of sources forward to it, by [`choose_columns!`](crate::choose_columns), so that columns of any format
 /// are chosen in the same words.
@@ -29,6 +34,10 @@ use tidemill_data::Role;
 #[must_use = "columns are found by a layout"]
 pub struct Columns {
     pub(crate) chosen: Vec<Chosen>,
+    /// Whether all others are features.
+    pub(crate) all: bool,
+    /// But for these.
+    pub(crate) except: Vec<String>,
 }
 
 /// A column of the batch, as asked for.
@@ -48,6 +57,18 @@ pub(crate) enum Made {
     Block(Vec<String>),
     /// From the column of the same name, integers below this.
     Index(u32),
+    /// From the column of the same name, in this way.
+    As(As),
+}
+
+impl Chosen {
+    /// The columns, or their parts, that it is made from.
+    pub(crate) fn sources(&self) -> &[String] {
+        match &self.made {
+            Made::Block(columns) => columns,
+            Made::Column | Made::Index(_) | Made::As(_) => std::slice::from_ref(&self.name),
+        }
+    }
 }
 
 impl Columns {
@@ -91,6 +112,29 @@ impl Columns {
     /// Takes a column of one number as the rows' weights.
     pub fn weight(self, name: impl Into<String>) -> Self {
         self.choose(name, Made::Column, Role::Weight)
+    }
+
+    /// Adds a column as a feature that by its type it is not: a list, a map, or binary.
+    pub fn feature_as(self, name: impl Into<String>, how: impl Into<As>) -> Self {
+        self.choose(name, Made::As(how.into()), Role::Feature)
+    }
+
+    /// Adds a column as a target that by its type it is not: a list, a map, or binary.
+    pub fn target_as(self, name: impl Into<String>, how: impl Into<As>) -> Self {
+        self.choose(name, Made::As(how.into()), Role::Target)
+    }
+
+    /// Adds all columns that are not chosen otherwise as features, behind those that are, in the table's order. One that
+    /// cannot serve is an error, unless it, or every part of it, is chosen or left out by [`except`](Self::except).
+    pub fn all_columns(mut self) -> Self {
+        self.all = true;
+        self
+    }
+
+    /// Leaves columns out of [`all_columns`](Self::all_columns). A name that no table has is an error.
+    pub fn except<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.except.extend(names.into_iter().map(Into::into));
+        self
     }
 
     fn choose(mut self, name: impl Into<String>, made: Made, role: Role) -> Self {
@@ -166,6 +210,32 @@ macro_rules! choose_columns {
         /// Takes a column of one number as the rows' weights.
         pub fn weight(mut self, name: impl Into<String>) -> Self {
             self.$chosen = self.$chosen.weight(name);
+            self
+        }
+
+        /// Adds a column as a feature that by its type it is not: a list, a map, or binary.
+        pub fn feature_as(mut self, name: impl Into<String>, how: impl Into<$crate::As>) -> Self {
+            self.$chosen = self.$chosen.feature_as(name, how);
+            self
+        }
+
+        /// Adds a column as a target that by its type it is not: a list, a map, or binary.
+        pub fn target_as(mut self, name: impl Into<String>, how: impl Into<$crate::As>) -> Self {
+            self.$chosen = self.$chosen.target_as(name, how);
+            self
+        }
+
+        /// Adds all columns that are not chosen otherwise as features, behind those that are, in the table's order. One
+        /// that cannot serve is an error, unless it, or every part of it, is chosen or left out by
+        /// [`except`](Self::except).
+        pub fn all_columns(mut self) -> Self {
+            self.$chosen = self.$chosen.all_columns();
+            self
+        }
+
+        /// Leaves columns out of [`all_columns`](Self::all_columns). A name that no table has is an error.
+        pub fn except<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+            self.$chosen = self.$chosen.except(names);
             self
         }
     };

@@ -1,10 +1,13 @@
 //! From decoded arrays to the columns of a batch.
 
+mod binary;
 mod index;
+mod list;
 mod plain;
 mod real;
 mod text;
 
+use std::fmt;
 use std::ops::Range;
 
 use arrow_array::Array;
@@ -15,7 +18,8 @@ use tidemill_data::{Column, Error};
 use crate::Layout;
 use crate::layout::Target;
 
-/// Rows of a column, decoded to the type that a [`Layout`] [reads](Layout::reads) it as.
+/// Rows of a column as a table has them: of a type that the one which a [`Layout`] [reads](Layout::reads) holds, and of
+/// parts of columns, [what is there](crate::Place::value).
 #[derive(Clone)]
 pub enum View<'a> {
     /// Some rows of an array; texts may be in any of arrow's forms.
@@ -28,10 +32,12 @@ pub enum View<'a> {
         /// Which rows.
         rows: Range<usize>,
     },
-    /// Values of a number type of 32 or 64 bits, in little-endian order, as files have them; zero where there is none.
+    /// Values of a number type of 32 or 64 bits, as files have them; zero where there is none.
     Plain {
-        /// The values.
+        /// The values in little-endian order.
         bytes: &'a [u8],
+        /// Their type.
+        data_type: &'a DataType,
         /// Whether each row has no value, unless all have one.
         nulls: Option<&'a [bool]>,
     },
@@ -69,10 +75,10 @@ impl<'a> View<'a> {
             Self::Array { array, nanoseconds, rows: whole } => {
                 Self::Array { array, nanoseconds, rows: whole.start + rows.start..whole.start + rows.end }
             }
-            Self::Plain { bytes, nulls } => {
+            Self::Plain { bytes, data_type, nulls } => {
                 let width = bytes.len() / all;
                 let nulls = nulls.map(|nulls| &nulls[rows.clone()]);
-                Self::Plain { bytes: &bytes[rows.start * width..rows.end * width], nulls }
+                Self::Plain { bytes: &bytes[rows.start * width..rows.end * width], data_type, nulls }
             }
         }
     }
@@ -96,10 +102,36 @@ pub enum Problem {
     Null,
     /// There is no value inside a list.
     NullInside,
+    /// A list has more items than there is room for: how many, and for how many.
+    TooLong {
+        /// Items of the list.
+        items: usize,
+        /// Items that there is room for.
+        width: usize,
+    },
+    /// Bytes are no UTF-8.
+    NotUtf8,
     /// There is no value where the layout says that there is.
     NotDeclaredNull,
     /// An index is not below the cardinality: which, and what is expected.
     OutOfRange(String),
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => write!(f, "null, expected a value"),
+            Self::NullInside => {
+                write!(f, "a list with a null inside, expected values alone, or a choice of what stands in for nulls")
+            }
+            Self::TooLong { items, width } => {
+                write!(f, "a list of {items}, expected {width} or fewer, or to cut lists")
+            }
+            Self::NotUtf8 => write!(f, "bytes that are no UTF-8"),
+            Self::NotDeclaredNull => write!(f, "null where there are no nulls"),
+            Self::OutOfRange(problem) => write!(f, "{problem}"),
+        }
+    }
 }
 
 impl Refused {
@@ -109,9 +141,8 @@ impl Refused {
         let invalid = |problem| Error::invalid(format!("{source_name}, column {column}, row {row}"), problem);
         match self.problem {
             Problem::Null => Error::Null { column: column.clone(), row },
-            Problem::NullInside => invalid("a list with a null inside, expected numbers alone".into()),
             Problem::NotDeclaredNull => invalid("null, the schema says that the column has no nulls".into()),
-            Problem::OutOfRange(problem) => invalid(problem),
+            problem => invalid(problem.to_string()),
         }
     }
 }
@@ -143,7 +174,7 @@ impl Layout {
         for (target, column) in self.targets.iter().zip(columns) {
             match (target, column) {
                 (Target::Reals(reads), Column::Real { values, nulls, .. }) => {
-                    real::append_block(self, reads, rows, &view, values, nulls);
+                    real::append_block(reads, rows, &view, values, nulls);
                 }
                 (Target::List(read), Column::Real { values, nulls, width }) => {
                     let refuse = |row| Refused { read: *read, row, problem: Problem::NullInside };
@@ -151,11 +182,19 @@ impl Layout {
                 }
                 (Target::Index { read, cardinality }, Column::Index { values }) => {
                     let refuse = |(row, problem)| Refused { read: *read, row, problem };
-                    let data_type = &self.reads[*read].data_type;
-                    index::append(view(*read), data_type, *cardinality, values).map_err(refuse)?;
+                    index::append(view(*read), *cardinality, values).map_err(refuse)?;
                 }
                 (Target::Text(read), Column::Text { bytes, ends, nulls }) => {
                     text::append(view(*read), bytes, ends, nulls);
+                }
+                (Target::Chosen { read, list, nulls }, column) => {
+                    let refuse = |(row, problem)| Refused { read: *read, row, problem };
+                    let lists = list::Lists { inside: &self.reads[*read].inside, list, nulls: *nulls };
+                    lists.append(view(*read), column).map_err(refuse)?;
+                }
+                (Target::Binary { read, how, .. }, column) => {
+                    let refuse = |row| Refused { read: *read, row, problem: Problem::NotUtf8 };
+                    binary::append(view(*read), how, column).map_err(refuse)?;
                 }
                 _ => unreachable!("the batch's columns are of the layout's kinds"),
             }

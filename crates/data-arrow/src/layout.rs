@@ -3,30 +3,55 @@
 use arrow_schema::{DataType, Schema as TableSchema};
 use tidemill_data::{Error, Field, Kind, Role, Schema};
 
+use crate::all::Covered;
+use crate::choice::choices;
 use crate::columns::{Chosen, Made};
-use crate::{Columns, Usable, decoded_type, type_name};
+use crate::path::Table;
+use crate::wider::wider;
+use crate::{As, Columns, ListAs, NullItems, Place, Usable, type_name};
 
-/// A column that is read, once, for however many columns of the batch.
+/// A column, or a part of one, that is read, once, for however many columns of the batch.
 #[derive(Clone, Debug)]
 pub struct Read {
-    /// The column's name.
+    /// The column's name, or the path of its part.
     pub name: String,
-    /// What it is decoded to: a [`decoded_type`].
+    /// What it is read as: the type of what the tables have there, or one that holds the values of all of them.
     pub data_type: DataType,
     /// Whether it may have nulls.
     pub nullable: bool,
+    /// Names of fields inside of lists.
+    pub(crate) inside: Vec<String>,
 }
 
 /// What a column of the batch is filled from: places in [`Layout::reads`].
 #[derive(Clone, Debug)]
 pub(crate) enum Target {
     Reals(Vec<usize>),
+    /// Lists of a fixed size, as they are.
     List(usize),
-    Index { read: usize, cardinality: u32 },
+    Index {
+        read: usize,
+        cardinality: u32,
+    },
     Text(usize),
+    /// Lists that are chosen to be numbers, so many a row, or texts.
+    Chosen {
+        read: usize,
+        list: ListAs,
+        nulls: NullItems,
+    },
+    Binary {
+        read: usize,
+        how: As,
+        usable: Usable,
+    },
 }
 
-/// What is read of a table, and what becomes of it in a batch; an example is at [`Columns`].
+/// What is read of tables, and what becomes of it in a batch; an example is at [`Columns`].
+///
+/// Several tables may be read as one: the layout is [begun](Self::begin) with the first, [joined](Self::join) by the
+/// others, and [ended](Self::end). Their columns may be in another order, and of other types where one type holds all
+/// values without loss.
 #[derive(Clone, Debug)]
 pub struct Layout {
     pub(crate) reads: Vec<Read>,
@@ -34,6 +59,10 @@ pub struct Layout {
     pub(crate) targets: Vec<Target>,
     columns: Columns,
     source_name: String,
+    /// The first table's columns.
+    available: String,
+    /// Names to be left out that no table had so far.
+    absent: Vec<String>,
 }
 
 impl Layout {
@@ -41,63 +70,122 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// When none are chosen, one is chosen twice, missing, there twice, or of a type that cannot serve.
+    /// When none are chosen, one is chosen twice, missing, there twice, or of a type that cannot serve, or one is left
+    /// out that does not exist.
     pub fn new(columns: Columns, source_name: &str, schema: &TableSchema) -> Result<Self, Error> {
+        let layout = Self::begin(columns, source_name, schema)?;
+        layout.end().map(|()| layout)
+    }
+
+    /// Finds columns in the first of several tables.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`new`](Self::new), but for columns that are left out and do not exist.
+    pub fn begin(mut columns: Columns, source_name: &str, schema: &TableSchema) -> Result<Self, Error> {
         let table = Table { name: source_name, schema };
-        check(&columns.chosen, table)?;
-        let mut layout = Self { reads: Vec::new(), targets: Vec::new(), columns, source_name: source_name.into() };
-        for index in 0..layout.columns.chosen.len() {
-            let target = layout.target(index, table)?;
-            layout.targets.push(target);
+        if columns.all {
+            let others = Covered { chosen: &columns.chosen, except: &columns.except }.others(table)?;
+            columns.chosen.extend(others);
         }
+        check(&columns, table)?;
+        let mut layout = Self {
+            reads: Vec::new(),
+            targets: Vec::new(),
+            absent: columns.except.clone(),
+            columns,
+            source_name: source_name.into(),
+            available: names(schema),
+        };
+        for source in layout.columns.chosen.clone().iter().flat_map(Chosen::sources) {
+            if layout.reads.iter().all(|read| read.name != *source) {
+                let Place { data_type, nullable, inside, .. } = table.find(source)?;
+                layout.reads.push(Read { name: source.clone(), data_type, nullable, inside });
+            }
+        }
+        layout.pass_absent(table);
+        layout.target(table)?;
         Ok(layout)
     }
 
-    fn target(&mut self, chosen: usize, table: Table) -> Result<Target, Error> {
-        let Chosen { name, made, role } = self.columns.chosen[chosen].clone();
-        match made {
-            Made::Block(columns) => {
-                let number = |usable, _: &DataType| usable == Usable::Real { width: 1 };
-                let reads = columns.iter().map(|column| self.read(column, table, "one number", number));
-                Ok(Target::Reals(reads.collect::<Result<_, _>>()?))
-            }
-            Made::Index(cardinality) => {
-                let integer = |_, data_type: &DataType| data_type.is_integer();
-                Ok(Target::Index { read: self.read(&name, table, "an integer", integer)?, cardinality })
-            }
-            Made::Column if role == Role::Weight => {
-                let number = |usable, _: &DataType| usable == Usable::Real { width: 1 };
-                Ok(Target::Reals(vec![self.read(&name, table, "one number", number)?]))
-            }
-            Made::Column => {
-                let read = self.read(&name, table, Usable::EXPECTED, |usable, _| usable != Usable::No)?;
-                Ok(match self.reads[read].data_type {
-                    DataType::FixedSizeList(..) => Target::List(read),
-                    DataType::Utf8View => Target::Text(read),
-                    _ => Target::Reals(vec![read]),
-                })
-            }
+    /// Finds the columns in another table, whose rows are to be read as well, and widens the types that are read.
+    ///
+    /// # Errors
+    ///
+    /// When a column is missing, there twice, or of a type that no other reconciles without loss with those before, or
+    /// where [all columns](Columns::all_columns) are chosen and there is one that the first table has not.
+    pub fn join(&mut self, source_name: &str, schema: &TableSchema) -> Result<Vec<Place>, Error> {
+        let table = Table { name: source_name, schema };
+        let (mut places, mut changed) = (Vec::with_capacity(self.reads.len()), false);
+        for read in &mut self.reads {
+            let place = table.find(&read.name)?;
+            let both = wider(&read.data_type, &place.data_type).filter(|_| read.inside == place.inside);
+            let Some(both) = both else { return Err(disagree(table, &place, read, &self.source_name)) };
+            changed |= both != read.data_type;
+            read.data_type = both;
+            places.push(place);
         }
+        self.pass_absent(table);
+        self.check_all(table)?;
+        if changed {
+            self.target(table)?;
+        }
+        Ok(places)
     }
 
-    /// The place of a column among those read, which it is added to.
-    fn read(
-        &mut self,
-        name: &str,
-        table: Table,
-        expected: &str,
-        serves: impl FnOnce(Usable, &DataType) -> bool,
-    ) -> Result<usize, Error> {
-        let field = table.schema.field(table.column(name)?);
-        let data_type = decoded_type(field.data_type());
-        if !serves(Usable::of(field.data_type()), &data_type) {
-            return Err(wrong_type(table.name, name, expected, field.data_type()));
+    /// Ends the row of tables.
+    ///
+    /// # Errors
+    ///
+    /// When a column is left out by name that none of them has.
+    pub fn end(&self) -> Result<(), Error> {
+        let (source_name, available) = (self.source_name.clone(), self.available.clone());
+        let missing = |column: &String| Err(Error::MissingColumn { source_name, column: column.clone(), available });
+        self.absent.first().map_or(Ok(()), missing)
+    }
+
+    /// Finds the columns that are read in the schema of a table that was joined, or one like it.
+    ///
+    /// # Errors
+    ///
+    /// When one is missing, there twice, or of a type whose values the type that is read does not hold.
+    pub fn locate(&self, source_name: &str, schema: &TableSchema) -> Result<Vec<Place>, Error> {
+        let table = Table { name: source_name, schema };
+        let find = |read: &Read| {
+            let place = table.find(&read.name)?;
+            let fits = wider(&read.data_type, &place.data_type).as_ref() == Some(&read.data_type);
+            if fits && read.inside == place.inside {
+                Ok(place)
+            } else {
+                Err(disagree(table, &place, read, &self.source_name))
+            }
+        };
+        self.reads.iter().map(find).collect()
+    }
+
+    fn pass_absent(&mut self, table: Table) {
+        self.absent.retain(|name| matches!(table.find(name), Err(Error::MissingColumn { .. })));
+    }
+
+    /// Where all columns are chosen, none is dropped because the first table lacks it.
+    fn check_all(&self, table: Table) -> Result<(), Error> {
+        let covered = Covered { chosen: &self.columns.chosen, except: &self.columns.except };
+        let rest = |field: &arrow_schema::FieldRef| covered.rest(field.name(), field.data_type());
+        let more: Vec<String> = table.schema.fields().iter().flat_map(rest).collect();
+        if !self.columns.all || more.is_empty() {
+            return Ok(());
         }
-        Ok(self.reads.iter().position(|r| r.name == name).unwrap_or_else(|| {
-            let nullable = field.is_nullable() || data_type == DataType::Null;
-            self.reads.push(Read { name: name.into(), data_type, nullable });
-            self.reads.len() - 1
-        }))
+        let what = format!("{}: column {}", table.name, more.join(", "));
+        let problem =
+            format!("{} has no such column; leave it out by except, or choose columns by name", self.source_name);
+        Err(Error::invalid(what, problem))
+    }
+
+    /// Says what becomes of the columns that are read, by their types.
+    fn target(&mut self, table: Table) -> Result<(), Error> {
+        let targets = self.columns.chosen.iter().map(|chosen| self.target_of(chosen, table));
+        self.targets = targets.collect::<Result<_, _>>()?;
+        Ok(())
     }
 
     /// The columns that are read.
@@ -113,17 +201,14 @@ impl Layout {
     /// The batch's columns.
     pub fn schema(&self) -> Schema {
         let fields = self.columns.chosen.iter().zip(&self.targets).map(|(chosen, target)| {
+            let nullable = |read: &usize| self.reads[*read].nullable;
             let (kind, nullable) = match target {
-                Target::Reals(reads) => {
-                    (Kind::Real { width: reads.len() }, reads.iter().any(|&r| self.reads[r].nullable))
-                }
-                Target::List(read) => {
-                    let read = &self.reads[*read];
-                    let Usable::Real { width } = Usable::of(&read.data_type) else { unreachable!("lists of numbers") };
-                    (Kind::Real { width }, read.nullable)
-                }
+                Target::Reals(reads) => (Kind::Real { width: reads.len() }, reads.iter().any(nullable)),
+                Target::List(read) => (kind(Usable::of(&self.reads[*read].data_type)), nullable(read)),
                 Target::Index { cardinality, .. } => (Kind::Index { cardinality: *cardinality }, false),
-                Target::Text(read) => (Kind::Text, self.reads[*read].nullable),
+                Target::Text(read) => (Kind::Text, nullable(read)),
+                Target::Chosen { read, list, .. } => (kind(list.usable()), nullable(read) || list.makes_nulls()),
+                Target::Binary { read, usable, .. } => (kind(*usable), nullable(read)),
             };
             Field { nullable, ..Field::new(&chosen.name, kind, chosen.role) }
         });
@@ -138,68 +223,111 @@ impl Layout {
             Kind::Text => None,
         })
     }
+}
 
-    /// Finds the columns that are read in the schema of another table, and gives their places.
-    ///
-    /// # Errors
-    ///
-    /// When one is missing, there twice, or of another type.
-    pub fn locate(&self, source_name: &str, schema: &TableSchema) -> Result<Vec<usize>, Error> {
-        let table = Table { name: source_name, schema };
-        let find = |read: &Read| {
-            let place = table.column(&read.name)?;
-            let found = schema.field(place).data_type();
-            if decoded_type(found) != read.data_type {
-                let expected = format!("{} as in {}", type_name(&read.data_type), self.source_name);
-                return Err(wrong_type(source_name, &read.name, &expected, found));
+/// What each column becomes.
+impl Layout {
+    fn target_of(&self, chosen: &Chosen, table: Table) -> Result<Target, Error> {
+        let Chosen { name, made, role } = chosen;
+        let number = |usable, _: &DataType| usable == Some(Usable::Real { width: 1 });
+        match made {
+            Made::Block(columns) => {
+                let reads = columns.iter().map(|column| self.serving(column, table, "one number", number));
+                Ok(Target::Reals(reads.collect::<Result<_, _>>()?))
             }
-            Ok(place)
-        };
-        self.reads.iter().map(find).collect()
-    }
-}
-
-/// A table in which columns are looked for.
-#[derive(Clone, Copy)]
-struct Table<'a> {
-    name: &'a str,
-    schema: &'a TableSchema,
-}
-
-impl Table<'_> {
-    /// The place of a column.
-    fn column(&self, name: &str) -> Result<usize, Error> {
-        let mut found = self.schema.fields().iter().enumerate().filter(|(_, field)| field.name() == name);
-        match (found.next(), found.next()) {
-            (Some((place, _)), None) => Ok(place),
-            (Some(_), Some(_)) => Err(Error::invalid(format!("{}: column {name}", self.name), "two have this name")),
-            (None, _) => Err(missing_column(self.name, name, self.schema)),
+            Made::Index(cardinality) => {
+                let integer = |_, data_type: &DataType| data_type.is_integer();
+                Ok(Target::Index { read: self.serving(name, table, "an integer", integer)?, cardinality: *cardinality })
+            }
+            Made::Column if *role == Role::Weight => {
+                Ok(Target::Reals(vec![self.serving(name, table, "one number", number)?]))
+            }
+            Made::Column => {
+                let read = self.serving(name, table, Usable::EXPECTED, |usable, _| usable.is_some())?;
+                Ok(match self.reads[read].data_type {
+                    DataType::FixedSizeList(..) => Target::List(read),
+                    DataType::Utf8View => Target::Text(read),
+                    _ => Target::Reals(vec![read]),
+                })
+            }
+            Made::As(how) => {
+                let read = self.place(name);
+                let usable = how.usable(&self.reads[read].data_type);
+                let usable =
+                    usable.map_err(|expected| wrong_type(table.name, name, expected, &self.reads[read].data_type))?;
+                Ok(match how {
+                    As::List(list, nulls) => Target::Chosen { read, list: list.clone(), nulls: *nulls },
+                    how => Target::Binary { read, how: how.clone(), usable },
+                })
+            }
         }
     }
+
+    /// The place of a column that can serve.
+    fn serving(
+        &self,
+        name: &str,
+        table: Table,
+        expected: &str,
+        serves: impl Fn(Option<Usable>, &DataType) -> bool,
+    ) -> Result<usize, Error> {
+        let place = self.place(name);
+        let data_type = &self.reads[place].data_type;
+        if serves(Usable::as_it_is(data_type), data_type) {
+            return Ok(place);
+        }
+        let found = table.whole_type(name).unwrap_or(data_type);
+        let ways: Vec<String> = choices(name, found).iter().map(ToString::to_string).collect();
+        let ways = if ways.is_empty() { String::new() } else { format!("; choose {}", ways.join("; ")) };
+        Err(wrong_type(table.name, name, &format!("{expected}{ways}"), found))
+    }
+
+    fn place(&self, name: &str) -> usize {
+        self.reads.iter().position(|read| read.name == name).expect("all that is chosen is read")
+    }
 }
 
-fn check(chosen: &[Chosen], table: Table) -> Result<(), Error> {
-    let invalid = |what: &str, problem: String| Err(Error::invalid(format!("{}: {what}", table.name), problem));
-    if chosen.is_empty() {
-        return invalid("no columns are chosen", format!("choose among {}", names(table.schema)));
+fn kind(usable: Usable) -> Kind {
+    match usable {
+        Usable::Real { width } => Kind::Real { width },
+        _ => Kind::Text,
     }
-    for (index, Chosen { name, made, role }) in chosen.iter().enumerate() {
-        let before = &chosen[..index];
+}
+
+fn check(columns: &Columns, table: Table) -> Result<(), Error> {
+    let invalid = |what: &str, problem: &str| Err(Error::invalid(format!("{}: {what}", table.name), problem));
+    if columns.chosen.is_empty() {
+        return invalid("no columns are chosen", &format!("choose among {}", names(table.schema)));
+    }
+    if !columns.all && !columns.except.is_empty() {
+        return invalid(&columns.except.join(", "), "only all_columns() leaves columns out");
+    }
+    for (index, chosen @ Chosen { name, made, role }) in columns.chosen.iter().enumerate() {
+        let (before, column) = (&columns.chosen[..index], format!("column {name}"));
         if before.iter().any(|c| c.name == *name) {
-            return invalid(&format!("column {name}"), "it is chosen twice; a batch has one column of a name".into());
+            return invalid(&column, "it is chosen twice; a batch has one column of a name");
         }
         if *role == Role::Weight && before.iter().any(|c| c.role == Role::Weight) {
-            return invalid(&format!("column {name}"), "it is a second weight; rows have one".into());
+            return invalid(&column, "it is a second weight; rows have one");
+        }
+        if let Some(both) = chosen.sources().iter().find(|source| columns.except.contains(source)) {
+            return invalid(&format!("column {both}"), "it is chosen and left out");
         }
         match made {
             Made::Block(columns) if columns.is_empty() => {
-                return invalid(&format!("block {name}"), "it has no columns".into());
+                return invalid(&format!("block {name}"), "it has no columns");
             }
-            Made::Index(0) => return invalid(&format!("column {name}"), "it has no classes".into()),
+            Made::Index(0) => return invalid(&column, "it has no classes"),
             _ => {}
         }
     }
     Ok(())
+}
+
+fn disagree(table: Table, place: &Place, read: &Read, first: &str) -> Error {
+    let expected = format!("{} as in {first}; no type holds both without loss", type_name(&read.data_type));
+    let found = table.whole_type(&read.name).unwrap_or(&place.data_type);
+    wrong_type(table.name, &read.name, &expected, found)
 }
 
 /// A column is asked for that a table has not.

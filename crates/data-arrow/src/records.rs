@@ -1,13 +1,14 @@
 use std::ops::Range;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use arrow_schema::ArrowError;
+use arrow_select::nullif::nullif;
 use arrow_select::take::take;
 use tidemill_data::tensor::Scalar;
 use tidemill_data::{Batch, Error};
 
-use crate::{Layout, Refused, View};
+use crate::{Layout, Place, Refused, View};
 
 /// The columns of a record batch that a layout reads; from [`Layout::decode`].
 #[derive(Clone, Debug)]
@@ -32,9 +33,10 @@ impl Layout {
     /// As those of [`locate`](Self::locate), or when a dictionary's keys point outside of it.
     pub fn decode(&self, source_name: &str, records: &RecordBatch) -> Result<Records, Error> {
         let places = self.locate(source_name, records.schema_ref())?;
-        let column = |place: usize| {
-            let name = records.schema_ref().field(place).name();
-            unfolded(records.column(place)).map_err(|e| Error::invalid(format!("{source_name}: column {name}"), e))
+        let column = |place: Place| {
+            let value = place.value(records.column(place.column)).and_then(|value| unfolded(&value));
+            let name = records.schema_ref().field(place.column).name();
+            value.map_err(|error| Error::invalid(format!("{source_name}: column {name}"), error))
         };
         let columns = places.into_iter().map(column).collect::<Result<_, _>>()?;
         Ok(Records { columns, rows: records.num_rows() })
@@ -60,8 +62,30 @@ impl Layout {
     }
 }
 
+impl Place {
+    /// What is at this place in a column, of which all leaves or those that are [needed](Self::leaves) are there. Where a
+    /// struct on the way is null, so is what is inside.
+    ///
+    /// # Errors
+    ///
+    /// When a struct on the way is missing, as the column is of another type.
+    pub fn value(&self, column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+        let mut value = ArrayRef::clone(column);
+        for name in &self.outside[1..] {
+            let other = || ArrowError::SchemaError(format!("there is no struct with a field {name}"));
+            let outer = value.as_struct_opt().ok_or_else(other)?;
+            let inner = outer.column_by_name(name).ok_or_else(other)?;
+            value = match outer.nulls().filter(|nulls| nulls.null_count() > 0) {
+                Some(nulls) => nullif(inner, &BooleanArray::new(!nulls.inner(), None))?,
+                None => ArrayRef::clone(inner),
+            };
+        }
+        Ok(value)
+    }
+}
+
 /// The values that a dictionary's keys stand for; other arrays as they are.
-fn unfolded(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+pub(crate) fn unfolded(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     match array.as_any_dictionary_opt() {
         Some(dictionary) => take(dictionary.values().as_ref(), dictionary.keys(), None),
         None => Ok(ArrayRef::clone(array)),

@@ -1,8 +1,11 @@
 //! What columns can be read as.
 
 use std::fmt;
+use std::sync::Arc;
 
-use arrow_schema::{DataType, FieldRef, TimeUnit};
+use arrow_schema::{DataType, Field, FieldRef, TimeUnit};
+
+use crate::choice::choices;
 
 /// What a column can serve as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +17,8 @@ pub enum Usable {
     },
     /// Texts.
     Text,
+    /// What is [chosen](crate::As), or its parts by their paths.
+    Choice,
     /// Nothing.
     No,
 }
@@ -24,15 +29,21 @@ impl Usable {
 
     /// What columns of a type can serve as.
     pub fn of(data_type: &DataType) -> Self {
+        let choice = || if choices("", data_type).is_empty() { Self::No } else { Self::Choice };
+        Self::as_it_is(data_type).unwrap_or_else(choice)
+    }
+
+    /// What columns of a type serve as without a choice.
+    pub(crate) fn as_it_is(data_type: &DataType) -> Option<Self> {
         match data_type {
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Self::Text,
-            DataType::Dictionary(_, values) => Self::of(values),
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(Self::Text),
+            DataType::Dictionary(_, values) => Self::as_it_is(values),
             DataType::FixedSizeList(item, width) if *width > 0 && is_number(item.data_type()) => {
-                Self::Real { width: *width as usize }
+                Some(Self::Real { width: *width as usize })
             }
-            DataType::Null => Self::Real { width: 1 },
-            number if is_number(number) => Self::Real { width: 1 },
-            _ => Self::No,
+            DataType::Null => Some(Self::Real { width: 1 }),
+            number if is_number(number) => Some(Self::Real { width: 1 }),
+            _ => None,
         }
     }
 }
@@ -43,17 +54,18 @@ impl fmt::Display for Usable {
             Self::Real { width: 1 } => write!(f, "real"),
             Self::Real { width } => write!(f, "real [{width}]"),
             Self::Text => write!(f, "text"),
+            Self::Choice => write!(f, "by choice"),
             Self::No => write!(f, "not usable"),
         }
     }
 }
 
-fn is_number(data_type: &DataType) -> bool {
-    use DataType::{Boolean, Date32, Date64, Time32, Time64, Timestamp};
+pub(crate) fn is_number(data_type: &DataType) -> bool {
+    use DataType::{Boolean, Date32, Date64, Duration, Time32, Time64, Timestamp};
     data_type.is_integer()
         || data_type.is_floating()
         || data_type.is_decimal()
-        || matches!(data_type, Boolean | Date32 | Date64 | Time32(_) | Time64(_) | Timestamp(..))
+        || matches!(data_type, Boolean | Date32 | Date64 | Time32(_) | Time64(_) | Timestamp(..) | Duration(_))
 }
 
 /// The type to decode a column to: dictionaries give their values, texts become views. Those become views, borrow from the decoded pages rather than copy, so that
@@ -61,9 +73,46 @@ fn is_number(data_type: &DataType) -> bool {
 pub fn decoded_type(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+        DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
         DataType::Dictionary(_, values) => decoded_type(values),
+        DataType::List(item) => DataType::List(decoded_field(item)),
+        DataType::LargeList(item) => DataType::LargeList(decoded_field(item)),
+        DataType::ListView(item) => DataType::ListView(decoded_field(item)),
+        DataType::LargeListView(item) => DataType::LargeListView(decoded_field(item)),
+        DataType::FixedSizeList(item, width) => DataType::FixedSizeList(decoded_field(item), *width),
+        DataType::Map(entries, sorted) => DataType::Map(decoded_field(entries), *sorted),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(decoded_field).collect()),
         other => other.clone(),
     }
+}
+
+fn decoded_field(field: &FieldRef) -> FieldRef {
+    Arc::new(Field::clone(field).with_data_type(decoded_type(field.data_type())))
+}
+
+pub(crate) fn is_binary(data_type: &DataType) -> bool {
+    use DataType::{Binary, BinaryView, FixedSizeBinary, LargeBinary};
+    matches!(data_type, Binary | LargeBinary | BinaryView | FixedSizeBinary(_))
+}
+
+/// The type of what is in a list or, as pairs of key and value, in a map.
+pub(crate) fn item_type(data_type: &DataType) -> Option<&DataType> {
+    use DataType::{FixedSizeList, LargeList, LargeListView, List, ListView, Map};
+    match data_type {
+        List(item) | LargeList(item) | ListView(item) | LargeListView(item) | FixedSizeList(item, _) | Map(item, _) => {
+            Some(item.data_type())
+        }
+        _ => None,
+    }
+}
+
+pub(crate) fn is_list(data_type: &DataType) -> bool {
+    item_type(data_type).is_some()
+}
+
+/// The type inside all lists.
+pub(crate) fn innermost(data_type: &DataType) -> &DataType {
+    item_type(data_type).map_or(data_type, innermost)
 }
 
 /// A type as files describe it: `decimal(9,2)`, `list<int32>`.
@@ -97,6 +146,7 @@ pub fn type_name(data_type: &DataType) -> String {
             DataType::Struct(fields) => format!("map<{}>", named(fields)),
             other => format!("map<{}>", type_name(other)),
         },
+        DataType::Duration(u) => format!("duration[{}]", unit(u)),
         other => other.to_string().to_lowercase(),
     }
 }

@@ -102,13 +102,13 @@ fn batches_of_other_schemas() {
     let first = records([("x", array(Int64Array::from(vec![1])))]);
     let layout = Layout::new(Columns::new().feature("x"), "here", &first.schema()).unwrap();
     let moved = records([("y", array(StringArray::from(vec!["a"]))), ("x", array(Int64Array::from(vec![7])))]);
-    assert_eq!(layout.locate("there", &moved.schema()).unwrap(), [1]);
+    assert_eq!(layout.locate("there", &moved.schema()).unwrap()[0].column, 1);
     let mut batch = Batch::<f32>::new(Arc::new(layout.schema()));
     layout.append_batch(&layout.decode("there", &moved).unwrap(), 0..1, &mut batch).unwrap();
     assert_eq!(batch.reals(0), [7.0]);
     let other = records([("x", array(StringArray::from(vec!["a"])))]);
     let error = layout.decode("there", &other).unwrap_err().to_string();
-    assert_eq!(error, "there: column x is string, expected int64 as in here");
+    assert_eq!(error, "there: column x is string, expected int64 as in here; no type holds both without loss");
     let error = layout.locate("there", &TableSchema::empty()).unwrap_err().to_string();
     assert_eq!(error, "there: there is no column x; it has ");
     let null = records([("x", array(Int64Array::from(vec![None])))]);

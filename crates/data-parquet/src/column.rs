@@ -3,14 +3,16 @@
 use std::ops::Range;
 
 use arrow_array::ArrayRef;
-use arrow_schema::ArrowError;
+use arrow_schema::{ArrowError, DataType};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
-use tidemill_data_arrow::View;
+use tidemill_data_arrow::{Place, View};
 
+use crate::locate::Root;
 use crate::plain::{Declined, PlainChunk, PlainPage, Scratch, Team, Ticket};
 
 /// A column that arrow decodes.
 pub(crate) struct ArrowColumn {
+    place: Place,
     pub(crate) reader: ParquetRecordBatchReader,
     /// For timestamps of 96 bits, which `reader` has to the microsecond: the nanoseconds, as far as 64 bits hold them.
     pub(crate) nanoseconds: Option<ParquetRecordBatchReader>,
@@ -18,15 +20,21 @@ pub(crate) struct ArrowColumn {
 }
 
 impl ArrowColumn {
-    pub(crate) fn new(reader: ParquetRecordBatchReader, nanoseconds: Option<ParquetRecordBatchReader>) -> Self {
-        Self { reader, nanoseconds, decoded: None }
+    pub(crate) fn new(
+        root: &Root,
+        reader: ParquetRecordBatchReader,
+        nanoseconds: Option<ParquetRecordBatchReader>,
+    ) -> Self {
+        Self { place: root.place.clone(), reader, nanoseconds, decoded: None }
     }
 
     /// Decodes the next rows in place of those decoded before.
     pub(crate) fn advance(&mut self, rows: usize) -> Result<(), ArrowError> {
         self.decoded = None;
-        let array = next_array(&mut self.reader, rows)?;
-        let nanoseconds = self.nanoseconds.as_mut().map(|reader| next_array(reader, rows)).transpose()?;
+        let place = &self.place;
+        let value = |reader: &mut _| next_array(reader, rows).and_then(|column| place.value(&column));
+        let array = value(&mut self.reader)?;
+        let nanoseconds = self.nanoseconds.as_mut().map(value).transpose()?;
         self.decoded = Some((array, nanoseconds));
         Ok(())
     }
@@ -48,6 +56,7 @@ fn next_array(reader: &mut ParquetRecordBatchReader, rows: usize) -> Result<Arra
 
 /// A column of plain numbers, a page at a time.
 pub(crate) struct PlainColumn {
+    data_type: DataType,
     page: PlainPage,
     next: Next,
     /// A buffer for the page after the next.
@@ -70,10 +79,15 @@ enum Next {
 
 impl PlainColumn {
     /// Passes over `skip` rows; the buffers are used again.
-    pub(crate) fn new(mut chunk: PlainChunk, skip: u64, buffers: Buffers) -> Result<Self, Declined> {
+    pub(crate) fn new(
+        mut chunk: PlainChunk,
+        data_type: DataType,
+        skip: u64,
+        buffers: Buffers,
+    ) -> Result<Self, Declined> {
         chunk.skip(skip)?;
         let (page, spare) = (chunk.fit(buffers.page), chunk.fit(buffers.spare));
-        Ok(Self { page, next: Next::Here(chunk), spare })
+        Ok(Self { data_type, page, next: Next::Here(chunk), spare })
     }
 
     /// Has the next page decoded ahead, unless there is none or it is being decoded already.
@@ -107,7 +121,8 @@ impl PlainColumn {
     }
 
     pub(crate) fn view(&self, rows: Range<usize>) -> View<'_> {
-        View::Plain { bytes: self.page.values(rows.clone()), nulls: self.page.nulls(rows) }
+        let (bytes, nulls) = (self.page.values(rows.clone()), self.page.nulls(rows));
+        View::Plain { bytes, data_type: &self.data_type, nulls }
     }
 
     /// The buffer that is not in use.

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use tidemill_data::Error;
-use tidemill_data_arrow::{Usable, missing_column, type_name};
+use tidemill_data_arrow::{Choice, Usable, choices, missing_column, type_name};
 
 use crate::footer::{Footer, Statistics};
 use crate::{FileError, Paths};
@@ -28,6 +28,8 @@ pub struct ColumnDescription {
     pub data_type: String,
     /// What it can serve as.
     pub usable: Usable,
+    /// Ways to use it, or its parts, that have to be chosen.
+    pub choices: Vec<Choice>,
     /// How many rows have no value, where the files' statistics tell; of lists, how many values inside as well.
     pub nulls: Option<u64>,
     /// Bytes that it takes in the files, compressed as it is.
@@ -101,8 +103,10 @@ impl Description {
             let usable = Usable::of(field.data_type());
             let data_type = type_name(field.data_type());
             // Statistics of structs and maps are of what is inside, and do not add up to rows.
-            let nulls = (usable != Usable::No || !field.data_type().is_nested()).then_some(0);
-            ColumnDescription { name: field.name().clone(), data_type, usable, nulls, bytes: 0 }
+            let parted = matches!(usable, Usable::Choice | Usable::No) && field.data_type().is_nested();
+            let nulls = (!parted).then_some(0);
+            let choices = choices(field.name(), field.data_type());
+            ColumnDescription { name: field.name().clone(), data_type, usable, choices, nulls, bytes: 0 }
         });
         Self { rows: 0, row_groups: 0, largest_row_group: 0, columns: columns.collect() }
     }
@@ -119,6 +123,9 @@ impl fmt::Display for Description {
             let nulls = column.nulls.map_or("nulls unknown".into(), |nulls| format!("{nulls} nulls"));
             let ColumnDescription { name, data_type, usable, .. } = column;
             writeln!(f, "{name:names$}  {data_type:types$}  {usable}, {nulls}")?;
+            for choice in &column.choices {
+                writeln!(f, "{:names$}  {choice}", "")?;
+            }
         }
         Ok(())
     }

@@ -1,51 +1,102 @@
 //! Where the columns that are read are in a file.
 
+use std::ops::Range;
+
+use arrow_schema::{DataType, Field, FieldRef, TimeUnit};
 use parquet::basic::Type as PhysicalType;
 use parquet::file::metadata::RowGroupMetaData;
 use tidemill_data::Error;
-use tidemill_data_arrow::Layout;
+use tidemill_data_arrow::{Layout, Place, decoded_type};
 
 use crate::footer::Footer;
 
 /// Where a read column is in one file.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Root {
-    /// Among the columns.
-    pub(crate) root: usize,
-    /// Among the column chunks of a row group.
-    pub(crate) leaf: usize,
-    /// Whether it holds timestamps in the deprecated form of 96 bits.
+    pub(crate) place: Place,
+    /// Whether it holds timestamps in the deprecated form of 96 bits, one a row.
     pub(crate) int96: bool,
-    nullable: bool,
+    /// Whether it has lists of any kind.
+    pub(crate) repeated: bool,
 }
 
 impl Root {
-    /// Finds the columns of a layout in a file.
+    /// Finds the columns of a layout in a file whose types it knows.
     pub(crate) fn locate(layout: &Layout, footer: &Footer) -> Result<Vec<Self>, Error> {
         let places = layout.locate(&footer.path.display().to_string(), &footer.schema)?;
-        let leaves = footer.leaves();
-        let find = |root: usize| {
-            let leaf = footer.head().file_metadata().schema_descr().column(leaves[root]);
-            let int96 = leaf.physical_type() == PhysicalType::INT96;
-            Self { root, leaf: leaves[root], int96, nullable: footer.schema.field(root).is_nullable() }
-        };
-        Ok(places.into_iter().map(find).collect())
+        Ok(places.into_iter().map(|place| Self::new(place, footer)).collect())
+    }
+
+    pub(crate) fn new(place: Place, footer: &Footer) -> Self {
+        let leaf = footer.head().file_metadata().schema_descr().column(place.leaves.start);
+        let repeated = leaf.max_rep_level() > 0;
+        let int96 = leaf.physical_type() == PhysicalType::INT96 && !repeated;
+        Self { place, int96, repeated }
+    }
+
+    /// The column chunks of a row group that it takes.
+    pub(crate) fn leaves(&self) -> Range<usize> {
+        self.place.leaves.clone()
     }
 
     /// Checks that a column's chunk is inside the file, and says whether there may be nulls in it.
     pub(crate) fn check(&self, group: &RowGroupMetaData, length: u64) -> Result<bool, String> {
-        let chunk = group.column(self.leaf);
-        let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
-        let end = u64::try_from(start)
-            .ok()
-            .zip(u64::try_from(chunk.compressed_size()).ok())
-            .and_then(|(start, bytes)| start.checked_add(bytes));
-        if end.is_none_or(|end| end > length) || chunk.uncompressed_size() < 0 {
-            let bytes = chunk.compressed_size();
-            return Err(format!(
-                "it is said to have {bytes} bytes at {start}, which are not inside the file of {length} bytes"
-            ));
+        for leaf in self.leaves() {
+            let chunk = group.column(leaf);
+            let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+            let end = u64::try_from(start)
+                .ok()
+                .zip(u64::try_from(chunk.compressed_size()).ok())
+                .and_then(|(start, bytes)| start.checked_add(bytes));
+            if end.is_none_or(|end| end > length) || chunk.uncompressed_size() < 0 {
+                let bytes = chunk.compressed_size();
+                return Err(format!(
+                    "it is said to have {bytes} bytes at {start}, which are not inside the file of {length} bytes"
+                ));
+            }
         }
-        Ok(self.nullable && chunk.statistics().and_then(|s| s.null_count_opt()) != Some(0))
+        // What is counted of lists, null ones or nulls inside, writers do not agree on.
+        let is_fixed = matches!(self.place.data_type, DataType::FixedSizeList(..));
+        let counts = !self.repeated || is_fixed;
+        let none = || group.column(self.place.leaves.start).statistics().and_then(|s| s.null_count_opt()) == Some(0);
+        Ok(self.place.nullable && !(counts && none()))
     }
+}
+
+/// A column's field, with the types to decode what is inside to: of timestamps of 96 bits, which nanoseconds in 64 bits
+/// do not hold, `micros` says whether those that come one a row are to be microseconds; those in lists always are.
+pub(crate) fn decoded_field(field: &FieldRef, first_leaf: usize, footer: &Footer, micros: bool) -> FieldRef {
+    let mut leaf = first_leaf;
+    let data_type = with_micros(&decoded_type(field.data_type()), &mut leaf, &|leaf| {
+        let descriptor = footer.head().file_metadata().schema_descr().column(leaf);
+        descriptor.physical_type() == PhysicalType::INT96 && (micros || descriptor.max_rep_level() > 0)
+    });
+    retyped(field, data_type)
+}
+
+/// A type with microseconds for those of its leaves that are `chosen`; `leaf` is the number of the first.
+fn with_micros(data_type: &DataType, leaf: &mut usize, chosen: &dyn Fn(usize) -> bool) -> DataType {
+    let mut inside = |field: &FieldRef| retyped(field, with_micros(field.data_type(), leaf, chosen));
+    match data_type {
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(inside).collect()),
+        DataType::List(item) => DataType::List(inside(item)),
+        DataType::LargeList(item) => DataType::LargeList(inside(item)),
+        DataType::ListView(item) => DataType::ListView(inside(item)),
+        DataType::LargeListView(item) => DataType::LargeListView(inside(item)),
+        DataType::FixedSizeList(item, width) => DataType::FixedSizeList(inside(item), *width),
+        DataType::Map(entries, sorted) => DataType::Map(inside(entries), *sorted),
+        other => {
+            *leaf += 1;
+            let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
+            if chosen(*leaf - 1) { micros } else { other.clone() }
+        }
+    }
+}
+
+/// The same field of another type.
+fn retyped(field: &FieldRef, data_type: DataType) -> FieldRef {
+    if *field.data_type() == data_type {
+        return FieldRef::clone(field);
+    }
+    FieldRef::new(Field::clone(field).with_data_type(data_type))
 }

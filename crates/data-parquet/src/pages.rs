@@ -194,6 +194,8 @@ pub(crate) struct Page {
     pub(crate) dictionary: bool,
     /// Values, nulls included.
     pub(crate) values: u64,
+    /// Rows that begin in it, where that is said.
+    pub(crate) rows: Option<u64>,
     pub(crate) compressed: u64,
     pub(crate) uncompressed: u64,
 }
@@ -203,7 +205,7 @@ impl Page {
 
     /// The page, and the bytes of its header.
     fn parse(bytes: &[u8]) -> Option<(Self, usize)> {
-        let (mut page_type, mut uncompressed, mut compressed, mut values) = (None, None, None, 0);
+        let (mut page_type, mut uncompressed, mut compressed, mut values, mut rows) = (None, None, None, 0, None);
         let mut reader = Compact::new(bytes);
         reader.fields(|header, id, wire| {
             match (id, wire) {
@@ -211,12 +213,13 @@ impl Page {
                 (2, kind::I32) => uncompressed = Some(header.integer()?),
                 (3, kind::I32) => compressed = Some(header.integer()?),
                 // The particular headers all begin with the number of values.
-                (5 | 7 | 8, kind::STRUCT) => header.fields(|particular, id, wire| {
-                    if (id, wire) == (1, kind::I32) {
-                        values = particular.integer()?;
-                        return Some(());
+                (5 | 7 | 8, kind::STRUCT) => header.fields(|particular, field, wire| {
+                    match (id, field, wire) {
+                        (_, 1, kind::I32) => values = particular.integer()?,
+                        (8, 3, kind::I32) => rows = Some(particular.integer()?),
+                        _ => particular.skip(wire)?,
                     }
-                    particular.skip(wire)
+                    Some(())
                 })?,
                 _ => header.skip(wire)?,
             }
@@ -225,6 +228,7 @@ impl Page {
         let page = Self {
             dictionary: page_type? == Self::DICTIONARY,
             values: u64::try_from(values).ok()?,
+            rows: rows.map(u64::try_from).transpose().ok()?,
             compressed: u64::try_from(compressed?).ok()?,
             uncompressed: u64::try_from(uncompressed?).ok()?,
         };

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use arrow_schema::DataType;
-use parquet::basic::Compression;
+use parquet::basic::{Compression, Type as PhysicalType};
 use parquet::file::metadata::RowGroupMetaData;
 use tidemill_data::{Error, Predicate};
 use tidemill_data_arrow::{Columns, Layout, Read};
@@ -13,6 +13,7 @@ use crate::FileError;
 use crate::blocks::Cut;
 use crate::error::Place;
 use crate::footer::{Footer, Statistics};
+use crate::lists::ListCost;
 use crate::locate::Root;
 use crate::outline::Fingerprint;
 use crate::pages::{Page, PageFile};
@@ -118,6 +119,10 @@ impl Plan {
         for path in paths {
             plan.add(path, staged, &mut short)?;
         }
+        plan.layout.end()?;
+        if plan.layout.row_bytes().is_none() {
+            plan.staged = 0;
+        }
         match short {
             None => Ok(plan),
             Some(Need { bytes, place }) => Err(over_budget(&place, bytes, budget)),
@@ -127,7 +132,7 @@ impl Plan {
     /// Finds the columns in the first file. Whether any are null is for the row groups of all files to say.
     fn layout(first: &Path, columns: Columns, budget: u64) -> Result<Layout, Error> {
         let (footer, _) = Footer::open(first, budget)?;
-        let mut layout = Layout::new(columns, &first.display().to_string(), &footer.schema)?;
+        let mut layout = Layout::begin(columns, &first.display().to_string(), &footer.schema)?;
         for read in 0..layout.reads().len() {
             layout.set_nullable(read, false);
         }
@@ -137,6 +142,14 @@ impl Plan {
     /// The place of the row group that a row is in, which must exist.
     pub(crate) fn group_of(&self, row: u64) -> usize {
         self.groups.partition_point(|group| group.first <= row) - 1
+    }
+
+    /// Whether plain numbers are read without arrow.
+    pub(crate) fn reads_plain(&self) -> bool {
+        #[cfg(test)]
+        return !self.arrow_alone;
+        #[cfg(not(test))]
+        true
     }
 
     /// Whether pages of a row group may be decoded ahead while another, or the same, is read.
@@ -179,8 +192,10 @@ impl Plan {
 
     fn add(&mut self, path: PathBuf, staged: u64, short: &mut Option<Need>) -> Result<(), Error> {
         let (footer, outline) = Footer::open(&path, self.budget)?;
-        let roots = Root::locate(&self.layout, &footer)?;
-        let columns: Vec<Cost> = self.layout.reads().iter().zip(&roots).map(|(r, root)| Cost::new(r, *root)).collect();
+        let places = self.layout.join(&path.display().to_string(), &footer.schema)?;
+        let roots: Vec<Root> = places.into_iter().map(|place| Root::new(place, &footer)).collect();
+        let named = || self.layout.reads().iter().zip(&roots);
+        let columns: Vec<Cost> = named().flat_map(|(read, root)| Cost::of(read, root, &footer)).collect();
         let pages = footer.file.try_clone().and_then(|file| PageFile::new(file, self.budget));
         let pages = pages.map_err(|error| FileError::io(&path, error))?;
         let mut counted = 0u64;
@@ -196,9 +211,10 @@ impl Plan {
             let metadata = footer.group(index, &bytes, Statistics::Keep)?;
             let group = metadata.row_group(0);
             let rows = group.num_rows().unsigned_abs();
-            for (read, (root, column)) in roots.iter().zip(&columns).enumerate() {
+            for (read, root) in roots.iter().enumerate() {
+                let name = &self.layout.reads()[read].name;
                 let nulls = root.check(group, footer.length);
-                if nulls.map_err(|problem| Place::column(&path, index, &column.name).damaged(problem))? {
+                if nulls.map_err(|problem| Place::column(&path, index, name).damaged(problem))? {
                     self.layout.set_nullable(read, true);
                 }
             }
@@ -250,13 +266,23 @@ struct Cost {
     per_row: u64,
     /// Decoded rows hold on to the pages that they come from.
     keeps_pages: bool,
+    /// What each value takes, where rows have any number of them.
+    list: Option<ListCost>,
 }
 
 impl Cost {
-    fn new(read: &Read, root: Root) -> Self {
-        let keeps_pages = read.data_type == DataType::Utf8View;
+    /// Those of each leaf that a column takes.
+    fn of(read: &Read, root: &Root, footer: &Footer) -> impl Iterator<Item = Self> {
         let times = if root.int96 { 2 } else { 1 };
-        Self { name: read.name.clone(), leaf: root.leaf, per_row: times * decoding_bytes(&read.data_type), keeps_pages }
+        let fixed = times * decoding_bytes(&root.place.data_type);
+        let any_length = root.repeated && !matches!(root.place.data_type, DataType::FixedSizeList(..));
+        root.leaves().map(move |leaf| {
+            let descriptor = footer.head().file_metadata().schema_descr().column(leaf);
+            let list = any_length.then(|| ListCost::new(&descriptor));
+            let keeps_pages = descriptor.physical_type() == PhysicalType::BYTE_ARRAY;
+            let per_row = if any_length { 0 } else { fixed };
+            Self { name: read.name.clone(), leaf, per_row, keeps_pages, list }
+        })
     }
 }
 
@@ -264,6 +290,7 @@ impl Cost {
 fn decoding_bytes(data_type: &DataType) -> u64 {
     match data_type {
         DataType::FixedSizeList(item, width) => *width as u64 * (2 * decoding_bytes(item.data_type()) + 4),
+        DataType::FixedSizeBinary(width) => 4 + 2 * u64::from(width.unsigned_abs()).max(8),
         // A decimal may be written as bytes of any length up to its own.
         other => 4 + 2 * other.primitive_width().unwrap_or(16).max(8) as u64,
     }
@@ -297,6 +324,9 @@ impl Chunks<'_> {
         let fixed_here = fixed + codecs().sum::<u64>();
         let per_row: u64 = self.columns.iter().map(|column| column.per_row).sum();
         let most = self.group.num_rows().unsigned_abs().min(ROWS);
+        for column in self.columns {
+            self.check_values(column, pages)?;
+        }
         // What the footer says of whole chunks mostly does, and costs no reading.
         let (bound, largest) = self.bound();
         let bytes = bound.saturating_add(fixed_here).saturating_add(most * per_row);
@@ -331,21 +361,49 @@ impl Chunks<'_> {
 
     /// More than all pages of the row group can take, and the largest of them, by what the footer says of them.
     fn bound(&self) -> (u64, u64) {
+        let values = |column: &Cost| {
+            let values = self.group.column(column.leaf).num_values().unsigned_abs();
+            column.list.as_ref().map_or(0, |list| values.saturating_mul(list.per_value))
+        };
+        let lists = self.columns.iter().map(values).fold(0, u64::saturating_add);
         let bytes = |column: &Cost| {
             let chunk = self.group.column(column.leaf);
             chunk.uncompressed_size().max(chunk.compressed_size()).unsigned_abs()
         };
         let sum = self.columns.iter().map(bytes).fold(0, u64::saturating_add);
         let largest = self.columns.iter().map(bytes).max().unwrap_or(0);
-        (sum.saturating_add(largest).saturating_mul(2), largest)
+        (sum.saturating_add(largest).saturating_mul(2).saturating_add(lists), largest)
+    }
+
+    /// Lists take memory by their values: there are no more of them than the footer says.
+    fn check_values(&self, column: &Cost, pages: &PageFile) -> Result<(), Error> {
+        if column.list.is_none() {
+            return Ok(());
+        }
+        let found = self.pages_of(column, pages)?;
+        let (said, found) = (self.group.column(column.leaf).num_values(), data_values(&found));
+        if i64::try_from(found) == Ok(said) {
+            return Ok(());
+        }
+        let problem = format!("its pages are said to have {found} values, the footer says {said}");
+        Err(Place::column(self.path, self.index, &column.name).damaged(problem).into())
     }
 
     fn column_pages(&self, column: &Cost, pages: &PageFile) -> Result<ColumnPages, Error> {
+        let mut found = self.pages_of(column, pages)?;
+        let Some(list) = &column.list else { return Ok(ColumnPages::new(found, column.keeps_pages)) };
+        let counted = list.count_rows(&mut found, pages, self.group.column(column.leaf));
+        counted.map_err(|problem| Place::column(self.path, self.index, &column.name).damaged(problem))?;
+        let data = found.iter().filter(|page| !page.dictionary);
+        let values = data.map(|page| (page.rows.unwrap_or(0), page.values)).collect();
+        Ok(ColumnPages { values, per_value: list.per_value, ..ColumnPages::new(found, column.keeps_pages) })
+    }
+
+    fn pages_of(&self, column: &Cost, pages: &PageFile) -> Result<Vec<Page>, Error> {
         let (start, bytes) = self.group.column(column.leaf).byte_range();
         let place = || Place::column(self.path, self.index, &column.name);
         let found = pages.pages(start, bytes).map_err(|error| FileError::io(self.path, error))?;
-        let found = found.ok_or_else(|| place().damaged("the header of a page is malformed"))?;
-        Ok(ColumnPages::new(found, column.keeps_pages))
+        Ok(found.ok_or_else(|| place().damaged("the header of a page is malformed"))?)
     }
 }
 
@@ -358,12 +416,20 @@ fn decoder_bytes(compression: Compression) -> u64 {
     }
 }
 
+fn data_values(pages: &[Page]) -> u64 {
+    pages.iter().filter(|page| !page.dictionary).map(|page| page.values).fold(0, u64::saturating_add)
+}
+
 /// The sizes of a column's pages in one row group.
+#[derive(Default)]
 struct ColumnPages {
     dictionary: u64,
     largest: u64,
     /// Rows and bytes of each data page, where decoded rows keep them.
     kept: Vec<(u64, u64)>,
+    /// Rows and values of each data page of lists, and what a value takes.
+    values: Vec<(u64, u64)>,
+    per_value: u64,
 }
 
 impl ColumnPages {
@@ -373,32 +439,41 @@ impl ColumnPages {
         Self {
             dictionary: pages.iter().filter(|page| page.dictionary).map(bytes).sum(),
             largest: pages.iter().map(bytes).max().unwrap_or(0),
-            kept: if keeps_pages { data().map(|page| (page.values, bytes(page))).collect() } else { Vec::new() },
+            kept: if keeps_pages {
+                data().map(|page| (page.rows.unwrap_or(page.values), bytes(page))).collect()
+            } else {
+                Vec::new()
+            },
+            ..Self::default()
         }
     }
 
     /// What the pages take while this many rows are decoded at a time: the dictionary, as it is and decoded, and the
     /// page in use or those in use together.
     fn bytes(&self, rows: u64) -> u64 {
-        self.dictionary.saturating_mul(2).saturating_add(with_excess(self.largest.max(self.most_kept(rows))))
+        // The rows of lists may go on in the next page.
+        let rows = if self.values.is_empty() { rows } else { rows + 1 };
+        let values = most(&self.values, rows).saturating_mul(self.per_value);
+        let pages = with_excess(self.largest.max(most(&self.kept, rows)));
+        self.dictionary.saturating_mul(2).saturating_add(pages).saturating_add(values)
     }
+}
 
-    /// The most bytes of pages that any consecutive rows come from.
-    fn most_kept(&self, rows: u64) -> u64 {
-        let (mut most, mut bytes, mut inside, mut first) = (0, 0, 0, 0);
-        for (last, &(page_rows, page_bytes)) in self.kept.iter().enumerate() {
-            // Rows of the first and of the last page have all those of the pages between them in between.
-            while first < last && inside - self.kept[first].0 + 2 > rows {
-                inside -= self.kept[first].0;
-                bytes -= self.kept[first].1;
-                first += 1;
-            }
-            inside += page_rows;
-            bytes += page_bytes;
-            most = most.max(bytes);
+/// The most, of bytes or values, in pages that any consecutive rows come from; rows and that of each page are given.
+fn most(pages: &[(u64, u64)], rows: u64) -> u64 {
+    let (mut most, mut sum, mut inside, mut first) = (0, 0, 0, 0);
+    for (last, &(page_rows, of_page)) in pages.iter().enumerate() {
+        // Rows of the first and of the last page have all those of the pages between them in between.
+        while first < last && inside - pages[first].0 + 2 > rows {
+            inside -= pages[first].0;
+            sum -= pages[first].1;
+            first += 1;
         }
-        most
+        inside += page_rows;
+        sum += of_page;
+        most = most.max(sum);
     }
+    most
 }
 
 #[cfg(test)]
@@ -407,14 +482,14 @@ mod tests {
 
     #[test]
     fn pages_kept_by_consecutive_rows() {
-        let page = |values, uncompressed| Page { dictionary: false, values, compressed: 0, uncompressed };
+        let page = |values, uncompressed| Page { dictionary: false, values, rows: None, compressed: 0, uncompressed };
         let pages = ColumnPages::new(vec![page(4, 10), page(1, 50), page(4, 20), page(9, 30), page(9, 5)], true);
-        assert_eq!(pages.most_kept(1), 50);
-        assert_eq!(pages.most_kept(2), 70);
-        assert_eq!(pages.most_kept(3), 80);
-        assert_eq!(pages.most_kept(6), 100);
-        assert_eq!(pages.most_kept(7), 110);
-        assert_eq!(pages.most_kept(1000), 115);
+        assert_eq!(most(&pages.kept, 1), 50);
+        assert_eq!(most(&pages.kept, 2), 70);
+        assert_eq!(most(&pages.kept, 3), 80);
+        assert_eq!(most(&pages.kept, 6), 100);
+        assert_eq!(most(&pages.kept, 7), 110);
+        assert_eq!(most(&pages.kept, 1000), 115);
     }
 
     /// The same by trying every first row.
@@ -425,10 +500,9 @@ mod tests {
             let kept: Vec<(u64, u64)> = (0..8).map(|i| (of(i, 5) + 1, of(i + 9, 100))).collect();
             let owner: Vec<usize> =
                 kept.iter().enumerate().flat_map(|(i, &(rows, _))| vec![i; rows as usize]).collect();
-            let pages = ColumnPages { dictionary: 0, largest: 0, kept: kept.clone() };
             for rows in 1..=owner.len() {
                 let windows = owner.windows(rows).map(|w| kept[w[0]..=w[rows - 1]].iter().map(|k| k.1).sum::<u64>());
-                assert_eq!(pages.most_kept(rows as u64), windows.max().unwrap(), "{kept:?} {rows}");
+                assert_eq!(most(&kept, rows as u64), windows.max().unwrap(), "{kept:?} {rows}");
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, FieldRef, Schema as FileSchema, TimeUnit};
+use arrow_schema::Schema as FileSchema;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -11,13 +11,13 @@ use parquet::arrow::arrow_reader::{
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use tidemill_data::Error;
-use tidemill_data_arrow::{View, decoded_type};
+use tidemill_data_arrow::View;
 
 use crate::FileError;
 use crate::column::{ArrowColumn, Buffers, PlainColumn};
 use crate::error::{Place, guarded};
 use crate::footer::{Footer, Statistics};
-use crate::locate::Root;
+use crate::locate::{Root, decoded_field};
 use crate::pages::PageFile;
 use crate::plain::{PlainChunk, Scratch, Team};
 use crate::plan::{Group, KnownFile, Plan, over_budget};
@@ -53,14 +53,11 @@ impl OpenFile {
     }
 
     fn typed(&self, metadata: Arc<ParquetMetaData>, int96: bool) -> Result<ArrowReaderMetadata, ParquetError> {
-        let mut fields = self.footer.schema.fields().to_vec();
+        let (mut fields, first_leaves) = (self.footer.schema.fields().to_vec(), self.footer.leaves());
         for root in &self.roots {
-            let field = &mut fields[root.root];
-            let data_type = match int96 && root.int96 {
-                true => DataType::Timestamp(TimeUnit::Microsecond, None),
-                false => decoded_type(field.data_type()),
-            };
-            *field = retyped(field, data_type);
+            let column = root.place.column;
+            let field = &self.footer.schema.fields()[column];
+            fields[column] = decoded_field(field, first_leaves[column], &self.footer, int96);
         }
         let options = ArrowReaderOptions::new().with_schema(Arc::new(FileSchema::new(fields)));
         ArrowReaderMetadata::try_new(metadata, options)
@@ -73,14 +70,6 @@ impl OpenFile {
             None => place.damaged(problem).into(),
         }
     }
-}
-
-/// The same field of another type.
-fn retyped(field: &FieldRef, data_type: DataType) -> FieldRef {
-    if *field.data_type() == data_type {
-        return Arc::clone(field);
-    }
-    Arc::new(Field::clone(field).with_data_type(data_type))
 }
 
 struct GroupMetadata {
@@ -140,15 +129,14 @@ impl OpenGroup {
 
     /// A column of plain numbers, as far as can be seen.
     fn plain(&self, plan: &Plan, read: usize, skip: u64, buffers: Buffers) -> Option<PlainColumn> {
-        #[cfg(test)]
-        if plan.arrow_alone {
+        if !plan.reads_plain() {
             return None;
         }
         let root = &self.file.roots[read];
-        let chunk = self.metadata.metadata.metadata().row_group(0).column(root.leaf);
-        let (data_type, piece) = (&plan.layout.reads()[read].data_type, plan.groups[self.place].batch);
+        let chunk = self.metadata.metadata.metadata().row_group(0).column(root.place.leaves.start);
+        let (data_type, piece) = (&root.place.data_type, plan.groups[self.place].batch);
         let chunk = PlainChunk::open(&self.file.pages, chunk, data_type, piece)?;
-        PlainColumn::new(chunk, skip, buffers).ok()
+        PlainColumn::new(chunk, data_type.clone(), skip, buffers).ok()
     }
 
     fn arrow(&self, plan: &Plan, read: usize, skip: u64) -> Result<ArrowColumn, Error> {
@@ -157,9 +145,9 @@ impl OpenGroup {
         let column = guarded(|| match micros {
             Some(micros) if root.int96 => {
                 let nanoseconds = self.reader(metadata, root, group.batch, skip)?;
-                Ok(ArrowColumn::new(self.reader(micros, root, group.batch, skip)?, Some(nanoseconds)))
+                Ok(ArrowColumn::new(root, self.reader(micros, root, group.batch, skip)?, Some(nanoseconds)))
             }
-            _ => Ok::<_, ParquetError>(ArrowColumn::new(self.reader(metadata, root, group.batch, skip)?, None)),
+            _ => Ok::<_, ParquetError>(ArrowColumn::new(root, self.reader(metadata, root, group.batch, skip)?, None)),
         });
         column.map_err(|problem| self.file.failed(plan, group, &plan.layout.reads()[read].name, problem))
     }
@@ -172,7 +160,7 @@ impl OpenGroup {
         skip: u64,
     ) -> Result<ParquetRecordBatchReader, ParquetError> {
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.pages.clone(), metadata.clone());
-        let mask = ProjectionMask::roots(builder.parquet_schema(), [root.root]);
+        let mask = ProjectionMask::leaves(builder.parquet_schema(), root.leaves());
         let builder = builder.with_projection(mask).with_batch_size(batch);
         if skip > 0 { builder.with_offset(skip as usize).build() } else { builder.build() }
     }

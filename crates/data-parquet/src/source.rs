@@ -249,13 +249,13 @@ impl<T: Scalar> ParquetSource<T> {
         let within = row - group.first;
         match refused.problem {
             Problem::Null => Error::Null { column, row },
-            Problem::NullInside => {
-                Error::invalid(place, format!("row {within} holds a list with a null inside, expected numbers alone"))
-            }
             Problem::NotDeclaredNull => {
                 place.damaged(format!("row {within} is null, the file says that the column has no nulls")).into()
             }
-            Problem::OutOfRange(problem) => Error::invalid(place, format!("row {within} is {problem}")),
+            problem @ (Problem::NullInside | Problem::TooLong { .. } | Problem::NotUtf8) => {
+                Error::invalid(place, format!("row {within} holds {problem}"))
+            }
+            problem => Error::invalid(place, format!("row {within} is {problem}")),
         }
     }
 

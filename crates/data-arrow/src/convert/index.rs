@@ -12,23 +12,20 @@ use super::plain::numbers;
 use super::{Problem, View};
 
 /// Appends integers, which must be there and from zero to `cardinality`; otherwise gives the row and the problem.
-pub(super) fn append(
-    view: View,
-    data_type: &DataType,
-    cardinality: u32,
-    values: &mut Vec<u32>,
-) -> Result<(), (usize, Problem)> {
+pub(super) fn append(view: View, cardinality: u32, values: &mut Vec<u32>) -> Result<(), (usize, Problem)> {
     if let Some(row) = view.first_null() {
         return Err((row, Problem::Null));
     }
     let to = Indices { cardinality, values };
-    match (data_type, view) {
-        (DataType::Int32, View::Plain { bytes, .. }) => to.extend(numbers(bytes, i32::from_le_bytes), |v| v as u64),
-        (DataType::UInt32, View::Plain { bytes, .. }) => to.extend(numbers(bytes, u32::from_le_bytes), u64::from),
-        (DataType::Int64, View::Plain { bytes, .. }) => to.extend(numbers(bytes, i64::from_le_bytes), |v| v as u64),
-        (DataType::UInt64, View::Plain { bytes, .. }) => to.extend(numbers(bytes, u64::from_le_bytes), |v| v),
-        (_, View::Array { array, rows, .. }) => to.extend_array(array, rows),
-        (other, View::Plain { .. }) => unreachable!("plain integers of type {other}"),
+    match view {
+        View::Array { array, rows, .. } => to.extend_array(array, rows),
+        View::Plain { bytes, data_type, .. } => match data_type {
+            DataType::Int32 => to.extend(numbers(bytes, i32::from_le_bytes), |v| v as u64),
+            DataType::UInt32 => to.extend(numbers(bytes, u32::from_le_bytes), u64::from),
+            DataType::Int64 => to.extend(numbers(bytes, i64::from_le_bytes), |v| v as u64),
+            DataType::UInt64 => to.extend(numbers(bytes, u64::from_le_bytes), |v| v),
+            other => unreachable!("plain integers of type {other}"),
+        },
     }
 }
 
@@ -48,6 +45,8 @@ impl Indices<'_> {
             DataType::UInt16 => self.extend(integers::<UInt16Type>(array, rows), u64::from),
             DataType::UInt32 => self.extend(integers::<UInt32Type>(array, rows), u64::from),
             DataType::UInt64 => self.extend(integers::<UInt64Type>(array, rows), |v| v),
+            // Some rows of it would have been refused.
+            DataType::Null => Ok(()),
             other => unreachable!("an index column of type {other}"),
         }
     }

@@ -3,8 +3,9 @@ use std::ops::Range;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
-    Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Time32MillisecondType,
-    Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimestampMicrosecondType, TimestampMillisecondType,
+    DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType, DurationSecondType, Float16Type,
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Time32MillisecondType, Time32SecondType,
+    Time64MicrosecondType, Time64NanosecondType, TimestampMicrosecondType, TimestampMillisecondType,
     TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, TimestampMicrosecondArray};
@@ -13,7 +14,6 @@ use tidemill_data::Nulls;
 use tidemill_data::tensor::Scalar;
 
 use super::{View, plain};
-use crate::Layout;
 
 mod decimal;
 
@@ -23,7 +23,6 @@ const TILE: usize = 128 << 10;
 
 /// Appends columns of one number each, side by side.
 pub(super) fn append_block<'a, T: Scalar>(
-    layout: &Layout,
     reads: &[usize],
     rows: usize,
     view: impl Fn(usize) -> View<'a>,
@@ -37,7 +36,7 @@ pub(super) fn append_block<'a, T: Scalar>(
         // Zeroed a tile at a time, it is in the cache when it is written.
         let start = values.len();
         values.resize(start + tile_rows.len() * width, T::zero());
-        write_tile(layout, reads, &mut values[start..], |read| view(read).slice(tile_rows.clone(), rows));
+        write_tile(reads, &mut values[start..], |read| view(read).slice(tile_rows.clone(), rows));
     }
     if !reads.iter().any(|&read| view(read).first_null().is_some()) {
         nulls.extend_valid(before / width, rows);
@@ -60,27 +59,19 @@ pub(super) fn append_block<'a, T: Scalar>(
 
 /// Writes rows that fill a tile. Columns of the same type whose values are plain are written four at a time: a row's
 /// numbers then go to memory together.
-fn write_tile<'a, T: Scalar>(layout: &Layout, reads: &[usize], to: &mut [T], view: impl Fn(usize) -> View<'a>) {
+fn write_tile<'a, T: Scalar>(reads: &[usize], to: &mut [T], view: impl Fn(usize) -> View<'a>) {
     let width = reads.len();
     let mut lane = 0;
     while lane < width {
-        let data_type = &layout.reads[reads[lane]].data_type;
-        let same = |read: &usize| layout.reads[*read].data_type == *data_type;
-        if let Some(&[a, b, c, d]) = reads.get(lane..lane + 4)
-            && [a, b, c, d].iter().all(same)
-            && let [
-                View::Plain { bytes: a, .. },
-                View::Plain { bytes: b, .. },
-                View::Plain { bytes: c, .. },
-                View::Plain { bytes: d, .. },
-            ] = [a, b, c, d].map(&view)
+        if let Some(&four) = reads[lane..].first_chunk::<4>()
+            && let Some((columns, data_type)) = plain_columns(four.map(&view))
         {
-            plain::write([a, b, c, d], data_type, &mut *to, width, lane);
+            plain::write(columns, data_type, &mut *to, width, lane);
             lane += 4;
             continue;
         }
         match view(reads[lane]) {
-            View::Plain { bytes, .. } => plain::write([bytes], data_type, &mut *to, width, lane),
+            View::Plain { bytes, data_type, .. } => plain::write([bytes], data_type, &mut *to, width, lane),
             View::Array { array, nanoseconds: None, rows } => Lane { to: &mut *to, width, lane }.write(array, rows),
             View::Array { array, nanoseconds: Some(fine), rows } => {
                 Lane { to: &mut *to, width, lane }.write_fine(array.as_primitive(), fine, rows);
@@ -88,6 +79,19 @@ fn write_tile<'a, T: Scalar>(layout: &Layout, reads: &[usize], to: &mut [T], vie
         }
         lane += 1;
     }
+}
+
+/// Four columns of one type, if all are plain.
+fn plain_columns<'a>(views: [View<'a>; 4]) -> Option<([&'a [u8]; 4], &'a DataType)> {
+    let (mut columns, mut one) = ([&[][..]; 4], None);
+    for (column, view) in columns.iter_mut().zip(views) {
+        let View::Plain { bytes, data_type, .. } = view else { return None };
+        if one.is_some_and(|one| one != data_type) {
+            return None;
+        }
+        (*column, one) = (bytes, Some(data_type));
+    }
+    Some((columns, one?))
 }
 
 /// Appends lists of numbers, or gives the row of a list with a null inside.
@@ -127,6 +131,11 @@ pub(super) fn append_list<T: Scalar>(
 
 fn tiles(rows: Range<usize>, tile: usize) -> impl Iterator<Item = Range<usize>> {
     rows.clone().step_by(tile).map(move |start| start..rows.end.min(start + tile))
+}
+
+/// Writes the numbers of some rows of an array.
+pub(super) fn write<T: Scalar>(array: &dyn Array, rows: Range<usize>, to: &mut [T]) {
+    Lane { to, width: 1, lane: 0 }.write(array, rows);
 }
 
 /// One number of each row of a row-major block.
@@ -184,6 +193,18 @@ impl<T: Scalar> Lane<'_, T> {
             }
             DataType::Timestamp(TimeUnit::Nanosecond, _) => {
                 self.numbers::<TimestampNanosecondType>(array, rows, |ns| T::of(seconds(ns, 1_000_000_000)));
+            }
+            DataType::Duration(TimeUnit::Second) => {
+                self.numbers::<DurationSecondType>(array, rows, |s| T::of(s as f64))
+            }
+            DataType::Duration(TimeUnit::Millisecond) => {
+                self.numbers::<DurationMillisecondType>(array, rows, |ms| T::of(seconds(ms, 1_000)));
+            }
+            DataType::Duration(TimeUnit::Microsecond) => {
+                self.numbers::<DurationMicrosecondType>(array, rows, |us| T::of(seconds(us, 1_000_000)));
+            }
+            DataType::Duration(TimeUnit::Nanosecond) => {
+                self.numbers::<DurationNanosecondType>(array, rows, |ns| T::of(seconds(ns, 1_000_000_000)));
             }
             DataType::Null => self.each(rows, |_| T::zero()),
             other => unreachable!("a real column of type {other}"),

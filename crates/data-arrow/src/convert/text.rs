@@ -12,6 +12,10 @@ pub(super) fn append(view: View, bytes: &mut Vec<u8>, ends: &mut Vec<usize>, nul
     let View::Array { array, rows, .. } = view else { unreachable!("texts are no plain numbers") };
     match array.data_type() {
         DataType::Utf8 => append_array(array.as_string::<i32>(), rows, bytes, ends, nulls),
+        DataType::Null => {
+            nulls.extend(ends.len(), rows.clone().map(|_| true));
+            ends.extend(rows.map(|_| bytes.len()));
+        }
         DataType::LargeUtf8 => append_array(array.as_string::<i64>(), rows, bytes, ends, nulls),
         _ => append_array(array.as_string_view(), rows, bytes, ends, nulls),
     }

@@ -40,7 +40,7 @@ pub fn choose(description: &Description, target: &str, order: Option<&str>) -> C
             Usable::Text => Ok(Encoding::category().max_categories(MAX_CATEGORIES)),
             Usable::Real { .. } if column.nulls == Some(0) => Ok(Encoding::standardize()),
             Usable::Real { .. } => Ok(Encoding::standardize().missing(Missing::MeanWithIndicator)),
-            Usable::No => Err(format!("{name} ({})", column.data_type)),
+            Usable::Choice | Usable::No => Err(format!("{name} ({})", column.data_type)),
         };
         match encoding {
             Ok(encoding) => {

@@ -64,7 +64,9 @@ fn a_column_of_a_wrong_type() {
     let other = folder.path().join("b.parquet");
     integers(&other, "distance", &[1]);
     let (first, other_name) = (path.display(), other.display());
-    let want = format!("{other_name}: column distance is int64, expected float64 as in {first}");
+    let want = format!(
+        "{other_name}: column distance is int64, expected float64 as in {first}; no type holds both without loss"
+    );
     assert_eq!(refusal(ParquetSource::open([&path, &other]).feature("distance")), want);
 
     let fit = |column: &str, encoding: Encoding| {
