@@ -63,7 +63,7 @@ pub(crate) struct Buffers {
 
 /// The pages behind the one in use.
 enum Next {
-    Here(PlainChunk),
+    Here(Box<PlainChunk>),
     Asked(Ticket),
     Lost,
 }
@@ -73,7 +73,7 @@ impl PlainColumn {
     pub(crate) fn new(mut chunk: PlainChunk, skip: u64, buffers: Buffers) -> Result<Self, Declined> {
         chunk.skip(skip)?;
         let (page, spare) = (chunk.fit(buffers.page), chunk.fit(buffers.spare));
-        Ok(Self { page, next: Next::Here(chunk), spare })
+        Ok(Self { page, next: Next::Here(Box::new(chunk)), spare })
     }
 
     /// Has the next page decoded ahead, unless there is none or it is being decoded already.
