@@ -72,7 +72,7 @@ pub(crate) struct Buffers {
 
 /// The pages behind the one in use.
 enum Next {
-    Here(PlainChunk),
+    Here(Box<PlainChunk>),
     Asked(Ticket),
     Lost,
 }
@@ -87,7 +87,7 @@ impl PlainColumn {
     ) -> Result<Self, Declined> {
         chunk.skip(skip)?;
         let (page, spare) = (chunk.fit(buffers.page), chunk.fit(buffers.spare));
-        Ok(Self { data_type, page, next: Next::Here(chunk), spare })
+        Ok(Self { data_type, page, next: Next::Here(Box::new(chunk)), spare })
     }
 
     /// Has the next page decoded ahead, unless there is none or it is being decoded already.

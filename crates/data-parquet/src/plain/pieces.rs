@@ -161,14 +161,23 @@ impl Pieces {
         };
         match &mut self.values {
             PieceValues::Plain(at) => {
-                let values = encoded.get(*at..*at + defined * width).ok_or(Declined)?;
-                *at += values.len();
-                spread(values, width, rows, page);
+                let start = *at;
+                *at += defined * width;
+                // Zeros follow the last value.
+                let values = encoded.get(start..*at + SLACK).ok_or(Declined)?;
+                unfold(values, width, rows, defined, page, |place| place);
             }
+            PieceValues::Places(_) if defined == 0 => page.bytes.resize(rows * width, 0),
             PieceValues::Places(runs) => {
-                let places = scratch.places(defined);
-                runs.read(encoded, places).ok_or(Declined)?;
-                look_up(places, dictionary, width, rows, page)?;
+                let places = scratch.places(defined + 1);
+                places[defined] = 0;
+                runs.read(encoded, &mut places[..defined]).ok_or(Declined)?;
+                let values = u32::try_from(dictionary.len() / width).map_err(|_| Declined)?;
+                if places.iter().fold(false, |beyond, &place| beyond | (place >= values)) {
+                    return Err(Declined);
+                }
+                let places = &*places;
+                unfold(dictionary, width, rows, defined, page, |place| places[place] as usize);
             }
         }
         if defined == rows {
@@ -180,50 +189,45 @@ impl Pieces {
     }
 }
 
-/// Writes a value for each row that has one.
-fn spread(values: &[u8], width: usize, rows: usize, page: &mut PlainPage) {
-    if page.nulls.is_empty() {
-        return page.bytes.extend_from_slice(values);
-    }
+/// Writes a value for each row that has one, zero for the others. The value of the row that is the `n`th to have one is at
+/// `place(n)`; there is one more place than such rows.
+fn unfold(
+    values: &[u8],
+    width: usize,
+    rows: usize,
+    defined: usize,
+    page: &mut PlainPage,
+    place: impl Fn(usize) -> usize,
+) {
     page.bytes.resize(rows * width, 0);
+    let (to, nulls) = (&mut page.bytes, if defined == rows { &[] } else { page.nulls.as_slice() });
     match width {
-        4 => to_rows::<4>(values.as_chunks().0.iter().copied(), &page.nulls, &mut page.bytes),
-        _ => to_rows::<8>(values.as_chunks().0.iter().copied(), &page.nulls, &mut page.bytes),
+        4 => unfold_of(values.as_chunks().0, nulls, to, place, |value, is_there| {
+            (u32::from_le_bytes(value) & u32::from(is_there).wrapping_neg()).to_le_bytes()
+        }),
+        _ => unfold_of(values.as_chunks().0, nulls, to, place, |value, is_there| {
+            (u64::from_le_bytes(value) & u64::from(is_there).wrapping_neg()).to_le_bytes()
+        }),
     }
 }
 
-/// Writes the dictionary's value for each row that has one.
-fn look_up(places: &[u32], dictionary: &[u8], width: usize, rows: usize, page: &mut PlainPage) -> Result<(), Declined> {
-    if places.iter().max().is_some_and(|&most| most as usize >= dictionary.len() / width) {
-        return Err(Declined);
-    }
-    page.bytes.resize(rows * width, 0);
-    match width {
-        4 => to_rows::<4>(at_places(places, dictionary), &page.nulls, &mut page.bytes),
-        _ => to_rows::<8>(at_places(places, dictionary), &page.nulls, &mut page.bytes),
-    }
-    Ok(())
-}
-
-fn at_places<'a, const WIDTH: usize>(
-    places: &'a [u32],
-    dictionary: &'a [u8],
-) -> impl Iterator<Item = [u8; WIDTH]> + 'a {
-    let values = dictionary.as_chunks::<WIDTH>().0;
-    places.iter().map(|&place| values[place as usize])
-}
-
-/// As many values as rows have one; the others stay zero.
-fn to_rows<const WIDTH: usize>(mut values: impl Iterator<Item = [u8; WIDTH]>, nulls: &[bool], to: &mut [u8]) {
+/// Values of one width; which rows are null is hard to foresee, so that no branch depends on it.
+fn unfold_of<const WIDTH: usize>(
+    values: &[[u8; WIDTH]],
+    nulls: &[bool],
+    to: &mut [u8],
+    place: impl Fn(usize) -> usize,
+    or_zero: impl Fn([u8; WIDTH], bool) -> [u8; WIDTH],
+) {
     let to = to.as_chunks_mut::<WIDTH>().0;
     if nulls.is_empty() {
-        to.iter_mut().zip(values).for_each(|(to, value)| *to = value);
+        to.iter_mut().enumerate().for_each(|(n, to)| *to = values[place(n)]);
         return;
     }
+    let mut n = 0;
     for (to, &null) in to.iter_mut().zip(nulls) {
-        if !null {
-            *to = values.next().unwrap_or([0; WIDTH]);
-        }
+        *to = or_zero(values[place(n)], !null);
+        n += usize::from(!null);
     }
 }
 

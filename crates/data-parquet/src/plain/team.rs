@@ -34,7 +34,7 @@ struct State {
 
 /// A chunk whose next page is wanted, and the buffer for it.
 struct Job {
-    chunk: PlainChunk,
+    chunk: Box<PlainChunk>,
     page: PlainPage,
 }
 
@@ -64,7 +64,7 @@ impl Team {
     }
 
     /// Asks for the next page of a chunk, in that buffer.
-    pub(crate) fn ask(&self, chunk: PlainChunk, page: PlainPage) -> Ticket {
+    pub(crate) fn ask(&self, chunk: Box<PlainChunk>, page: PlainPage) -> Ticket {
         let mut state = self.shared.lock();
         state.last += 1;
         let number = state.last;
@@ -87,7 +87,7 @@ impl Drop for Team {
 
 impl Ticket {
     /// The page, and the chunk behind it. Until it is there, others that wait are decoded.
-    pub(crate) fn take(self, scratch: &mut Scratch) -> Result<(PlainChunk, PlainPage), Declined> {
+    pub(crate) fn take(self, scratch: &mut Scratch) -> Result<(Box<PlainChunk>, PlainPage), Declined> {
         let mut state = self.shared.lock();
         loop {
             if let Some(place) = state.finished.iter().position(|(number, ..)| *number == self.number) {
