@@ -100,6 +100,8 @@ pub struct Column {
     pub nulls: Option<u64>,
     /// What the rows read hold; none where no row was read, or the column is not usable.
     pub seen: Option<Seen>,
+    /// Ways to use it, or its parts, that have to be chosen.
+    pub choices: Vec<String>,
     #[serde(skip)]
     usable: Usable,
 }
@@ -160,7 +162,7 @@ struct Read {
 }
 
 fn read(options: &Options, description: &Description, stop: &StopFlag) -> Result<Read> {
-    let usable = description.columns.iter().filter(|column| column.usable != Usable::No);
+    let usable = description.columns.iter().filter(|column| !matches!(column.usable, Usable::Choice | Usable::No));
     let names: Vec<&str> = usable.map(|column| column.name.as_str()).collect();
     let mut read =
         Read { scans: Vec::new(), rows: 0, all: false, passed_over: PassedOver::default(), budget: READ_BUDGET };
@@ -242,6 +244,7 @@ fn column(column: &ColumnDescription, read: &Read, filtered: bool) -> Column {
         bytes: column.bytes,
         nulls: column.nulls.filter(|_| !filtered).or(seen.as_ref().map(|seen| seen.nulls)),
         seen,
+        choices: column.choices.iter().map(ToString::to_string).collect(),
         usable: column.usable,
     }
 }
@@ -251,7 +254,7 @@ fn memory(columns: &[Column], scalar: u64) -> u64 {
     let bytes = |column: &Column| match column.usable {
         Usable::Real { width } => width as u64 * scalar,
         Usable::Text => 4,
-        Usable::No => 0,
+        Usable::Choice | Usable::No => 0,
     };
     columns.iter().map(bytes).sum()
 }

@@ -103,8 +103,10 @@ pub(super) fn suggest(options: &Options, columns: &[Column], facts: &Facts) -> S
 
 /// How a column is encoded and why, more than once where it tells several things; or why it is left out.
 fn feature(column: &Column, facts: &Facts) -> Result<Vec<(String, String)>, String> {
-    if column.usable == Usable::No {
-        return Err(format!("{} cannot become numbers or categories", column.data_type));
+    match column.usable {
+        Usable::No => return Err(format!("{} cannot become numbers or categories", column.data_type)),
+        Usable::Choice => return Err(format!("{}: choose {}", column.data_type, column.choices.join("; or "))),
+        Usable::Real { .. } | Usable::Text => {}
     }
     if column.nulls == Some(facts.rows) && facts.rows > 0 {
         return Err("no row has a value".into());
