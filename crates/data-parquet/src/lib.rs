@@ -10,7 +10,9 @@
 
 mod blocks;
 mod builder;
+mod checked;
 mod column;
+mod delta;
 mod describe;
 mod error;
 mod filtered;

@@ -13,7 +13,11 @@ use crate::thrift::{Compact, kind};
 
 /// A file whose pages may be no larger than a limit. Clones share the file; reads say where, so threads may share it too.
 #[derive(Clone)]
-pub(crate) struct PageFile(Arc<Shared>);
+pub(crate) struct PageFile {
+    shared: Arc<Shared>,
+    /// Bytes that the page of the last header has, by that.
+    declared: Arc<AtomicU64>,
+}
 
 struct Shared {
     file: File,
@@ -25,53 +29,80 @@ struct Shared {
 impl PageFile {
     pub(crate) fn new(file: File, largest_page: u64) -> io::Result<Self> {
         let length = file.metadata()?.len();
-        Ok(Self(Arc::new(Shared { file, length, largest_page, refused: AtomicU64::new(0) })))
+        let shared = Arc::new(Shared { file, length, largest_page, refused: AtomicU64::new(0) });
+        Ok(Self { shared, declared: Arc::default() })
+    }
+
+    /// The same file for one column, whose pages are read one after the other.
+    pub(crate) fn of_column(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), declared: Arc::default() }
+    }
+
+    /// Bytes of the page whose header was read last, decompressed.
+    pub(crate) fn declared(&self) -> u64 {
+        self.declared.load(Ordering::Relaxed)
+    }
+
+    /// Notes the size of what there is no room for.
+    pub(crate) fn refuse(&self, bytes: u64) {
+        self.shared.refused.store(bytes, Ordering::Relaxed);
     }
 
     /// The size of a page that was refused since this was last asked.
     pub(crate) fn take_refused(&self) -> Option<u64> {
-        Some(self.0.refused.swap(0, Ordering::Relaxed)).filter(|&bytes| bytes > 0)
+        Some(self.shared.refused.swap(0, Ordering::Relaxed)).filter(|&bytes| bytes > 0)
     }
 
     /// Bytes that a page may have.
     pub(crate) fn largest_page(&self) -> u64 {
-        self.0.largest_page
+        self.shared.largest_page
     }
 
     /// Reads up to as many bytes as there is room for.
     pub(crate) fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        read_at(&self.0.file, at, buffer)
+        read_at(&self.shared.file, at, buffer)
     }
 
     /// Reads as many bytes as there is room for.
     pub(crate) fn read_exact_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
-        read_exact_at(&self.0.file, at, buffer)
+        read_exact_at(&self.shared.file, at, buffer)
     }
 
     /// Pages of the chunk that begins at `start` and has `length` bytes; `None` where a header makes no sense.
     pub(crate) fn pages(&self, start: u64, length: u64) -> io::Result<Option<Vec<Page>>> {
-        let end = start.saturating_add(length).min(self.0.length);
-        let (mut at, mut pages, mut buffer) = (start, Vec::new(), vec![0; HEADER_BYTES]);
+        let end = start.saturating_add(length).min(self.shared.length);
+        let (mut at, mut pages, mut buffer) = (start, Vec::new(), [0; HEADER_BYTES]);
         while at < end {
             let n = self.read_at(at, &mut buffer)?;
-            let whole = n as u64 >= end - at;
-            match Page::parse(&buffer[..n]) {
-                Some((page, header)) => {
-                    at = at.saturating_add(header as u64).saturating_add(page.compressed);
-                    pages.push(page);
-                }
-                // Statistics inside the header can make it long.
-                None if !whole && n == buffer.len() && n < LONGEST_HEADER => buffer.resize(n * 4, 0),
-                None => return Ok(None),
-            }
+            let found = match Page::parse(&buffer[..n]) {
+                None if n == buffer.len() => self.long_header(at)?,
+                found => found,
+            };
+            let Some((page, header)) = found else { return Ok(None) };
+            at = at.saturating_add(header as u64).saturating_add(page.compressed);
+            pages.push(page);
         }
         Ok(Some(pages))
+    }
+
+    /// The page whose header begins here, and the bytes of that, where statistics inside make it long.
+    fn long_header(&self, at: u64) -> io::Result<Option<(Page, usize)>> {
+        let mut buffer = Vec::new();
+        for length in [LONG_HEADER, LONGEST_HEADER] {
+            buffer.resize(length, 0);
+            let n = self.read_at(at, &mut buffer)?;
+            let found = Page::parse(&buffer[..n]);
+            if found.is_some() || n < length {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 }
 
 impl Length for PageFile {
     fn len(&self) -> u64 {
-        self.0.length
+        self.shared.length
     }
 }
 
@@ -90,11 +121,14 @@ impl ChunkReader for PageFile {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
-        if start.checked_add(length as u64).is_none_or(|end| end > self.0.length) {
-            return Err(ParquetError::EOF(format!("{length} bytes at {start} of a file of {} bytes", self.0.length)));
+        if start.checked_add(length as u64).is_none_or(|end| end > self.shared.length) {
+            return Err(ParquetError::EOF(format!(
+                "{length} bytes at {start} of a file of {} bytes",
+                self.shared.length
+            )));
         }
-        if length as u64 > self.0.largest_page {
-            self.0.refused.store(length as u64, Ordering::Relaxed);
+        if length as u64 > self.shared.largest_page {
+            self.refuse(length as u64);
             return Err(ParquetError::General(format!("a page of {length} bytes")));
         }
         let mut bytes = vec![0; length];
@@ -131,6 +165,7 @@ pub(crate) fn read_exact_at(file: &File, mut at: u64, mut buffer: &mut [u8]) -> 
 }
 
 const HEADER_BYTES: usize = 256;
+const LONG_HEADER: usize = 8 << 10;
 const LONGEST_HEADER: usize = 1 << 20;
 
 /// Reads a page's header, and refuses a page that is too large before anybody makes room for it.
@@ -146,16 +181,26 @@ pub(crate) struct HeaderReader {
 impl HeaderReader {
     fn refill(&mut self) -> io::Result<()> {
         self.filled = self.file.read_at(self.at, &mut self.buffer)?;
+        if self.filled == 0 {
+            // Whoever passes over what is said to be there would do so without end.
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let at = self.at;
         self.at += self.filled as u64;
         self.taken = 0;
-        if std::mem::replace(&mut self.checked, true) || self.filled == 0 {
+        if std::mem::replace(&mut self.checked, true) {
             return Ok(());
         }
-        let Some(size) = uncompressed_size(&self.buffer[..self.filled]) else {
+        let page = match Page::parse(&self.buffer[..self.filled]) {
+            None if self.filled == self.buffer.len() => self.file.long_header(at)?,
+            page => page,
+        };
+        let Some((Page { uncompressed: size, .. }, _)) = page else {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a page's header is malformed"));
         };
-        if size > self.file.0.largest_page {
-            self.file.0.refused.store(size, Ordering::Relaxed);
+        self.file.declared.store(size, Ordering::Relaxed);
+        if size > self.file.shared.largest_page {
+            self.file.refuse(size);
             return Err(io::Error::new(io::ErrorKind::OutOfMemory, format!("a page of {size} bytes")));
         }
         Ok(())
@@ -172,20 +217,6 @@ impl Read for HeaderReader {
         self.taken += n;
         Ok(n)
     }
-}
-
-/// The second field of a page's header; writers put fields in order, so that it is among the first bytes.
-fn uncompressed_size(header: &[u8]) -> Option<u64> {
-    let mut size = None;
-    // Ends without result at the stop byte, or where the header is cut off behind the field.
-    let _ = Compact::new(header).fields(|header, id, wire| {
-        if id == 2 && wire == kind::I32 {
-            size = u64::try_from(header.integer()?).ok();
-            return None;
-        }
-        header.skip(wire)
-    });
-    size
 }
 
 /// What the header of a page says.

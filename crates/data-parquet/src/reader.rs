@@ -4,16 +4,17 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_schema::Schema as FileSchema;
-use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, RowGroups, RowSelection, RowSelector,
 };
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use tidemill_data::Error;
 use tidemill_data_arrow::View;
 
 use crate::FileError;
+use crate::checked::CheckedGroup;
 use crate::column::{ArrowColumn, Buffers, PlainColumn};
 use crate::error::{Place, guarded};
 use crate::footer::{Footer, Statistics};
@@ -159,10 +160,14 @@ impl OpenGroup {
         batch: usize,
         skip: u64,
     ) -> Result<ParquetRecordBatchReader, ParquetError> {
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.pages.clone(), metadata.clone());
-        let mask = ProjectionMask::leaves(builder.parquet_schema(), root.leaves());
-        let builder = builder.with_projection(mask).with_batch_size(batch);
-        if skip > 0 { builder.with_offset(skip as usize).build() } else { builder.build() }
+        let schema = metadata.parquet_schema();
+        let mask = ProjectionMask::leaves(schema, root.leaves());
+        let levels = parquet_to_arrow_field_levels(schema, mask, Some(metadata.schema().fields()))?;
+        let group = CheckedGroup { pages: self.file.pages.clone(), metadata: Arc::clone(metadata.metadata()) };
+        let left = (group.num_rows() as u64).saturating_sub(skip) as usize;
+        let selection = vec![RowSelector::skip(skip as usize), RowSelector::select(left)];
+        let selection = (skip > 0).then(|| RowSelection::from(selection));
+        ParquetRecordBatchReader::try_new_with_row_groups(&levels, &group, batch, selection)
     }
 
     /// Some of the rows that are [decoded](Self::decode), as one column has them.

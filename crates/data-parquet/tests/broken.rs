@@ -4,18 +4,32 @@
 mod common;
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 use common::read_all;
 use serde_json::Value;
-use tidemill_data::Error;
+use tidemill_data::{Batch, Error, Source};
 use tidemill_data_parquet::{ParquetSource, Usable, describe};
 
 const FILE: &str = "TIDEMILL_BROKEN_FILE";
 
 /// What the corpus advises: 256 MiB for a whole process.
 const PEAK_KIB: u64 = 256 << 10;
+
+/// This test binary with that one test, where addresses and processor time end early.
+fn limited(test: &str, path: &Path) -> Output {
+    let binary = std::env::current_exe().unwrap();
+    let mut child = if cfg!(target_os = "linux") {
+        let mut shell = Command::new("sh");
+        // Threads reserve far more than they use.
+        shell.args(["-c", r#"ulimit -v 1000000; ulimit -t 20; exec "$@""#, "sh"]).arg(binary);
+        shell
+    } else {
+        Command::new(binary)
+    };
+    child.args(["--exact", test, "--nocapture"]).env(FILE, path).output().unwrap()
+}
 
 #[test]
 fn corpus_broken_files_give_errors() {
@@ -26,9 +40,7 @@ fn corpus_broken_files_give_errors() {
     let files = index["files"].as_array().unwrap();
     for file in files {
         let path = folder.join(file["file"].as_str().unwrap());
-        let mut child = Command::new(std::env::current_exe().unwrap());
-        child.args(["--exact", "reads_one_file_in_a_process_of_its_own", "--nocapture"]).env(FILE, &path);
-        let output = child.output().unwrap();
+        let output = limited("reads_one_file_in_a_process_of_its_own", &path);
         let text = String::from_utf8_lossy(&output.stdout);
         let said = |what: &str| {
             text.lines().find_map(|line| line.trim_start_matches("test ").split_once(what)).map(|(_, rest)| rest)
@@ -55,7 +67,7 @@ fn corpus_broken_files_give_errors() {
 #[test]
 fn reads_one_file_in_a_process_of_its_own() {
     let Some(path) = std::env::var_os(FILE) else { return };
-    match read(PathBuf::from(path)) {
+    match read(Path::new(&path)) {
         Ok(rows) => println!("outcome {rows} rows"),
         Err(error) => println!("outcome error: {error}"),
     }
@@ -65,10 +77,48 @@ fn reads_one_file_in_a_process_of_its_own() {
     }
 }
 
-fn read(path: PathBuf) -> Result<usize, Error> {
-    let columns = describe(&path)?.columns;
+/// What a fuzzer has found to reach different code: see `fuzz/README.md`.
+#[test]
+fn files_of_the_fuzzer_give_errors_or_data() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/read");
+    let output = limited("reads_a_folder_in_a_process_of_its_own", &folder);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let tail: Vec<&str> = text.lines().rev().take(5).collect();
+    assert!(output.status.success(), "{tail:?}\n{}", String::from_utf8_lossy(&output.stderr));
+    let read = text.lines().filter(|line| line.contains("outcome")).count();
+    assert!(read > 100, "{read} files");
+}
+
+/// What the test above starts.
+#[test]
+fn reads_a_folder_in_a_process_of_its_own() {
+    let Some(folder) = std::env::var_os(FILE) else { return };
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    for file in files {
+        println!("{}", file.display());
+        match read(&file) {
+            Ok(rows) => println!("outcome {rows} rows"),
+            Err(error) => println!("outcome error: {error}"),
+        }
+    }
+}
+
+/// Reads what columns can be used, as far as a file goes that says how long it is.
+fn read(path: &Path) -> Result<usize, Error> {
+    let columns = describe(path)?.columns;
     let usable = columns.into_iter().filter(|c| c.usable != Usable::No).map(|c| c.name);
-    Ok(read_all::<f64>(&mut ParquetSource::open(path).columns(usable).build()?)?.rows())
+    let mut source = ParquetSource::open(path).columns(usable).build::<f64>()?;
+    let mut batch = Batch::new(source.schema().clone());
+    let mut rows = 0;
+    for _ in 0..100 {
+        batch.clear();
+        match source.fill(&mut batch, 300)? {
+            0 => break,
+            more => rows += more,
+        }
+    }
+    Ok(rows)
 }
 
 #[test]
