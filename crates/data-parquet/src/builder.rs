@@ -4,7 +4,8 @@ use tidemill_data_arrow::{Columns, choose_columns};
 
 use crate::blocks::Cut;
 use crate::plan::Plan;
-use crate::{FilteredSourceBuilder, ParquetSource, Paths};
+use crate::verify::verified;
+use crate::{FilteredSourceBuilder, OnDamage, ParquetSource, Paths};
 
 /// Says which columns of which files make the rows; from [`ParquetSource::open`].
 #[derive(Clone, Debug)]
@@ -14,6 +15,7 @@ pub struct ParquetSourceBuilder {
     chosen: Columns,
     pub(crate) budget: u64,
     threads: usize,
+    on_damage: OnDamage,
     /// The seed of the order of blocks.
     shuffled: Option<u64>,
     block_rows: u64,
@@ -28,7 +30,15 @@ impl ParquetSourceBuilder {
 
     pub(crate) fn new(paths: Paths) -> Self {
         let (budget, block_rows) = (Self::BUDGET, Self::BLOCK_ROWS);
-        Self { paths, chosen: Columns::new(), budget, threads: 1, shuffled: None, block_rows }
+        Self {
+            paths,
+            chosen: Columns::new(),
+            budget,
+            threads: 1,
+            on_damage: OnDamage::Error,
+            shuffled: None,
+            block_rows,
+        }
     }
 
     choose_columns!(chosen);
@@ -48,6 +58,38 @@ impl ParquetSourceBuilder {
     /// the first row and end with the source; where the system gives fewer, fewer decode.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
+        self
+    }
+
+    /// Sets what becomes of broken files and row groups: errors, unless told otherwise.
+    ///
+    /// Where they are to be [left out](OnDamage::Skip), [`build`](Self::build) reads and decodes the chosen columns of all
+    /// files once, and does without whatever cannot be read. Rows, positions and shuffled orders are then those of the
+    /// rows that are left, as if the others had never been there, and the same at any batch size, number of threads and
+    /// place of resuming; [`ParquetSource::damage`] tells what is missing. What breaks later is an error. So are, with
+    /// either choice, files that are missing or may not be read, columns that are missing or of another type, values that
+    /// are not as was asked for, and budgets that are too small.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tidemill_data_parquet::{OnDamage, ParquetSource, ParquetWriter, ValueType, Values};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let folder = folder.path();
+    /// let mut writer = ParquetWriter::create(folder.join("a.parquet"), [("x", ValueType::F64)])?;
+    /// writer.write(&[Values::F64(&[1.0, 2.0])])?;
+    /// writer.finish()?;
+    /// std::fs::write(folder.join("b.parquet"), "no Parquet file")?;
+    ///
+    /// let source = ParquetSource::open(folder).feature("x").on_damage(OnDamage::Skip).build::<f32>()?;
+    /// assert_eq!(source.rows(), 2);
+    /// assert_eq!(source.damage().files, 1);
+    /// println!("{}", source.damage());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_damage(mut self, on_damage: OnDamage) -> Self {
+        self.on_damage = on_damage;
         self
     }
 
@@ -153,7 +195,10 @@ impl ParquetSourceBuilder {
             return Err(Error::invalid("block rows", "a block has no rows; expected 1 or more"));
         }
         let files = self.paths.files()?;
-        let mut plan = Plan::new(files, self.chosen, self.budget, self.threads, condition)?;
+        let mut plan = Plan::new(files, self.chosen, self.budget, self.threads, self.on_damage, condition)?;
+        if self.on_damage == OnDamage::Skip {
+            plan = verified::<T>(plan)?;
+        }
         plan.cut = self.shuffled.map(|seed| Cut::new(seed, self.block_rows, &plan.groups));
         Ok(ParquetSource::new(plan))
     }

@@ -9,9 +9,9 @@ use parquet::file::metadata::RowGroupMetaData;
 use tidemill_data::{Error, Predicate};
 use tidemill_data_arrow::{Columns, Layout, Read};
 
-use crate::FileError;
 use crate::blocks::Cut;
-use crate::error::Place;
+use crate::damage::{Damage, DamageReport, OnDamage};
+use crate::error::{FileError, Place};
 use crate::footer::{Footer, Statistics};
 use crate::lists::ListCost;
 use crate::locate::Root;
@@ -72,6 +72,9 @@ pub(crate) struct Plan {
     pub(crate) threads: usize,
     /// Rows that are converted together where few are asked for; none where that could take any amount of memory.
     pub(crate) staged: usize,
+    pub(crate) on_damage: OnDamage,
+    /// What was left out.
+    pub(crate) damage: DamageReport,
     /// Whether plain numbers are left to arrow too, for comparison.
     #[cfg(test)]
     pub(crate) arrow_alone: bool,
@@ -84,10 +87,11 @@ impl Plan {
         columns: Columns,
         budget: u64,
         threads: usize,
+        on_damage: OnDamage,
         condition: Option<&Predicate>,
     ) -> Result<Self, Error> {
-        let layout = Self::layout(&paths[0], columns, budget)?;
-        Self::of(paths, layout, budget, threads, condition)
+        let layout = Self::layout(&paths, columns, budget, on_damage)?;
+        Self::of(paths, layout, budget, threads, on_damage, condition)
     }
 
     fn of(
@@ -95,6 +99,7 @@ impl Plan {
         layout: Layout,
         budget: u64,
         threads: usize,
+        on_damage: OnDamage,
         condition: Option<&Predicate>,
     ) -> Result<Self, Error> {
         let (files, groups) = (Vec::new(), Vec::new());
@@ -109,6 +114,8 @@ impl Plan {
             passed_over: PassedOver::default(),
             threads,
             staged: 0,
+            on_damage,
+            damage: DamageReport::default(),
             #[cfg(test)]
             arrow_alone: false,
         };
@@ -129,10 +136,19 @@ impl Plan {
         }
     }
 
-    /// Finds the columns in the first file. Whether any are null is for the row groups of all files to say.
-    fn layout(first: &Path, columns: Columns, budget: u64) -> Result<Layout, Error> {
-        let (footer, _) = Footer::open(first, budget)?;
-        let mut layout = Layout::begin(columns, &first.display().to_string(), &footer.schema)?;
+    /// Finds the columns in the first file, or the first that can be opened where others are left out. Whether any are
+    /// null is for the row groups of all files to say.
+    fn layout(paths: &[PathBuf], columns: Columns, budget: u64, on_damage: OnDamage) -> Result<Layout, Error> {
+        let mut paths = paths.iter();
+        let (path, footer) = loop {
+            let path = paths.next().ok_or_else(|| Error::invalid("files", "none of them can be opened as Parquet"))?;
+            match Footer::open(path, budget) {
+                Ok((footer, _)) => break (path, footer),
+                Err(error) if paths.len() == 0 => return Err(error),
+                Err(error) => on_damage.excuse(error, None)?,
+            };
+        };
+        let mut layout = Layout::begin(columns, &path.display().to_string(), &footer.schema)?;
         for read in 0..layout.reads().len() {
             layout.set_nullable(read, false);
         }
@@ -178,7 +194,8 @@ impl Plan {
     /// The same within another budget.
     pub(crate) fn within(&self, budget: u64) -> Result<Self, Error> {
         let paths = self.files.iter().map(|file| file.path.clone()).collect();
-        let mut plan = Self::of(paths, self.layout.clone(), budget, self.threads, self.condition.as_ref())?;
+        let condition = self.condition.as_ref();
+        let mut plan = Self::of(paths, self.layout.clone(), budget, self.threads, self.on_damage, condition)?;
         for (old, new) in self.files.iter().zip(&plan.files) {
             if old.print != new.print {
                 return Err(
@@ -186,11 +203,56 @@ impl Plan {
                 );
             }
         }
+        if !self.damage.is_empty() {
+            let mut known = self.groups.iter().map(|group| (group.file, group.index)).peekable();
+            plan.retain(|group| known.next_if_eq(&(group.file, group.index)).is_some());
+            plan.damage = self.damage.clone();
+        }
         plan.cut = self.cut.clone();
         Ok(plan)
     }
 
+    /// Leaves out row groups, by their places.
+    pub(crate) fn leave_out(&mut self, damaged: Vec<(usize, Damage)>) {
+        let (mut place, mut next) = (0, damaged.iter().map(|(place, _)| *place).peekable());
+        self.retain(|_| {
+            place += 1;
+            next.next_if_eq(&(place - 1)).is_none()
+        });
+        damaged.into_iter().for_each(|(_, damage)| self.damage.add(damage));
+    }
+
+    fn retain(&mut self, keep: impl FnMut(&Group) -> bool) {
+        self.groups.retain(keep);
+        self.rows = 0;
+        for group in &mut self.groups {
+            group.first = self.rows;
+            self.rows += group.rows;
+        }
+    }
+
+    /// Adds a file, or what was wrong with it where that is left out.
     fn add(&mut self, path: PathBuf, staged: u64, short: &mut Option<Need>) -> Result<(), Error> {
+        let (groups, rows, passed_over) = (self.groups.len(), self.rows, self.passed_over);
+        let mut damaged = Vec::new();
+        match self.add_file(path, staged, short, &mut damaged) {
+            Ok(()) => damaged.into_iter().for_each(|damage| self.damage.add(damage)),
+            Err(error) => {
+                self.damage.add(self.on_damage.excuse(error, None)?);
+                self.groups.truncate(groups);
+                (self.rows, self.passed_over) = (rows, passed_over);
+            }
+        }
+        Ok(())
+    }
+
+    fn add_file(
+        &mut self,
+        path: PathBuf,
+        staged: u64,
+        short: &mut Option<Need>,
+        damaged: &mut Vec<Damage>,
+    ) -> Result<(), Error> {
         let (footer, outline) = Footer::open(&path, self.budget)?;
         let places = self.layout.join(&path.display().to_string(), &footer.schema)?;
         let roots: Vec<Root> = places.into_iter().map(|place| Root::new(place, &footer)).collect();
@@ -208,20 +270,33 @@ impl Plan {
             lacks(outline.print.bytes, Place::file(&path));
         }
         for (index, bytes) in outline.groups.into_iter().enumerate() {
-            let metadata = footer.group(index, &bytes, Statistics::Keep)?;
+            let metadata = match footer.group(index, &bytes, Statistics::Keep) {
+                Ok(metadata) => metadata,
+                Err(error) => {
+                    damaged.push(self.on_damage.excuse(error.into(), None)?);
+                    continue;
+                }
+            };
             let group = metadata.row_group(0);
             let rows = group.num_rows().unsigned_abs();
-            for (read, root) in roots.iter().enumerate() {
-                let name = &self.layout.reads()[read].name;
+            counted = counted.saturating_add(rows);
+            let nulls = |(read, root): (&Read, &Root)| {
                 let nulls = root.check(group, footer.length);
-                if nulls.map_err(|problem| Place::column(&path, index, name).damaged(problem))? {
-                    self.layout.set_nullable(read, true);
+                nulls.map_err(|problem| Place::column(&path, index, &read.name).damaged(problem))
+            };
+            match self.layout.reads().iter().zip(&roots).map(nulls).collect::<Result<Vec<_>, _>>() {
+                Ok(nulls) => {
+                    let nullable = nulls.into_iter().enumerate().filter(|(_, nullable)| *nullable);
+                    nullable.for_each(|(read, _)| self.layout.set_nullable(read, true));
+                }
+                Err(error) => {
+                    damaged.push(self.on_damage.excuse(error.into(), Some(rows))?);
+                    continue;
                 }
             }
             if rows == 0 {
                 continue;
             }
-            counted = counted.saturating_add(rows);
             if self.condition.as_ref().is_some_and(|condition| !prune::may_match(condition, &footer, group)) {
                 self.passed_over.row_groups += 1;
                 self.passed_over.rows += rows;
@@ -230,7 +305,14 @@ impl Plan {
             // The schema is kept as it is in the file, and as it is decoded.
             let fixed = staged + 2 * (footer.head().memory_size() + metadata.memory_size()) as u64;
             let chunks = Chunks { path: &path, index, group, columns: &columns };
-            let Fit { batch, bytes: needed, ahead } = chunks.fit(&pages, fixed, self.budget, self.threads as u64)?;
+            let fit = match chunks.fit(&pages, fixed, self.budget, self.threads as u64) {
+                Ok(fit) => fit,
+                Err(error) => {
+                    damaged.push(self.on_damage.excuse(error, Some(rows))?);
+                    continue;
+                }
+            };
+            let Fit { batch, bytes: needed, ahead } = fit;
             if needed > self.budget {
                 lacks(needed, Place::group(&path, index));
             }
@@ -239,7 +321,10 @@ impl Plan {
             self.groups.push(group);
             self.rows = self.rows.saturating_add(rows);
         }
-        footer.check_rows(counted)?;
+        // What is not known of some row group is not held against the others.
+        if damaged.iter().all(|damage| damage.rows.is_some()) {
+            footer.check_rows(counted)?;
+        }
         self.files.push(KnownFile { path, print: outline.print, list: outline.list });
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::plain::{Scratch, Team};
 use crate::plan::{Group, Plan};
 use crate::prune::PassedOver;
 use crate::reader::{OpenFile, OpenGroup};
-use crate::{Blocks, ParquetSourceBuilder, Paths};
+use crate::{Blocks, DamageReport, ParquetSourceBuilder, Paths};
 
 /// The rows of Parquet files, in the order of the files and of their row groups or
 /// [block by block](ParquetSourceBuilder::shuffle_blocks) in a shuffled one, as numbers of type `T`: `f32` or `f64`.
@@ -110,9 +110,13 @@ impl ParquetSource {
 
 impl<T: Scalar> ParquetSource<T> {
     pub(crate) fn new(plan: Plan) -> Self {
+        Self::of(Arc::new(plan))
+    }
+
+    pub(crate) fn of(plan: Arc<Plan>) -> Self {
         let schema = Arc::new(plan.layout.schema());
         let walk = Walk::to(&plan, 0, 0);
-        Self::at(Arc::new(plan), schema, walk)
+        Self::at(plan, schema, walk)
     }
 
     fn at(plan: Arc<Plan>, schema: Arc<Schema>, walk: Walk) -> Self {
@@ -141,7 +145,12 @@ impl<T: Scalar> ParquetSource<T> {
         self.plan.passed_over
     }
 
-    /// The files, in order.
+    /// What was [left out](ParquetSourceBuilder::on_damage) because it is broken.
+    pub fn damage(&self) -> &DamageReport {
+        &self.plan.damage
+    }
+
+    /// The files that are read, in order.
     pub fn files(&self) -> impl ExactSizeIterator<Item = &Path> {
         self.plan.files.iter().map(|file| file.path.as_path())
     }

@@ -1,0 +1,150 @@
+//! Broken files and row groups are left out where that was asked for, and told of; what is left is read as if they had
+//! never been there.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use arrow_array::Int32Array;
+use common::{array, read, read_all, seek, table, write_groups};
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use serde_json::Value;
+use tidemill_data::{Cursor, Error, Source};
+use tidemill_data_parquet::{FileError, OnDamage, ParquetSource, ParquetSourceBuilder, Usable, describe};
+
+/// A hundred rows in row groups of forty, forty and twenty: consecutive numbers.
+fn numbers(path: &Path, first: i32) {
+    let rows = Int32Array::from_iter((first..first + 100).map(Some));
+    write_groups(path, &table([("x", array(rows))]), &[40, 40, 20]);
+}
+
+/// Makes the bytes of a row group's only column chunk unreadable, from some page in it on.
+fn break_group(path: &Path, group: usize) {
+    let file = SerializedFileReader::new(fs::File::open(path).unwrap()).unwrap();
+    let (start, length) = file.metadata().row_group(group).column(0).byte_range();
+    let mut bytes = fs::read(path).unwrap();
+    let end = (start + length) as usize;
+    bytes[end - length as usize / 2..end].fill(0xff);
+    fs::write(path, bytes).unwrap();
+}
+
+/// A folder of whole files and broken ones, and the numbers that can be read.
+fn folder() -> (tempfile::TempDir, Vec<f32>) {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("a.parquet"), "x\n1\n2\n3\n4\n5\n6\n").unwrap();
+    numbers(&at("b.parquet"), 0);
+    numbers(&at("c.parquet"), 100);
+    break_group(&at("c.parquet"), 1);
+    numbers(&at("d.parquet"), 200);
+    let whole = fs::read(at("d.parquet")).unwrap();
+    fs::write(at("d.parquet"), &whole[..whole.len() / 2]).unwrap();
+    numbers(&at("e.parquet"), 300);
+    break_group(&at("e.parquet"), 2);
+    let left = (0..140).chain(180..200).chain(300..380).map(|n| n as f32).collect();
+    (folder, left)
+}
+
+fn open(folder: &Path) -> ParquetSourceBuilder {
+    ParquetSource::open(folder).feature("x").on_damage(OnDamage::Skip)
+}
+
+fn values(source: &mut ParquetSource, size: usize) -> Vec<f32> {
+    read(source, size).unwrap().iter().flat_map(|batch| batch.reals(0).to_vec()).collect()
+}
+
+#[test]
+fn what_is_left_is_read_and_what_is_not_is_told() {
+    let (folder, left) = folder();
+    for (size, threads) in [(1, 1), (7, 1), (64, 3), (1000, 1), (1000, 3)] {
+        let mut source = open(folder.path()).threads(threads).build().unwrap();
+        assert_eq!(Source::<f32>::rows(&source), Some(left.len() as u64));
+        assert_eq!(values(&mut source, size), left, "{size} rows at a time, {threads} threads");
+    }
+    let source = open(folder.path()).build::<f32>().unwrap();
+    let report = source.damage();
+    assert_eq!((report.files, report.row_groups, report.rows, report.of_unknown_rows), (2, 2, 60, 2));
+    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    let listed: Vec<_> = report.listed.iter().map(|d| (name(&d.place.path), d.place.row_group, d.rows)).collect();
+    let expected = [("a", None, None), ("d", None, None), ("c", Some(1), Some(40)), ("e", Some(2), Some(20))];
+    assert_eq!(listed, expected.map(|(name, group, rows)| (format!("{name}.parquet"), group, rows)));
+    assert_eq!(report.listed[2].place.column.as_deref(), Some("x"));
+    let text = report.to_string();
+    assert!(text.starts_with("left out: 2 files, 2 row groups of others, 60 rows and those of 2 that"), "{text}");
+    assert!(text.contains("c.parquet, row group 1, column x: 40 rows left out: "), "{text}");
+    assert!(text.contains("a.parquet: left out: it does not end in PAR1"), "{text}");
+}
+
+#[test]
+fn resuming_at_every_step_gives_the_same_rows() {
+    let (folder, left) = folder();
+    for shuffled in [false, true] {
+        let build = || {
+            let builder =
+                if shuffled { open(folder.path()).shuffle_blocks(3).block_rows(15) } else { open(folder.path()) };
+            builder.build::<f32>().unwrap()
+        };
+        let all = values(&mut build(), 9);
+        let mut sorted = all.clone();
+        sorted.sort_by(f32::total_cmp);
+        assert_eq!(sorted, left);
+        for step in (0..all.len()).step_by(9) {
+            let mut source = build();
+            seek(&mut source, Cursor::start(0).push(step as u64)).unwrap();
+            assert_eq!(values(&mut source, 9), all[step..], "from row {step}");
+        }
+        let mut small = build();
+        Source::<f32>::limit(&mut small, 1 << 20).unwrap();
+        assert_eq!(values(&mut small, 9), all);
+        assert_eq!(small.damage(), build().damage());
+    }
+}
+
+/// What a reader was told wrongly, or may not do, is no damage.
+#[test]
+fn other_errors_stay_errors() {
+    let (folder, _) = folder();
+    let told = |builder: ParquetSourceBuilder, part: &str| {
+        let error = builder.build::<f32>().map(|_| "no error").unwrap_err().to_string();
+        assert!(error.contains(part), "no {part:?} in: {error}");
+    };
+    let missing = [folder.path().join("b.parquet"), folder.path().join("z.parquet")];
+    told(ParquetSource::open(&missing[..]).feature("x").on_damage(OnDamage::Skip), "z.parquet: No such file");
+    told(open(folder.path()).feature("y"), "there is no column y");
+    told(open(folder.path()).budget(1000), "the budget is 1000 bytes");
+    told(ParquetSource::open(folder.path()).feature("x"), "a.parquet: not a Parquet file");
+    told(
+        ParquetSource::open(folder.path().join("a.parquet")).feature("x").on_damage(OnDamage::Skip),
+        "not a Parquet file",
+    );
+    let index = ParquetSource::open(folder.path()).feature_index("x", 50).on_damage(OnDamage::Skip);
+    let error = read_all(&mut index.build::<f32>().unwrap()).map(|_| "no error").unwrap_err().to_string();
+    assert!(error.contains("row 10 is 50, expected 0 to 49") || error.contains("is 50, expected"), "{error}");
+}
+
+/// Whatever is wrong with a file: what is left of it can be read.
+#[test]
+fn corpus_broken_files_are_left_out() {
+    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus");
+    let folder = std::env::var_os("TIDEMILL_PARQUET_CORPUS").map_or_else(|| own.into(), PathBuf::from);
+    let index: Value = serde_json::from_str(&fs::read_to_string(folder.join("broken.json")).unwrap()).unwrap();
+    let (mut emptied, mut whole) = (0, 0);
+    for file in index["files"].as_array().unwrap() {
+        let path = folder.join(file["file"].as_str().unwrap());
+        let Ok(description) = describe(&path) else { continue };
+        let usable = description.columns.iter().filter(|c| c.usable != Usable::No).map(|c| &c.name);
+        match ParquetSource::open(&path).columns(usable).on_damage(OnDamage::Skip).build::<f64>() {
+            Ok(mut source) => {
+                let rows = read_all(&mut source).unwrap().rows() as u64;
+                assert_eq!(rows + source.damage().rows, description.rows, "{}: {}", path.display(), source.damage());
+                *if source.damage().is_empty() { &mut whole } else { &mut emptied } += 1;
+            }
+            // A page of two gigabytes may be meant so.
+            Err(Error::Budget { .. }) => {}
+            Err(Error::Other(error)) if error.downcast_ref::<FileError>().is_some() => {}
+            Err(error) => panic!("{}: {error}", path.display()),
+        }
+    }
+    assert!(emptied >= 5 && whole >= 1, "{emptied} were emptied, {whole} were whole");
+}
