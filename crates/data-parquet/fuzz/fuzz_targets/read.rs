@@ -47,7 +47,7 @@ thread_local! {
 fn check(file: &PathBuf, bytes: &[u8]) -> Result<(), Error> {
     let mut columns: Vec<String> = Vec::new();
     for column in describe(file)?.columns {
-        if column.usable != Usable::No && !columns.contains(&column.name) {
+        if matches!(column.usable, Usable::Real { .. } | Usable::Text) && !columns.contains(&column.name) {
             columns.push(column.name);
         }
     }
