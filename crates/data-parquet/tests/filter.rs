@@ -197,6 +197,28 @@ fn any_cursor_is_exact() {
     }
 }
 
+/// Statistics are in a file's own type, conditions in what all files are read as.
+#[test]
+fn files_of_different_types_are_filtered_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let each = || 0..150_i32;
+    let names = ["a.parquet", "b.parquet", "c.parquet"].map(|name| folder.path().join(name));
+    let whole = array(Int32Array::from_iter_values(each()));
+    let halves = array(Float64Array::from_iter(each().map(|row| (row % 3 > 0).then_some(f64::from(row) + 0.5))));
+    let small = array(UInt8Array::from_iter_values(each().map(|row| row as u8)));
+    for (path, column) in names.iter().zip([whole, halves, small]) {
+        write(path, &table([("x", column)]), EnabledStatistics::Chunk);
+    }
+    for (text, groups) in [("x > 120", 6), ("x = 7.5", 6), ("x = 130", 6), ("x is null", 6), ("not x < 149.2", 8)] {
+        let condition: Predicate = text.parse().unwrap();
+        let all = ParquetSource::open(names.as_slice()).feature("x").build::<f64>().unwrap();
+        let expected = texts(&mut all.filter(&condition).unwrap(), 100);
+        let mut source = ParquetSource::open(names.as_slice()).feature("x").filter(condition).build::<f64>().unwrap();
+        assert_eq!(texts(&mut source, 9), expected, "{text}");
+        assert_eq!(source.passed_over().row_groups, groups, "{text}");
+    }
+}
+
 #[test]
 fn what_cannot_be_is_refused() {
     let folder = tempfile::tempdir().unwrap();

@@ -3,11 +3,10 @@ use super::counts::Counts;
 use super::encoding::{Encoding, Missing, Rule};
 use super::exact::{Exact, exact};
 use super::fitted::{Absent, Clip, Fitted, FittedColumn};
-use super::moments::Moments;
-use super::quantiles::Quantiles;
-use super::screen::{Rows, Screen, Screened};
-use super::{ColumnReport, Encoder, FitReport, Summary};
-use crate::{Batch, Column, Error, Kind, Role, Schema};
+use super::screen::{Screen, Screened};
+use super::seen::{Numbers, Seen};
+use super::{ColumnReport, Encoder, FitReport};
+use crate::{Batch, Error, Kind, Role, Schema};
 
 /// An encoder that is being fitted: it observes rows piece by piece, and adds up with others that observed other rows.
 ///
@@ -19,24 +18,6 @@ pub struct Fitting {
     screen: Screen,
     seen: Vec<Seen>,
     overflow: Overflow,
-}
-
-/// What was observed of a column.
-#[derive(Clone, Debug)]
-enum Seen {
-    Numbers(Vec<Numbers>),
-    Names(Counts),
-    /// More names than are counted.
-    Many,
-    Nothing,
-}
-
-/// What was observed of one number a row.
-#[derive(Clone, Debug, Default)]
-struct Numbers {
-    moments: Moments,
-    /// Where an encoding asks for them.
-    quantiles: Option<Quantiles>,
 }
 
 /// What is done about a column of more names than are counted.
@@ -180,91 +161,6 @@ impl Declared {
             _ => return Ok(()),
         };
         Err(Error::invalid(format!("encoding of column {}", self.source), problem))
-    }
-}
-
-impl Seen {
-    fn nothing_of(column: &Declared, kind: &Kind) -> Self {
-        match (column.encoding.rule, kind) {
-            (Rule::Category | Rule::OneHot | Rule::Class, _) => {
-                Self::Names(Counts::new(column.encoding.max_categories))
-            }
-            (Rule::Hash { .. }, _) => Self::Nothing,
-            (rule, kind) => {
-                let width = if let &Kind::Real { width } = kind { width } else { 1 };
-                let ranked = matches!(rule, Rule::Robust | Rule::QuantileBins { .. }) || column.encoding.clip.is_some();
-                let quantiles = ranked.then(Quantiles::default);
-                Self::Numbers(vec![Numbers { moments: Moments::default(), quantiles }; width])
-            }
-        }
-    }
-
-    fn observe(&mut self, column: &Column<f64>, rows: &Rows<'_>) -> Result<(), Error> {
-        match (self, column) {
-            (Self::Names(counts), _) => counts.observe(column, rows)?,
-            (Self::Numbers(numbers), Column::Real { width, values, .. }) => {
-                for (number, seen) in numbers.iter_mut().enumerate() {
-                    let present = rows.kept.iter().filter(|&&row| !rows.is_absent(row));
-                    seen.observe(present.map(|row| values[row * width + number]));
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn merge(&mut self, other: Self) {
-        match (self, other) {
-            (Self::Numbers(ours), Self::Numbers(theirs)) => {
-                ours.iter_mut().zip(theirs).for_each(|(ours, theirs)| ours.merge(&theirs));
-            }
-            (Self::Names(ours), Self::Names(theirs)) => ours.merge(theirs),
-            (ours @ Self::Names(_), Self::Many) => *ours = Self::Many,
-            _ => {}
-        }
-    }
-
-    fn summary(&self, max: Option<u32>) -> Summary {
-        match self {
-            Self::Numbers(numbers) => {
-                let mut all = Moments::default();
-                numbers.iter().for_each(|number| all.merge(&number.moments));
-                if all.count == 0 {
-                    return Summary::NotCounted;
-                }
-                Summary::Numbers { mean: all.mean, std: all.std(), min: all.min, max: all.max }
-            }
-            Self::Names(counts) => {
-                let distinct = counts.distinct() as u64;
-                let kept = max.map_or(distinct, |max| distinct.min(u64::from(max)));
-                Summary::Categories { distinct, kept, miscounted: counts.taken() }
-            }
-            Self::Many | Self::Nothing => Summary::NotCounted,
-        }
-    }
-}
-
-impl Numbers {
-    fn observe(&mut self, values: impl Iterator<Item = f64> + Clone) {
-        self.moments.observe(values.clone());
-        if let Some(quantiles) = &mut self.quantiles {
-            quantiles.observe(values);
-        }
-    }
-
-    fn merge(&mut self, other: &Self) {
-        self.moments.merge(&other.moments);
-        if let (Some(ours), Some(theirs)) = (&mut self.quantiles, &other.quantiles) {
-            ours.merge(theirs);
-        }
-    }
-
-    /// Quantiles, zero where nothing was seen.
-    fn quantiles<const N: usize>(&self, shares: [f64; N]) -> [f64; N] {
-        match &self.quantiles {
-            Some(quantiles) if quantiles.count() > 0 => quantiles.quantiles(shares),
-            _ => [0.0; N],
-        }
     }
 }
 

@@ -15,6 +15,7 @@ mod quantiles;
 mod reals;
 mod report;
 mod screen;
+mod seen;
 
 use std::sync::Arc;
 

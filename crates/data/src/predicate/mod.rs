@@ -3,6 +3,7 @@
 mod bounds;
 mod parse;
 mod test;
+mod time;
 
 use std::fmt;
 use std::str::FromStr;
