@@ -364,7 +364,12 @@ impl Cost {
         root.leaves().map(move |leaf| {
             let descriptor = footer.head().file_metadata().schema_descr().column(leaf);
             let list = any_length.then(|| ListCost::new(&descriptor));
-            let keeps_pages = descriptor.physical_type() == PhysicalType::BYTE_ARRAY;
+            let keeps_pages = match &root.place.data_type {
+                DataType::List(_) | DataType::FixedSizeList(..) => {
+                    descriptor.physical_type() == PhysicalType::BYTE_ARRAY
+                }
+                one => matches!(one, DataType::Utf8View | DataType::BinaryView),
+            };
             let per_row = if any_length { 0 } else { fixed };
             Self { name: read.name.clone(), leaf, per_row, keeps_pages, list }
         })

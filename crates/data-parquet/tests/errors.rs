@@ -10,7 +10,7 @@ use arrow_array::{BinaryArray, Float32Array, Int32Array, Int64Array, RecordBatch
 use arrow_schema::{DataType, Field};
 use common::{array, read_all, table, write, write_groups};
 use tidemill_data::Source;
-use tidemill_data_parquet::{ParquetSource, ParquetSourceBuilder, Usable, describe};
+use tidemill_data_parquet::{As, ListAs, ParquetSource, ParquetSourceBuilder, Usable, describe};
 
 fn sample() -> RecordBatch {
     let inner = StructArray::from(vec![
@@ -68,9 +68,30 @@ fn columns_that_cannot_serve() {
     let open = || ParquetSource::open(&path);
     refused(open(), &["no columns are chosen", "x, n, s, pair, list, raw"]);
     refused(open().feature("z"), &["sample.parquet: there is no column z; it has x, n, s"]);
-    refused(open().feature("pair"), &["column pair is struct<a: int32, b: string>, expected a number, decimal"]);
-    refused(open().target("list"), &["column list is list<int32>"]);
-    refused(open().feature("raw"), &["column raw is binary"]);
+    refused(
+        open().feature("pair"),
+        &["column pair is struct<a: int32, b: string>, expected a number, decimal", "; choose pair.a; pair.b"],
+    );
+    refused(open().target("list"), &["column list is list<int32>", "; choose list as Pad, First, Last, Length"]);
+    refused(open().feature("raw"), &["column raw is binary", "; choose raw as Hex, Utf8"]);
+    refused(open().feature("pair.c"), &["there is no column pair.c"]);
+    refused(open().feature_as("x", ListAs::Length), &["column x is float32, expected lists"]);
+    refused(open().feature_as("list", As::Hex), &["column list is list<int32>, expected binary"]);
+    refused(open().feature_as("list", ListAs::FirstText), &["column list is list<int32>, expected lists of texts"]);
+    refused(open().feature_as("raw", As::Bytes), &["column raw is binary, expected binary of a fixed size"]);
+    refused(open().feature_as("list", ListAs::Pad { width: 0, fill: 0.0 }), &["expected a width of one or more"]);
+    let all = || open().all_columns();
+    refused(
+        all(),
+        &[
+            "pair (struct<a: int32, b: string>), list (list<int32>), raw (binary): not all columns can",
+            "or choose pair.a",
+        ],
+    );
+    refused(all().feature("pair.a").except(["list", "raw"]), &["pair.b: not all columns can serve"]);
+    refused(all().except(["pair", "list", "raw", "z"]), &["there is no column z; it has x, n, s"]);
+    refused(open().feature("x").except(["n"]), &["n: only all_columns() leaves columns out"]);
+    refused(all().feature("x").except(["x", "pair", "list", "raw"]), &["column x: it is chosen and left out"]);
     refused(open().real_block("v", ["x", "s"]), &["column s is string, expected one number"]);
     refused(open().weight("s"), &["column s is string, expected one number"]);
     refused(open().target_index("x", 2), &["column x is float32, expected an integer"]);
@@ -89,10 +110,13 @@ fn files_that_disagree() {
     let ids = |n: i64| array(Int64Array::from_iter_values(0..n));
     write(&at("a.parquet"), &table([("id", ids(3)), ("x", ids(3))]));
     write(&at("b.parquet"), &table([("x", ids(3))]));
-    write(&at("c.parquet"), &table([("id", array(Int32Array::from(vec![1]))), ("x", ids(1))]));
+    write(&at("c.parquet"), &table([("id", array(StringArray::from(vec!["1"]))), ("x", ids(1))]));
     let open = |names: [&str; 2]| ParquetSource::open(names.map(at)).feature("id");
     refused(open(["a.parquet", "b.parquet"]), &["b.parquet: there is no column id; it has x"]);
-    refused(open(["a.parquet", "c.parquet"]), &["c.parquet: column id is int32, expected int64 as in", "a.parquet"]);
+    refused(
+        open(["a.parquet", "c.parquet"]),
+        &["c.parquet: column id is string, expected int64 as in", "a.parquet; no type holds both"],
+    );
 }
 
 #[test]
@@ -167,11 +191,14 @@ fn descriptions() {
         columns[..3],
         [("x", "float32", real, Some(0)), ("n", "int32", real, Some(1)), ("s", "string", Usable::Text, Some(0))]
     );
-    assert_eq!(columns[3], ("pair", "struct<a: int32, b: string>", Usable::No, None));
-    assert_eq!(columns[4], ("list", "list<int32>", Usable::No, None));
+    assert_eq!(columns[3], ("pair", "struct<a: int32, b: string>", Usable::Choice, None));
+    assert_eq!(columns[4], ("list", "list<int32>", Usable::Choice, None));
+    let choices: Vec<String> = one.columns.iter().flat_map(|c| &c.choices).map(ToString::to_string).collect();
+    let list = "list as Pad, First, Last, Length, Sum, Mean, Min, Max";
+    assert_eq!(choices, ["pair.a", "pair.b", list, "raw as Hex, Utf8"]);
     let two = describe([&path, &path]).unwrap();
     assert_eq!((two.rows, two.row_groups, two.columns[1].nulls), (6, 2, Some(2)));
     let text = two.to_string();
     assert!(text.starts_with("6 rows in 2 row groups\nx     float32"), "{text}");
-    assert!(text.contains("not usable, nulls unknown"), "{text}");
+    assert!(text.contains("by choice, nulls unknown\n      pair.a\n      pair.b\n"), "{text}");
 }

@@ -7,14 +7,14 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow_array::builder::{StringBuilder, StringDictionaryBuilder};
+use arrow_array::builder::{Float32Builder, ListBuilder, StringBuilder, StringDictionaryBuilder};
 use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, Float32Array, Int64Array, RecordBatch};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{WriterProperties, WriterVersion};
 use tidemill_data::{Batch, Cursor, Error, Source};
-use tidemill_data_parquet::ParquetSource;
+use tidemill_data_parquet::{ListAs, NullItems, ParquetSource, ParquetSourceBuilder};
 
 struct Counting;
 
@@ -88,10 +88,14 @@ fn write(path: &Path, rows: usize, group: usize, dictionaries: bool) {
 
 /// Bytes that building and reading take at the peak, the batch not counted.
 fn peak(path: &Path, columns: &[&str], budget: u64, threads: usize) -> Result<usize, Error> {
+    peak_of(|| ParquetSource::open(path).columns(columns.iter().copied()).threads(threads), budget)
+}
+
+/// The same of any source; it is opened while bytes are counted.
+fn peak_of(open: impl FnOnce() -> ParquetSourceBuilder, budget: u64) -> Result<usize, Error> {
     let before = LIVE.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);
-    let source = ParquetSource::open(path).columns(columns.iter().copied()).budget(budget);
-    let mut source = source.threads(threads).build()?;
+    let mut source = open().budget(budget).build()?;
     let building = PEAK.load(Ordering::Relaxed) - before;
     let mut batch = Batch::<f32>::new(source.schema().clone());
     let mut rows = 0;
@@ -132,6 +136,7 @@ fn reading_stays_within_the_budget() {
         }
     }
     plain_numbers(folder.path());
+    lists(folder.path());
     // Six times the row groups take as much to read, but for the list of them.
     for (many, short) in peaks[..12].iter().zip(&peaks[24..]) {
         assert!(*many < short + 20 * GROUP, "{many} {short}");
@@ -155,6 +160,56 @@ fn plain_numbers(folder: &Path) {
                     println!("{name}, {columns:?}, {threads} threads: budget {budget}, peak {peak}");
                     assert!(peak as u64 <= budget + SLACK, "{name}, {columns:?}, {threads} threads: {budget}, {peak}");
                 }
+            }
+        }
+    }
+}
+
+/// Lists, of numbers and of texts, some thousand times as long in some rows as in others.
+fn write_lists(path: &Path, rows: usize, group: usize, version: WriterVersion) {
+    let properties = WriterProperties::builder()
+        .set_writer_version(version)
+        .set_compression(Compression::SNAPPY)
+        .set_max_row_group_row_count(Some(group))
+        .set_data_page_size_limit(32 << 10)
+        .set_offset_index_disabled(true)
+        .build();
+    let chunk = |start: usize, n: usize| {
+        let mut numbers = ListBuilder::new(Float32Builder::new());
+        let mut texts = ListBuilder::new(StringBuilder::new());
+        for i in start..start + n {
+            let length = if i % 5000 == 4999 { 5000 } else { i % 7 };
+            numbers.append_value((0..length).map(|k| (k % 5 > 0).then_some((i + k) as f32)));
+            texts.append_value((0..length % 100).map(|k| Some(format!("{i} {k}"))));
+        }
+        let columns: [(&str, ArrayRef); 2] =
+            [("numbers", common::array(numbers.finish())), ("texts", common::array(texts.finish()))];
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap()
+    };
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, chunk(0, 1).schema(), Some(properties)).unwrap();
+    for start in (0..rows).step_by(5000) {
+        writer.write(&chunk(start, 5000)).unwrap();
+    }
+    writer.close().unwrap();
+}
+
+fn lists(folder: &Path) {
+    let sum = |source: ParquetSourceBuilder| source.feature_as("numbers", ListAs::Sum.nulls(NullItems::Skip));
+    let text = |source: ParquetSourceBuilder| source.feature_as("texts", ListAs::FirstText);
+    let choices: [&dyn Fn(ParquetSourceBuilder) -> ParquetSourceBuilder; 3] =
+        [&sum, &text, &|source| text(sum(source))];
+    for (version, name) in [(WriterVersion::PARQUET_1_0, "lists v1"), (WriterVersion::PARQUET_2_0, "lists v2")] {
+        let path = folder.join(name);
+        write_lists(&path, 60_000, 30_000, version);
+        for (choice, columns) in choices.iter().enumerate() {
+            let open = |budget| peak_of(|| columns(ParquetSource::open(&path)), budget);
+            let Err(Error::Budget { needed, .. }) = open(10_000) else { panic!("10 kB are too little for {name}") };
+            assert!(matches!(open(needed - 1), Err(Error::Budget { needed: n, .. }) if n == needed), "{name}");
+            for budget in [needed, needed * 3 / 2, needed * 4, 64 << 20] {
+                let peak = open(budget).unwrap();
+                println!("{name}, choice {choice}: budget {budget}, peak {peak}");
+                assert!(peak as u64 <= budget + SLACK, "{name}, choice {choice}: budget {budget}, peak {peak}");
             }
         }
     }
