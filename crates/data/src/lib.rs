@@ -17,7 +17,7 @@ mod predicate;
 mod schema;
 mod source;
 
-pub use adaptors::{ExactShuffle, Filter, Part, Prefetch, Select, Shuffle, SourceExt, Split, Take, Watch};
+pub use adaptors::{ExactShuffle, Filter, Inspect, Part, Prefetch, Select, Shuffle, SourceExt, Split, Take};
 pub use batch::Batch;
 pub use column::{Column, Nulls};
 pub use encoder::{

@@ -9,7 +9,7 @@ mod select;
 mod shuffle;
 mod split;
 mod take;
-mod watch;
+mod inspect;
 
 use tidemill_tensor::Scalar;
 
@@ -23,7 +23,7 @@ pub use select::Select;
 pub use shuffle::Shuffle;
 pub use split::Split;
 pub use take::Take;
-pub use watch::Watch;
+pub use inspect::Inspect;
 
 /// What can be made of any source: again a source.
 ///
@@ -101,12 +101,12 @@ pub trait SourceExt<T: Scalar>: Source<T> + Sized {
     ///
     /// let source = MemorySource::builder().reals("x", 1, vec![0.5_f32; 3000]).build()?;
     /// let mut read = 0;
-    /// MemorySource::load(source.watch(|rows| read += rows), 1 << 20)?;
+    /// MemorySource::load(source.inspect(|rows| read += rows), 1 << 20)?;
     /// assert_eq!(read, 3000);
     /// # Ok::<(), tidemill_data::Error>(())
     /// ```
-    fn watch<F: FnMut(u64) + Send>(self, each: F) -> Watch<Self, F> {
-        Watch::new(self, each)
+    fn inspect<F: FnMut(u64) + Send>(self, each: F) -> Inspect<Self, F> {
+        Inspect::new(self, each)
     }
 
     /// Shuffles windows of `window` rows, each by an order that is a function of (seed, epoch, window).

@@ -98,7 +98,7 @@ fn any_cursor_is_exact() {
         check_source(|| mixed(n).filter(&condition).unwrap());
         check_source(|| Unknown(mixed(n).shuffled(5)).filter(&condition).unwrap());
         check_source(|| mixed(n).shuffle(8, 5).unwrap().filter(&condition).unwrap().shuffle(3, 1).unwrap().take(5));
-        check_source(|| mixed(n).filter(&condition).unwrap().watch(|_| ()));
+        check_source(|| mixed(n).filter(&condition).unwrap().inspect(|_| ()));
     }
     // Over several pieces, with pieces of which nothing is taken.
     let rare = predicate("row in (3, 1023, 1024, 5000, 5001, 8191)");

@@ -66,7 +66,7 @@ fn each_target(
 ) -> Result<u64> {
     let rows = spec.spans[spans.clone()].iter().map(|span| span.rows.end - span.rows.start).sum();
     let work = Work::new("scoring a guess", Some(rows));
-    let mut source = spec.rows(spans)?.watch(|rows| work.advance(rows));
+    let mut source = spec.rows(spans)?.inspect(|rows| work.advance(rows));
     source.seek(Cursor::start(0))?;
     let target = source.schema().role(Role::Target).expect("the encoder has a target");
     let mut batch = Batch::new(source.schema().clone());

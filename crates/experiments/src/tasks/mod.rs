@@ -64,6 +64,6 @@ fn fit(
 ) -> Result<(Encoder, tidemill::data::FitReport)> {
     let source = spec::open(path, raw.iter().cloned(), filter)?;
     let work = Work::new("fitting the encoder", Some(training_rows));
-    let mut rows = spec::range(source, 0..training_rows).watch(|rows| work.advance(rows));
+    let mut rows = spec::range(source, 0..training_rows).inspect(|rows| work.advance(rows));
     Ok(builder.fit(&mut rows)?)
 }

@@ -5,26 +5,26 @@ use tidemill_tensor::Scalar;
 
 use crate::{Batch, Cursor, Error, MemoryPlan, MemorySource, Schema, Source};
 
-/// Another source's rows, and somebody who is told how many were read; made by [`watch`](crate::SourceExt::watch).
+/// Another source's rows, and somebody who is told how many were read; made by [`inspect`](crate::SourceExt::inspect).
 #[derive(Clone)]
-pub struct Watch<S, F> {
+pub struct Inspect<S, F> {
     inner: S,
     each: F,
 }
 
-impl<S, F: FnMut(u64) + Send> Watch<S, F> {
+impl<S, F: FnMut(u64) + Send> Inspect<S, F> {
     pub(super) fn new(inner: S, each: F) -> Self {
         Self { inner, each }
     }
 }
 
-impl<S: fmt::Debug, F> fmt::Debug for Watch<S, F> {
+impl<S: fmt::Debug, F> fmt::Debug for Inspect<S, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").field("inner", &self.inner).finish_non_exhaustive()
+        f.debug_struct("Inspect").field("inner", &self.inner).finish_non_exhaustive()
     }
 }
 
-impl<T: Scalar, S: Source<T>, F: FnMut(u64) + Send> Source<T> for Watch<S, F> {
+impl<T: Scalar, S: Source<T>, F: FnMut(u64) + Send> Source<T> for Inspect<S, F> {
     fn schema(&self) -> &Arc<Schema> {
         self.inner.schema()
     }
