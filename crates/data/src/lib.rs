@@ -9,10 +9,12 @@ mod batch;
 mod column;
 mod encoder;
 mod error;
+mod interrupt;
 mod memory;
 mod permutation;
 mod schema;
 mod source;
+mod stream;
 
 pub use adaptors::{ExactShuffle, Prefetch, Select, Shuffle, Side, SourceExt, Take};
 pub use batch::Batch;
@@ -21,9 +23,13 @@ pub use encoder::{
     ColumnReport, Encode, Encoder, EncoderBuilder, Encoding, FitReport, Fitting, Missing, Summary, describe,
 };
 pub use error::Error;
+pub use interrupt::{Interrupt, Waiting, Watch};
 pub use memory::{MemoryBuilder, MemorySource};
 pub use permutation::Permutation;
 pub use schema::{Field, Kind, Role, Schema};
 pub use source::{Cursor, Source};
+pub use stream::{
+    AsValue, ChannelSource, Fed, Feed, Receiver, Resume, Row, RowSender, Stream, TrySend, Value, channel,
+};
 
 pub use tidemill_tensor as tensor;

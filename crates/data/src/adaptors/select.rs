@@ -1,10 +1,11 @@
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tidemill_tensor::Scalar;
 
 use super::split::Hashed;
 use super::{unwrap, wrap};
-use crate::{Batch, Cursor, Error, Schema, Source};
+use crate::{Batch, Cursor, Error, Interrupt, Schema, Source};
 
 /// Most rows of the inner source that are read at once.
 const PIECE: u64 = 4096;
@@ -91,7 +92,8 @@ impl<T: Scalar, S: Source<T>> Source<T> for Select<S, T> {
             let n = self.inner.fill(&mut self.piece, span as usize).inspect_err(|_| batch.clear())?;
             taken += self.passed(n as u64) as usize;
             batch.gather(&self.piece, &self.chosen);
-            if (n as u64) < span {
+            // Fewer rows than asked for came late, or are the last: whoever has some need not wait for more.
+            if n == 0 || (n as u64) < span && taken > 0 {
                 break;
             }
         }
@@ -121,12 +123,23 @@ impl<T: Scalar, S: Source<T>> Source<T> for Select<S, T> {
         let mut taken = 0;
         while taken < rows {
             let span = self.choose(rows - taken);
-            let n = self.inner.skip(span)?;
+            let n = match self.inner.skip(span) {
+                Err(Error::Interrupted) if taken > 0 => break,
+                other => other?,
+            };
             taken += self.passed(n);
-            if n < span {
+            if n == 0 {
                 break;
             }
         }
         Ok(taken)
+    }
+
+    fn watch(&mut self, interrupt: &Interrupt) {
+        self.inner.watch(interrupt);
+    }
+
+    fn blocked(&self) -> Duration {
+        self.inner.blocked()
     }
 }

@@ -1,9 +1,11 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidemill_tensor::{Key, Scalar};
 
 use super::{unwrap, wrap};
-use crate::{Batch, Cursor, Error, Permutation, Schema, Source};
+use crate::source::fill_up;
+use crate::{Batch, Cursor, Error, Interrupt, Permutation, Schema, Source};
 
 /// Another source's rows, shuffled window by window; made by [`shuffle`](crate::SourceExt::shuffle).
 #[derive(Clone, Debug)]
@@ -16,6 +18,8 @@ pub struct Shuffle<S, T> {
     position: u64,
     window: Window<T>,
     chosen: Vec<usize>,
+    /// Whether an error came since the last seek.
+    failed: bool,
 }
 
 /// The rows that are held; none at the start of a window.
@@ -34,7 +38,7 @@ impl<T: Scalar, S: Source<T>> Shuffle<S, T> {
         let rows = Batch::new(Arc::clone(inner.schema()));
         let cursor = inner.cursor();
         let window = Window { rows, start: 0, cursor, order: Permutation::new(0, Key::new(seed)) };
-        Self { inner, size, seed, epoch: cursor.epoch, position: 0, window, chosen: Vec::new() }
+        Self { inner, size, seed, epoch: cursor.epoch, position: 0, window, chosen: Vec::new(), failed: false }
     }
 
     /// The rows left of the window, after reading the next one where there are none; empty at the end of the epoch.
@@ -49,9 +53,11 @@ impl<T: Scalar, S: Source<T>> Shuffle<S, T> {
         self.window.rows.clear();
         self.window.start = self.position;
         self.window.cursor = self.inner.cursor();
-        let n = self.inner.fill(&mut self.window.rows, self.size)?;
+        self.failed = true;
+        let n = fill_up(&mut self.inner, &mut self.window.rows, self.size)?;
         let key = Key::new(self.seed).fold(self.epoch).fold(self.window.start / self.size as u64);
         self.window.order = Permutation::new(n as u64, key);
+        self.failed = false;
         Ok(())
     }
 }
@@ -83,8 +89,12 @@ impl<T: Scalar, S: Source<T>> Source<T> for Shuffle<S, T> {
     }
 
     fn seek(&mut self, cursor: Cursor) -> Result<(), Error> {
+        if !self.failed && cursor == self.cursor() {
+            return Ok(());
+        }
         let (position, below) = unwrap(cursor);
         let offset = position % self.size as u64;
+        self.failed = true;
         self.inner.seek(below)?;
         self.window.rows.clear();
         self.epoch = cursor.epoch;
@@ -98,6 +108,7 @@ impl<T: Scalar, S: Source<T>> Source<T> for Shuffle<S, T> {
             }
             self.position = position;
         }
+        self.failed = false;
         Ok(())
     }
 
@@ -117,5 +128,13 @@ impl<T: Scalar, S: Source<T>> Source<T> for Shuffle<S, T> {
             passed += n;
         }
         Ok(passed)
+    }
+
+    fn watch(&mut self, interrupt: &Interrupt) {
+        self.inner.watch(interrupt);
+    }
+
+    fn blocked(&self) -> Duration {
+        self.inner.blocked()
     }
 }

@@ -8,4 +8,5 @@ mod encoder_rows;
 mod exact;
 mod memory;
 mod prefetch;
+mod stream;
 mod unknown;
