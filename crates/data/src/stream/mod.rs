@@ -145,6 +145,13 @@ impl<T: Scalar, F: Feed<T>> Stream<T, F> {
         self
     }
 
+    /// Watches what somebody else has watched so far.
+    #[must_use]
+    pub fn watching(mut self, watch: Watch) -> Self {
+        self.watch = watch;
+        self
+    }
+
     fn end(&self) -> u64 {
         self.first + self.rows.rows() as u64
     }
