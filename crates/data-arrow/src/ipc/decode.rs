@@ -105,7 +105,7 @@ impl IpcDecode {
             let schema = message.header_as_schema().ok_or("no schema")?;
             arrow_ipc::convert::try_fb_to_schema(schema).map_err(|error| error.to_string())
         });
-        return schema.map(|schema: TableSchema| Arc::new(schema)).map_err(|problem| self.broken(&problem));
+        schema.map(|schema: TableSchema| Arc::new(schema)).map_err(|problem| self.broken(&problem))
     }
 
     fn broken(&self, problem: &str) -> Error {
