@@ -9,7 +9,7 @@
 mod columns;
 mod convert;
 mod csv;
-mod feed;
+mod supply;
 mod guard;
 mod input;
 mod ipc;
@@ -21,7 +21,7 @@ mod types;
 pub use columns::Columns;
 pub use convert::{Problem, Refused, View};
 pub use csv::{CsvBuilder, CsvSource, CsvType};
-pub use feed::ArrowFeed;
+pub use supply::ArrowSupply;
 pub use ipc::{IpcBuilder, IpcSource};
 pub use layout::{Layout, Read, missing_column, wrong_type};
 pub use records::Records;

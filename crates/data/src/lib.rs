@@ -29,7 +29,7 @@ pub use permutation::Permutation;
 pub use schema::{Field, Kind, Role, Schema};
 pub use source::{Cursor, Source};
 pub use stream::{
-    AsValue, ChannelSource, Fed, Feed, Receiver, Resume, Row, RowSender, Stream, TrySend, Value, channel,
+    AsValue, ChannelSource, Supplied, Supply, Receiver, Resume, Row, RowSender, Stream, TrySend, Value, channel,
 };
 
 pub use tidemill_tensor as tensor;

@@ -13,7 +13,7 @@ use super::decode::{CsvDecode, Format, Text};
 use crate::columns::Made;
 use crate::guard::guarded;
 use crate::input::Input;
-use crate::{ArrowFeed, Columns, Layout, choose_columns};
+use crate::{ArrowSupply, Columns, Layout, choose_columns};
 
 /// What a column of CSV holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +208,7 @@ impl CsvBuilder {
         let rows = (most / (64 * projection.len().max(1))).clamp(1, 4096);
         let decode =
             CsvDecode::new(text, format, again.as_ref().and_then(Input::again), table, projection, header, rows);
-        let mut source = Stream::new(ArrowFeed::new(Box::new(decode), layout)).watching(self.watch);
+        let mut source = Stream::new(ArrowSupply::new(Box::new(decode), layout)).watching(self.watch);
         if again.is_some() {
             source = source.keep(0);
         }

@@ -6,7 +6,7 @@ use regex::Regex;
 use tidemill_data::{Error, Waiting};
 
 use super::records::{Records, line_of};
-use crate::feed::{Decode, Next};
+use crate::supply::{Decode, Next};
 use crate::guard::guarded;
 use crate::input::Input;
 use crate::pump::{Piece, Pump};

@@ -6,7 +6,7 @@ mod records;
 
 use tidemill_data::Stream;
 
-use crate::ArrowFeed;
+use crate::ArrowSupply;
 
 pub use builder::{CsvBuilder, CsvType};
 
@@ -14,4 +14,4 @@ pub use builder::{CsvBuilder, CsvType};
 ///
 /// A field without a text between its commas has no value; so have those texts that
 /// [`nulls`](CsvBuilder::nulls) names. Errors name file, line and column.
-pub type CsvSource<T> = Stream<T, ArrowFeed>;
+pub type CsvSource<T> = Stream<T, ArrowSupply>;

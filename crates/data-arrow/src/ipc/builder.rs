@@ -8,7 +8,7 @@ use tidemill_data::{Error, Interrupt, Stream, Waiting, Watch};
 use super::IpcSource;
 use super::decode::IpcDecode;
 use crate::input::Input;
-use crate::{ArrowFeed, Columns, Layout, choose_columns};
+use crate::{ArrowSupply, Columns, Layout, choose_columns};
 
 /// Declares a source of Arrow IPC, as files (also called Feather) or as a stream.
 ///
@@ -112,7 +112,7 @@ impl IpcBuilder {
             (0..layout.reads().len()).for_each(|read| layout.set_nullable(read, false));
         }
         let can_go = decode.can_go();
-        let source = Stream::new(ArrowFeed::new(Box::new(decode), layout)).watching(self.watch);
+        let source = Stream::new(ArrowSupply::new(Box::new(decode), layout)).watching(self.watch);
         Ok(if can_go { source.keep(0) } else { source })
     }
 }

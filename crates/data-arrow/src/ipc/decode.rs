@@ -7,7 +7,7 @@ use arrow_schema::{Schema as TableSchema, SchemaRef};
 use tidemill_data::{Error, Waiting};
 
 use super::message::{Frame, Message, check_body, frame, message};
-use crate::feed::{Decode, Next};
+use crate::supply::{Decode, Next};
 use crate::guard::guarded;
 use crate::input::Input;
 use crate::pump::{Piece, Pump};

@@ -6,10 +6,10 @@ mod message;
 
 use tidemill_data::Stream;
 
-use crate::ArrowFeed;
+use crate::ArrowSupply;
 
 pub use builder::IpcBuilder;
 
 /// Rows of Arrow IPC files, or of a stream of Arrow IPC; made by [`IpcBuilder`]. Errors name file, record batch and
 /// column.
-pub type IpcSource<T> = Stream<T, ArrowFeed>;
+pub type IpcSource<T> = Stream<T, ArrowSupply>;

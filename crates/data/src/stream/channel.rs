@@ -4,7 +4,7 @@ use std::time::Duration;
 use tidemill_tensor::Scalar;
 
 use super::sender::RowSender;
-use super::{Fed, Feed, Stream};
+use super::{Supplied, Supply, Stream};
 use crate::memory;
 use crate::{Batch, Error, Schema, Waiting};
 
@@ -105,28 +105,28 @@ pub(super) fn wait<'a, S>(on: &Condvar, guard: MutexGuard<'a, S>, time: Duration
     on.wait_timeout(guard, time).unwrap_or_else(PoisonError::into_inner).0
 }
 
-impl<T: Scalar> Feed<T> for Receiver<T> {
+impl<T: Scalar> Supply<T> for Receiver<T> {
     fn schema(&self) -> &Arc<Schema> {
         &self.0.schema
     }
 
-    fn more(&mut self, rows: &mut Batch<T>, wanted: usize, waiting: &mut Waiting<'_>) -> Result<Fed, Error> {
+    fn more(&mut self, rows: &mut Batch<T>, wanted: usize, waiting: &mut Waiting<'_>) -> Result<Supplied, Error> {
         let shared = &*self.0;
         let mut state = shared.lock();
         let wanted = wanted.min(shared.capacity);
         let fed = loop {
             if state.open.rows() >= wanted {
-                break Ok(Fed::Rows);
+                break Ok(Supplied::Rows);
             }
             let over = state.senders == 0 || state.failed.is_some();
             if over && state.open.rows() > 0 {
-                break Ok(Fed::Rows);
+                break Ok(Supplied::Rows);
             }
             if let Some(problem) = &state.failed {
                 break Err(Error::Closed { what: "channel".into(), problem: problem.clone() });
             }
             if over {
-                break Ok(Fed::End);
+                break Ok(Supplied::End);
             }
             state.wanted = wanted;
             let paused = waiting.pause(state, |state, time| wait(&shared.rows, state, time));
@@ -134,7 +134,7 @@ impl<T: Scalar> Feed<T> for Receiver<T> {
                 Ok(Some(state)) => state,
                 Ok(None) => {
                     state = shared.lock();
-                    break Ok(if state.open.rows() > 0 { Fed::Rows } else { Fed::Late });
+                    break Ok(if state.open.rows() > 0 { Supplied::Rows } else { Supplied::Late });
                 }
                 Err(error) => {
                     state = shared.lock();
@@ -143,7 +143,7 @@ impl<T: Scalar> Feed<T> for Receiver<T> {
             };
         };
         state.wanted = usize::MAX;
-        if matches!(fed, Ok(Fed::Rows)) {
+        if matches!(fed, Ok(Supplied::Rows)) {
             std::mem::swap(rows, &mut state.open);
             let columns = 0..shared.schema.fields.len();
             columns.for_each(|column| state.open.reserve_exact(column, shared.capacity, 0));

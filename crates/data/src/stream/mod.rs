@@ -16,7 +16,7 @@ pub use row::{AsValue, Row, Value};
 pub use sender::{RowSender, TrySend};
 
 /// Where the rows of a [`Stream`] come from: for those who write sources.
-pub trait Feed<T: Scalar>: Send {
+pub trait Supply<T: Scalar>: Send {
     /// The columns that it appends to.
     fn schema(&self) -> &Arc<Schema>;
 
@@ -26,8 +26,8 @@ pub trait Feed<T: Scalar>: Send {
     /// # Errors
     ///
     /// [`Error::Interrupted`] when `waiting` says so; no row is lost then. Any other error comes again when this
-    /// is called again, until [`go`](Feed::go) leads elsewhere.
-    fn more(&mut self, rows: &mut Batch<T>, wanted: usize, waiting: &mut Waiting<'_>) -> Result<Fed, Error>;
+    /// is called again, until [`go`](Supply::go) leads elsewhere.
+    fn more(&mut self, rows: &mut Batch<T>, wanted: usize, waiting: &mut Waiting<'_>) -> Result<Supplied, Error>;
 
     /// Goes to `row` of the epoch, or to a row before it from which reading on leads there, and says which; `None`
     /// where nobody can go anywhere, as in a stream.
@@ -46,9 +46,9 @@ pub trait Feed<T: Scalar>: Send {
     }
 }
 
-/// What became of asking a [`Feed`] for more rows.
+/// What became of asking a [`Supply`] for more rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fed {
+pub enum Supplied {
     /// There are rows.
     Rows,
     /// The time was up before any row came.
@@ -97,7 +97,7 @@ pub struct Stream<T, F> {
     blocked: Duration,
 }
 
-impl<T: Scalar, F: Feed<T>> Stream<T, F> {
+impl<T: Scalar, F: Supply<T>> Stream<T, F> {
     /// The rows of a feed that is at its start.
     pub fn new(feed: F) -> Self {
         let (rows, fresh) = (Batch::new(Arc::clone(feed.schema())), Batch::new(Arc::clone(feed.schema())));
@@ -171,9 +171,9 @@ impl<T: Scalar, F: Feed<T>> Stream<T, F> {
             }
             let wanted = if self.ahead() == 0 && self.max_wait.is_some() { 1 } else { rows - self.ahead() };
             match self.more(wanted, until) {
-                Ok(Fed::Rows) => {}
-                Ok(Fed::Late) => break,
-                Ok(Fed::End) => self.ended = true,
+                Ok(Supplied::Rows) => {}
+                Ok(Supplied::Late) => break,
+                Ok(Supplied::End) => self.ended = true,
                 // The rows before the error come first; it comes again.
                 Err(error) if self.ahead() == 0 || matches!(error, Error::Interrupted) => return Err(error),
                 Err(_) => break,
@@ -182,7 +182,7 @@ impl<T: Scalar, F: Feed<T>> Stream<T, F> {
         Ok(())
     }
 
-    fn more(&mut self, wanted: usize, until: Option<Instant>) -> Result<Fed, Error> {
+    fn more(&mut self, wanted: usize, until: Option<Instant>) -> Result<Supplied, Error> {
         self.forget();
         self.begun = true;
         self.fresh.clear();
@@ -190,7 +190,7 @@ impl<T: Scalar, F: Feed<T>> Stream<T, F> {
         let fed = self.feed.more(&mut self.fresh, wanted, &mut waiting);
         self.blocked += waiting.blocked();
         let fed = fed?;
-        if fed == Fed::Rows {
+        if fed == Supplied::Rows {
             if self.rows.rows() == 0 {
                 std::mem::swap(&mut self.rows, &mut self.fresh);
             } else {
@@ -219,7 +219,7 @@ impl<T: Scalar, F: Feed<T>> Stream<T, F> {
             }
             self.watch.check()?;
             let wanted = (row - self.position).min(4096) as usize;
-            self.ended = self.more(wanted, None)? == Fed::End;
+            self.ended = self.more(wanted, None)? == Supplied::End;
         }
     }
 
@@ -244,7 +244,7 @@ impl<T: Scalar, F: Feed<T>> Stream<T, F> {
     }
 }
 
-impl<T: Scalar, F: Feed<T>> Source<T> for Stream<T, F> {
+impl<T: Scalar, F: Supply<T>> Source<T> for Stream<T, F> {
     fn schema(&self) -> &Arc<Schema> {
         self.rows.schema()
     }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use tidemill_data::tensor::Scalar;
-use tidemill_data::{Batch, Error, Fed, Feed, Schema, Waiting};
+use tidemill_data::{Batch, Error, Supplied, Supply, Schema, Waiting};
 
 use crate::Layout;
 
@@ -14,7 +14,7 @@ pub(crate) trait Decode: Send {
     /// The next record batch that has rows, the name of the file or stream that it is of, and its first row there.
     fn next(&mut self, waiting: &mut Waiting<'_>) -> Result<Next, Error>;
 
-    /// As [`Feed::go`].
+    /// As [`Supply::go`].
     fn go(&mut self, row: u64) -> Result<Option<u64>, Error>;
 }
 
@@ -25,7 +25,7 @@ pub(crate) enum Next {
 }
 
 /// Record batches as the rows of a [`Stream`](tidemill_data::Stream).
-pub struct ArrowFeed {
+pub struct ArrowSupply {
     decode: Box<dyn Decode>,
     layout: Layout,
     schema: Arc<Schema>,
@@ -41,7 +41,7 @@ struct Current {
     given: usize,
 }
 
-impl ArrowFeed {
+impl ArrowSupply {
     pub(crate) fn new(decode: Box<dyn Decode>, layout: Layout) -> Self {
         let schema = Arc::new(layout.schema());
         Self { decode, layout, schema, current: None, failed: None }
@@ -52,17 +52,17 @@ impl ArrowFeed {
         rows: &mut Batch<T>,
         wanted: usize,
         waiting: &mut Waiting<'_>,
-    ) -> Result<Fed, Error> {
+    ) -> Result<Supplied, Error> {
         if self.current.is_none() {
             match self.decode.next(waiting)? {
                 Next::Records { records, name, first } => {
                     self.current = Some(Current { records, name, first, given: 0 });
                 }
-                Next::Late => return Ok(Fed::Late),
-                Next::End => return Ok(Fed::End),
+                Next::Late => return Ok(Supplied::Late),
+                Next::End => return Ok(Supplied::End),
             }
         }
-        let Some(current) = &mut self.current else { return Ok(Fed::End) };
+        let Some(current) = &mut self.current else { return Ok(Supplied::End) };
         let n = wanted.clamp(1, PIECE).min(current.records.num_rows() - current.given);
         let piece = self.layout.decode(&current.name, &current.records.slice(current.given, n))?;
         let first = current.first + current.given as u64;
@@ -72,16 +72,16 @@ impl ArrowFeed {
         if current.given == current.records.num_rows() {
             self.current = None;
         }
-        Ok(Fed::Rows)
+        Ok(Supplied::Rows)
     }
 }
 
-impl<T: Scalar> Feed<T> for ArrowFeed {
+impl<T: Scalar> Supply<T> for ArrowSupply {
     fn schema(&self) -> &Arc<Schema> {
         &self.schema
     }
 
-    fn more(&mut self, rows: &mut Batch<T>, wanted: usize, waiting: &mut Waiting<'_>) -> Result<Fed, Error> {
+    fn more(&mut self, rows: &mut Batch<T>, wanted: usize, waiting: &mut Waiting<'_>) -> Result<Supplied, Error> {
         if let Some(problem) = &self.failed {
             return Err(Error::Other(problem.clone().into()));
         }
