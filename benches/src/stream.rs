@@ -94,7 +94,7 @@ impl Streaming {
             Ok(Flow::Continue)
         });
         let summary = trainer.run(&strategy, &mut trainer.start(0), &mut source, &mut listen)?;
-        let waiting = summary.waiting.as_secs_f64() / summary.time.as_secs_f64();
+        let waiting = summary.waiting.total.as_secs_f64() / summary.time.as_secs_f64();
         let pass = Pass {
             rows_per_s: rate(summary.rows as usize, began.elapsed().as_secs_f64()),
             peak_rss_mb: peak::mebibytes(),

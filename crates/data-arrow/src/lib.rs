@@ -3,22 +3,32 @@
 //!
 //! A program says with [`Columns`] what it wants. A [`Layout`] finds that in the schema of a file or a stream, refuses
 //! what cannot serve, and [appends](Layout::append_batch) rows of record batches, or of single columns as a decoder has
-//! them, to the buffers of a batch. This crate knows no file format, and does no reading.
+//! them, to the buffers of a batch. [`CsvBuilder`] and [`IpcBuilder`] make sources of CSV and Arrow IPC, from files, standard
+//! input, pipes and sockets.
 
 mod all;
 mod choice;
 mod columns;
 mod convert;
+mod csv;
+mod guard;
+mod input;
+mod ipc;
 mod layout;
 mod path;
+mod pump;
 mod records;
+mod supply;
 mod types;
 mod wider;
 
 pub use choice::{As, Choice, ListAs, NullItems, choices};
 pub use columns::Columns;
 pub use convert::{Problem, Refused, View};
+pub use csv::{CsvBuilder, CsvSource, CsvType};
+pub use ipc::{IpcBuilder, IpcSource};
 pub use layout::{Layout, Read, missing_column, wrong_type};
 pub use path::Place;
 pub use records::Records;
+pub use supply::ArrowSupply;
 pub use types::{Usable, decoded_type, type_name};

@@ -41,6 +41,12 @@ impl<T: Scalar> Batch<T> {
         self.rows = 0;
     }
 
+    /// Drops the first rows.
+    pub(crate) fn drop_front(&mut self, rows: usize) {
+        self.columns.iter_mut().for_each(|column| column.drop_front(rows));
+        self.rows -= rows;
+    }
+
     /// Appends rows: `write` appends `rows` to each column.
     ///
     /// # Errors

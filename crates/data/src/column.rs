@@ -46,6 +46,12 @@ impl Nulls {
         self.flags.clear();
     }
 
+    fn drop_front(&mut self, rows: usize) {
+        if !self.flags.is_empty() {
+            self.flags.drain(..rows);
+        }
+    }
+
     fn extend_from(&mut self, before: usize, from: &Self, rows: impl ExactSizeIterator<Item = usize>) {
         if from.flags.is_empty() {
             self.extend_valid(before, rows.len());
@@ -115,6 +121,23 @@ impl<T: Scalar> Column<T> {
                 bytes.clear();
                 ends.clear();
                 nulls.clear();
+            }
+        }
+    }
+
+    pub(crate) fn drop_front(&mut self, rows: usize) {
+        match self {
+            Self::Real { width, values, nulls } => {
+                values.drain(..rows * *width);
+                nulls.drop_front(rows);
+            }
+            Self::Index { values } => drop(values.drain(..rows)),
+            Self::Text { bytes, ends, nulls } => {
+                let gone = if rows == 0 { 0 } else { ends[rows - 1] };
+                bytes.drain(..gone);
+                ends.drain(..rows);
+                ends.iter_mut().for_each(|end| *end -= gone);
+                nulls.drop_front(rows);
             }
         }
     }

@@ -64,6 +64,17 @@ pub enum Error {
         /// Why not.
         problem: String,
     },
+    /// An [`Interrupt`](crate::Interrupt) was set while rows were waited for. None is lost.
+    #[error("waiting for rows was interrupted")]
+    Interrupted,
+    /// A channel whose other side is gone.
+    #[error("{what}: {problem}")]
+    Closed {
+        /// The channel.
+        what: String,
+        /// Which side is gone, and why.
+        problem: String,
+    },
     /// An error of a particular kind of source.
     #[error(transparent)]
     Other(#[from] Box<dyn std::error::Error + Send + Sync>),

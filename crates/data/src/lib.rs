@@ -10,12 +10,14 @@ mod column;
 mod encoder;
 mod error;
 mod feed;
+mod interrupt;
 mod memory;
 mod permutation;
 mod plan;
 mod predicate;
 mod schema;
 mod source;
+mod stream;
 
 pub use adaptors::{ExactShuffle, Filter, Inspect, Part, Prefetch, Select, Shuffle, SourceExt, Split, Take};
 pub use batch::Batch;
@@ -25,11 +27,15 @@ pub use encoder::{
 };
 pub use error::Error;
 pub use feed::{Feed, Order};
+pub use interrupt::{Interrupt, Waiting, Watch};
 pub use memory::{MemoryBuilder, MemorySource};
 pub use permutation::Permutation;
 pub use plan::{MemoryPlan, Stage};
 pub use predicate::{Bounds, Limits, Predicate, RowTest};
 pub use schema::{Field, Kind, Role, Schema};
 pub use source::{Cursor, Source};
+pub use stream::{
+    AsValue, ChannelSource, Receiver, Resume, Row, RowSender, Stream, Supplied, Supply, TrySend, Value, channel,
+};
 
 pub use tidemill_tensor as tensor;

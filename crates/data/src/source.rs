@@ -1,10 +1,11 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tidemill_tensor::Scalar;
 
-use crate::{Batch, Error, MemoryPlan, MemorySource, Schema};
+use crate::{Batch, Error, Interrupt, MemoryPlan, MemorySource, Schema};
 
 /// Rows that flow: the one interface of memory, files and adaptors.
 ///
@@ -17,18 +18,23 @@ pub trait Source<T: Scalar>: Send {
     /// The columns that it fills.
     fn schema(&self) -> &Arc<Schema>;
 
-    /// Appends the next rows to `batch`, at most `rows` of them, and says how many: fewer only at the end of the epoch,
-    /// zero when it is over. Allocates nothing once the batch has grown to its size.
+    /// Appends the next rows to `batch`, at most `rows` of them, and says how many: zero only when the epoch is over.
+    /// Fewer than asked for come at the end of the epoch, before an error, and where a source was told to wait no longer
+    /// than a time (see [`Stream::max_wait`](crate::Stream::max_wait)): whoever needs so many asks again until there are
+    /// none. Allocates nothing once the batch has grown to its size.
     ///
     /// # Errors
     ///
-    /// When the data is not as declared; the batch is then empty, and the position undefined until the next seek.
+    /// When the data is not as declared, and [`Error::Interrupted`] when an interrupt that is [watched](Source::watch)
+    /// is set. The batch is then empty, and the position undefined until the next seek; a stream at the bottom stands
+    /// where it stood.
     fn fill(&mut self, batch: &mut Batch<T>, rows: usize) -> Result<usize, Error>;
 
     /// Where the next row is taken from.
     fn cursor(&self) -> Cursor;
 
-    /// Goes to a position that [`cursor`](Source::cursor) gave, or to the start of an epoch.
+    /// Goes to a position that [`cursor`](Source::cursor) gave, or to the start of an epoch. Going to where it stands
+    /// always works, unless an error came since.
     ///
     /// # Errors
     ///
@@ -38,7 +44,7 @@ pub trait Source<T: Scalar>: Send {
     /// Rows of an epoch, where that is known before reading.
     fn rows(&self) -> Option<u64>;
 
-    /// Passes over the next rows, at most `rows` of them, and says how many there were.
+    /// Passes over the next rows, at most `rows` of them, and says how many there were: zero only when the epoch is over.
     ///
     /// # Errors
     ///
@@ -48,11 +54,12 @@ pub trait Source<T: Scalar>: Send {
         let mut passed = 0;
         while passed < rows {
             scratch.clear();
-            let n = self.fill(&mut scratch, (rows - passed).min(4096) as usize)?;
-            if n == 0 {
-                break;
+            match self.fill(&mut scratch, (rows - passed).min(4096) as usize) {
+                Ok(0) => break,
+                Ok(n) => passed += n as u64,
+                Err(Error::Interrupted) if passed > 0 => break,
+                Err(error) => return Err(error),
             }
-            passed += n as u64;
         }
         Ok(passed)
     }
@@ -73,6 +80,18 @@ pub trait Source<T: Scalar>: Send {
     fn limit(&mut self, bytes: u64) -> Result<(), Error> {
         let _ = bytes;
         Ok(())
+    }
+
+    /// Stops waiting for rows when this is set, then and from now on, for as long as anyone has a handle of it. Sources
+    /// that never wait have nothing to do; adaptors tell the source below.
+    fn watch(&mut self, interrupt: &Interrupt) {
+        let _ = interrupt;
+    }
+
+    /// How long `fill` and `skip` have waited, since this source was made, with nothing to do: for a thread that reads
+    /// ahead, for rows of a stream. Work of their own is not counted.
+    fn blocked(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// The rows of this source, where all of them lie in memory in this order already: a handle that shares them.
@@ -116,11 +135,35 @@ macro_rules! forward {
                 (**self).limit(bytes)
             }
 
+            fn watch(&mut self, interrupt: &Interrupt) {
+                (**self).watch(interrupt);
+            }
+
+            fn blocked(&self) -> Duration {
+                (**self).blocked()
+            }
+
             fn memory(&self) -> Option<MemorySource<T>> {
                 (**self).memory()
             }
         }
     };
+}
+
+/// Appends `rows` rows to a batch, asking until there are so many or none are left; for those who need them whole.
+pub(crate) fn fill_up<T: Scalar>(
+    source: &mut impl Source<T>,
+    batch: &mut Batch<T>,
+    rows: usize,
+) -> Result<usize, Error> {
+    let mut taken = 0;
+    while taken < rows {
+        match source.fill(batch, rows - taken)? {
+            0 => break,
+            n => taken += n,
+        }
+    }
+    Ok(taken)
 }
 
 forward!(Box<S>);

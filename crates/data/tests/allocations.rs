@@ -4,7 +4,10 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tidemill_data::{Batch, Cursor, Encoder, Encoding, MemorySource, Missing, Source, SourceExt, Split};
+use tidemill_data::{
+    Batch, Cursor, Encoder, Encoding, Field, Kind, MemorySource, Missing, Role, Schema, Source, SourceExt, Split,
+    channel,
+};
 use tidemill_tensor::Scalar;
 
 struct Counting;
@@ -86,7 +89,31 @@ fn check<T: Scalar>(name: &str, mut source: impl Source<T>) {
     assert!(rows > 0, "{name} gave no rows");
 }
 
+/// Rows are sent by another thread, so that both sides wait now and then.
+fn check_channel() {
+    let real = |name: &str, role| Field::new(name, Kind::Real { width: 1 }, role);
+    let text = Field::new("carrier", Kind::Text, Role::Feature);
+    let schema = Schema::new(vec![real("distance", Role::Feature), text, real("target", Role::Target)]);
+    let (sender, source) = channel::<f32>(schema, 16).unwrap();
+    let sending = std::thread::spawn(move || while sender.send((1.0, "AA", 0.0)).is_ok() {});
+    let mut source = source.keep(64);
+    let mut batch = Batch::new(Arc::clone(source.schema()));
+    let mut fill = |batches: usize| {
+        for _ in 0..batches {
+            batch.clear();
+            assert_eq!(source.fill(&mut batch, 32).unwrap(), 32);
+        }
+    };
+    fill(100);
+    let before = ALLOCATIONS.load(Ordering::SeqCst);
+    fill(500);
+    assert_eq!(ALLOCATIONS.load(Ordering::SeqCst) - before, 0, "channel");
+    drop(source);
+    sending.join().unwrap();
+}
+
 fn main() {
+    check_channel();
     check("memory", raw());
     check("shuffled memory", raw().shuffled(1));
     check("take", raw().skip_rows(100).take(3000));

@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use tidemill::data::Interrupt;
 use tidemill::parquet::{ParquetWriter, ValueType, Values};
-use tidemill::strategies::StopFlag;
 
 use crate::progress::Progress;
 use crate::results::{Failure, Results, Run, Setting, Settings, VERSION};
@@ -39,7 +39,7 @@ pub const STOPPED: u8 = 130;
 /// # Errors
 ///
 /// When files cannot be written, or an earlier comparison in the folder had other settings.
-pub fn compare(prepared: &Prepared, options: &Options, stop: &StopFlag) -> Result<run::Outcome> {
+pub fn compare(prepared: &Prepared, options: &Options, stop: &Interrupt) -> Result<run::Outcome> {
     let began = Instant::now();
     let runs = options.folder.join("runs");
     let spec = options.folder.join("spec.json");

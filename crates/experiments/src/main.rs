@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tidemill::strategies::StopFlag;
+use tidemill::data::Interrupt;
 use tidemill_experiments::compare::{self, Options, STOPPED};
 use tidemill_experiments::inspect::{self, Reading};
 use tidemill_experiments::results::TaskKind;
@@ -125,7 +125,7 @@ impl From<Task> for TaskKind {
 }
 
 fn main() -> ExitCode {
-    let stop = StopFlag::new();
+    let stop = Interrupt::new();
     let outcome = on_interrupt(&stop).and_then(|()| match Cli::parse().command {
         Command::Experiment(experiment) => self::experiment(experiment, &stop),
         Command::Inspect(inspect) => self::inspect(inspect, &stop),
@@ -141,12 +141,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn on_interrupt(stop: &StopFlag) -> Result<()> {
+fn on_interrupt(stop: &Interrupt) -> Result<()> {
     let stop = stop.clone();
     ctrlc::set_handler(move || stop.set()).context("listening for Ctrl-C")
 }
 
-fn experiment(asked: Experiment, stop: &StopFlag) -> Result<Outcome> {
+fn experiment(asked: Experiment, stop: &Interrupt) -> Result<Outcome> {
     let effort = if asked.quick { Effort::Quick } else { Effort::Full };
     if asked.data.is_none() && asked.name != "flights" {
         bail!("there is no comparison {}; there is flights, and --data FILE --target COLUMN", asked.name);
@@ -175,7 +175,7 @@ fn experiment(asked: Experiment, stop: &StopFlag) -> Result<Outcome> {
     compare::compare(&prepared, &options, stop)
 }
 
-fn inspect(asked: Inspect, stop: &StopFlag) -> Result<Outcome> {
+fn inspect(asked: Inspect, stop: &Interrupt) -> Result<Outcome> {
     let reading = match (asked.scan, asked.footers) {
         (true, _) => Reading::All,
         (_, true) => Reading::Nothing,
@@ -195,7 +195,7 @@ fn inspect(asked: Inspect, stop: &StopFlag) -> Result<Outcome> {
     Ok(Outcome::Finished)
 }
 
-fn run(asked: Run, stop: &StopFlag) -> Result<Outcome> {
+fn run(asked: Run, stop: &Interrupt) -> Result<Outcome> {
     let text = std::fs::read(&asked.spec).with_context(|| asked.spec.display().to_string())?;
     let spec = serde_json::from_slice(&text).with_context(|| asked.spec.display().to_string())?;
     let paths = Paths::new(&asked.folder, &asked.strategy, asked.seed);

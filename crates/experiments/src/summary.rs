@@ -77,6 +77,8 @@ pub struct Summary {
     pub steps: Option<Spread>,
     /// Seconds of training.
     pub training_seconds: Option<Spread>,
+    /// Seconds of training spent on getting rows from files.
+    pub waiting_seconds: Option<Spread>,
     /// Seconds of the whole run.
     pub total_seconds: Option<Spread>,
     /// Rows trained on in a second.
@@ -117,6 +119,7 @@ fn summary(index: usize, name: &str, label: &str, runs: &[&Run]) -> Summary {
         rows_trained: over(&|run| Some(run.rows_trained as f64)),
         steps: over(&|run| Some(run.steps as f64)),
         training_seconds: over(&|run| Some(run.training_seconds)),
+        waiting_seconds: over(&|run| Some(run.waiting_seconds)),
         total_seconds: over(&|run| Some(run.total_seconds)),
         rows_per_second: over(&|run| Some(run.rows_per_second)),
         peak_memory: over(&|run| run.peak_memory_bytes.map(|bytes| bytes as f64)),

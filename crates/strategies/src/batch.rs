@@ -1,5 +1,5 @@
 use tidemill_autograd::tensor::Scalar;
-use tidemill_data::{MemorySource, Source};
+use tidemill_data::{Interrupt, MemorySource, Source};
 
 use crate::strategy::{Plan, Test, drive};
 use crate::{Error, Observer, State, Strategy, Summary, Trainer};
@@ -61,7 +61,10 @@ impl<T: Scalar> Strategy<T> for Batch {
     ) -> Result<Summary, Error> {
         let mut memory = match source.memory() {
             Some(memory) => memory,
-            None => MemorySource::load(source, self.budget)?,
+            None => match load(source, self.budget, observer) {
+                Err(tidemill_data::Error::Interrupted) => return Ok(Summary::stopped_before_it_began()),
+                loaded => loaded?,
+            },
         };
         if self.shuffle {
             memory = memory.shuffled(state.seed);
@@ -73,4 +76,15 @@ impl<T: Scalar> Strategy<T> for Batch {
         let plan = Plan { epochs: Some(self.epochs), batch_size: self.batch_size.unwrap_or(rows), test: Test::Never };
         drive(trainer, state, &mut memory, &plan, observer)
     }
+}
+
+/// Loads the rows, unless the observer interrupts it.
+fn load<T: Scalar>(
+    source: &mut dyn Source<T>,
+    budget: u64,
+    observer: &dyn Observer<T>,
+) -> Result<MemorySource<T>, tidemill_data::Error> {
+    let stop = Interrupt::any(observer.interrupt());
+    source.watch(&stop);
+    MemorySource::load(source, budget)
 }

@@ -1,7 +1,7 @@
-use tidemill_data::MemoryPlan;
+use tidemill_data::{Interrupt, MemoryPlan};
 use tidemill_optim::Optimizer;
 
-use crate::{Error, State, Summary, Sums};
+use crate::{Error, State, Summary, Sums, Waited};
 
 /// What happens in a run. The set is closed: whoever matches on it matches all.
 pub enum Event<'a, T> {
@@ -26,6 +26,8 @@ pub enum Event<'a, T> {
         sums: Sums,
         /// For its learning rate.
         optimizer: &'a Optimizer<T>,
+        /// How long the run has waited for the source until now.
+        waited: Waited,
     },
     /// An epoch ended.
     Epoch {
@@ -64,6 +66,12 @@ pub trait Observer<T> {
     ///
     /// Whatever the observer cannot do; the run ends with it.
     fn observe(&mut self, event: &Event<'_, T>) -> Result<Flow, Error>;
+
+    /// What stops the run while it waits for rows, where no event tells the observer that it should; nothing, unless one
+    /// says so. Taken when the run begins.
+    fn interrupt(&self) -> Option<Interrupt> {
+        None
+    }
 }
 
 impl<T> Observer<T> for () {
@@ -76,11 +84,19 @@ impl<T, O: Observer<T> + ?Sized> Observer<T> for &mut O {
     fn observe(&mut self, event: &Event<'_, T>) -> Result<Flow, Error> {
         (**self).observe(event)
     }
+
+    fn interrupt(&self) -> Option<Interrupt> {
+        (**self).interrupt()
+    }
 }
 
 impl<T, O: Observer<T> + ?Sized> Observer<T> for Box<O> {
     fn observe(&mut self, event: &Event<'_, T>) -> Result<Flow, Error> {
         (**self).observe(event)
+    }
+
+    fn interrupt(&self) -> Option<Interrupt> {
+        (**self).interrupt()
     }
 }
 
@@ -88,11 +104,20 @@ impl<T, A: Observer<T>, B: Observer<T>> Observer<T> for (A, B) {
     fn observe(&mut self, event: &Event<'_, T>) -> Result<Flow, Error> {
         either(self.0.observe(event)?, self.1.observe(event)?)
     }
+
+    fn interrupt(&self) -> Option<Interrupt> {
+        Some(Interrupt::any([self.0.interrupt(), self.1.interrupt()].into_iter().flatten()))
+    }
 }
 
 impl<T, A: Observer<T>, B: Observer<T>, C: Observer<T>> Observer<T> for (A, B, C) {
     fn observe(&mut self, event: &Event<'_, T>) -> Result<Flow, Error> {
         either(either(self.0.observe(event)?, self.1.observe(event)?)?, self.2.observe(event)?)
+    }
+
+    fn interrupt(&self) -> Option<Interrupt> {
+        let all = [self.0.interrupt(), self.1.interrupt(), self.2.interrupt()];
+        Some(Interrupt::any(all.into_iter().flatten()))
     }
 }
 
@@ -100,11 +125,19 @@ impl<T, O: Observer<T>> Observer<T> for [O] {
     fn observe(&mut self, event: &Event<'_, T>) -> Result<Flow, Error> {
         self.iter_mut().try_fold(Flow::Continue, |flow, observer| either(flow, observer.observe(event)?))
     }
+
+    fn interrupt(&self) -> Option<Interrupt> {
+        Some(Interrupt::any(self.iter().filter_map(Observer::interrupt)))
+    }
 }
 
 impl<T, O: Observer<T>> Observer<T> for Vec<O> {
     fn observe(&mut self, event: &Event<'_, T>) -> Result<Flow, Error> {
         self.as_mut_slice().observe(event)
+    }
+
+    fn interrupt(&self) -> Option<Interrupt> {
+        self.as_slice().interrupt()
     }
 }
 

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use tidemill_autograd::tensor::{Arena, Key, Scalar};
-use tidemill_data::{Batch as Rows, Cursor, Source};
+use tidemill_data::{Batch as Rows, Cursor, Interrupt, Source};
 use tidemill_metrics::{Rows as Scored, Target};
 
 use crate::binding::{Binding, Need};
@@ -33,12 +33,28 @@ pub struct Summary {
     pub rows: u64,
     /// How long it took.
     pub time: Duration,
-    /// Of that, waiting for the source; not measured, and zero, where its rows lie in memory.
-    pub waiting: Duration,
+    /// Of that, for the source.
+    pub waiting: Waited,
     /// Losses of the last epoch that ended, or of the one that was stopped.
     pub last_epoch: Sums,
-    /// Whether the observer stopped it.
+    /// Whether the observer stopped it, or an [`Interrupt`] while it waited for rows.
     pub stopped: bool,
+}
+
+impl Summary {
+    pub(crate) fn stopped_before_it_began() -> Self {
+        let (time, waiting, last_epoch) = (Duration::ZERO, Waited::default(), Sums::default());
+        Self { steps: 0, rows: 0, time, waiting, last_epoch, stopped: true }
+    }
+}
+
+/// Time that a run has taken to get its rows; not measured, and zero, where they lie in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waited {
+    /// All of it: reading and decoding on the run's own thread, and waiting.
+    pub total: Duration,
+    /// Of that, with nothing to do: until the thread that reads ahead, or a stream, had rows.
+    pub blocked: Duration,
 }
 
 /// What tells one strategy from another.
@@ -69,25 +85,32 @@ pub(crate) fn drive<T: Scalar>(
         return Err(Error::setting("batch size", "0 rows; expected 1 or more"));
     }
     let mut stepper = Stepper::new(trainer, state, source, plan)?;
-    source.seek(state.cursor)?;
+    // Of this run alone: when it is over, nobody has a handle of it.
+    let stop = Interrupt::any(observer.interrupt());
+    source.watch(&stop);
+    let mut clock = Clock::new(source);
+    let there = unless_interrupted(clock.seek(source, state.cursor))?;
     let (began, first_step, first_row) = (Instant::now(), state.step, state.rows_trained);
-    let mut waiting = Duration::ZERO;
-    // Rows in memory keep nobody waiting, and reading the clock takes a good part of a small step.
-    let waits = source.memory().is_none();
     let mut last_epoch = state.epoch;
     let rows_of_epoch = source.rows();
     let engine = stepper.engine.describe();
     let memory = source.memory_plan();
     let started = Event::Started { state, rows: rows_of_epoch, epochs: plan.epochs, engine: &engine, memory: &memory };
     let mut flow = observer.observe(&started)?;
+    if there.is_none() {
+        flow = Flow::Stop;
+    }
     while flow == Flow::Continue && plan.epochs.is_none_or(|epochs| state.cursor.epoch < epochs) {
-        let asked = waits.then(Instant::now);
-        let rows = stepper.fill(source, plan.batch_size)?;
-        waiting += asked.map_or(Duration::ZERO, |asked| asked.elapsed());
+        let filled = clock.fill(source, &mut stepper.batch, plan.batch_size);
+        let Some(rows) = unless_interrupted(filled)? else {
+            flow = Flow::Stop;
+            break;
+        };
         if rows > 0 {
             let sums = stepper.step(state, plan.test)?;
             state.cursor = source.cursor();
-            flow = observer.observe(&Event::Step { state, sums, optimizer: trainer.optimizer() })?;
+            let waited = clock.waited;
+            flow = observer.observe(&Event::Step { state, sums, optimizer: trainer.optimizer(), waited })?;
         } else {
             last_epoch = std::mem::take(&mut state.epoch);
             if last_epoch.rows == 0 && plan.epochs.is_none() {
@@ -95,8 +118,11 @@ pub(crate) fn drive<T: Scalar>(
             }
             state.cursor = Cursor::start(state.cursor.epoch + 1);
             flow = observer.observe(&Event::Epoch { state, number: state.cursor.epoch - 1, sums: last_epoch })?;
-            if plan.epochs.is_none_or(|epochs| state.cursor.epoch < epochs) {
-                source.seek(state.cursor)?;
+            if flow == Flow::Continue
+                && plan.epochs.is_none_or(|epochs| state.cursor.epoch < epochs)
+                && unless_interrupted(clock.seek(source, state.cursor))?.is_none()
+            {
+                flow = Flow::Stop;
             }
         }
     }
@@ -104,12 +130,59 @@ pub(crate) fn drive<T: Scalar>(
         steps: state.step - first_step,
         rows: state.rows_trained - first_row,
         time: began.elapsed(),
-        waiting,
+        waiting: clock.waited,
         last_epoch: if state.epoch.rows > 0 { state.epoch } else { last_epoch },
         stopped: flow == Flow::Stop,
     };
     observer.observe(&Event::Finished { state, summary: &summary })?;
     Ok(summary)
+}
+
+/// `None` when waiting was interrupted: the run ends as it stands.
+fn unless_interrupted<R>(result: Result<R, tidemill_data::Error>) -> Result<Option<R>, Error> {
+    match result {
+        Err(tidemill_data::Error::Interrupted) => Ok(None),
+        other => Ok(Some(other?)),
+    }
+}
+
+/// Measures what a source takes; rows in memory keep nobody waiting, and reading the clock takes a good part of a small
+/// step, so there it does not.
+struct Clock {
+    runs: bool,
+    blocked_before: Duration,
+    waited: Waited,
+}
+
+impl Clock {
+    fn new<T: Scalar>(source: &dyn Source<T>) -> Self {
+        Self { runs: source.memory().is_none(), blocked_before: source.blocked(), waited: Waited::default() }
+    }
+
+    fn fill<T: Scalar>(
+        &mut self,
+        source: &mut dyn Source<T>,
+        batch: &mut Rows<T>,
+        rows: usize,
+    ) -> Result<usize, tidemill_data::Error> {
+        batch.clear();
+        self.measure(source, |source| source.fill(batch, rows))
+    }
+
+    fn seek<T: Scalar>(&mut self, source: &mut dyn Source<T>, cursor: Cursor) -> Result<(), tidemill_data::Error> {
+        self.measure(source, |source| source.seek(cursor))
+    }
+
+    fn measure<T: Scalar, R>(&mut self, source: &mut dyn Source<T>, work: impl FnOnce(&mut dyn Source<T>) -> R) -> R {
+        if !self.runs {
+            return work(source);
+        }
+        let began = Instant::now();
+        let result = work(source);
+        self.waited.total += began.elapsed();
+        self.waited.blocked = source.blocked().saturating_sub(self.blocked_before);
+        result
+    }
 }
 
 /// The memory of the loop: nothing in it outlives the run.
@@ -143,11 +216,6 @@ impl<'t, T: Scalar> Stepper<'t, T> {
     /// Of this step's random numbers; making a new one takes a good part of a small step, so only where any are drawn.
     fn key(&self, state: &State<T>) -> Key {
         if self.trainer.program().is_random() { self.steps_key.fold(state.step) } else { self.steps_key }
-    }
-
-    fn fill(&mut self, source: &mut dyn Source<T>, rows: usize) -> Result<usize, Error> {
-        self.batch.clear();
-        Ok(source.fill(&mut self.batch, rows)?)
     }
 
     /// Tests if asked to, then trains, on the batch that was filled.

@@ -8,13 +8,14 @@
 //! | [`layers`], [`losses`] | what models are written in |
 //! | [`optim`] | optimizers, schedules, regularisation |
 //! | [`metrics`] | scores over a stream, drift detection |
-//! | [`data`], [`parquet`] | where rows come from |
+//! | [`data`], [`arrow`], [`parquet`] | where rows come from |
 //! | [`strategies`] | how training goes |
 //!
 //! [`prelude`] has the names of everyday use.
 
 pub use tidemill_autograd as autograd;
 pub use tidemill_data as data;
+pub use tidemill_data_arrow as arrow;
 pub use tidemill_data_parquet as parquet;
 pub use tidemill_layers as layers;
 pub use tidemill_losses as losses;
@@ -28,8 +29,10 @@ pub mod prelude {
 
     pub use tidemill_autograd::{Graph, Program, Var};
     pub use tidemill_data::{
-        Cursor, Encoder, Encoding, MemorySource, Missing, Order, Predicate, Source, SourceExt, Split,
+        Cursor, Encoder, Encoding, Interrupt, MemorySource, Missing, Order, Predicate, Source, SourceExt, Split,
+        channel,
     };
+    pub use tidemill_data_arrow::{CsvBuilder, IpcBuilder};
     pub use tidemill_data_parquet::{ParquetSource, ParquetWriter, ValueType, Values};
     pub use tidemill_layers::{
         Activation, AvgPool2d, Conv1d, Conv2d, Dense, Dropout, Embedding, Features, Flatten, GlobalAveragePool2d,

@@ -1,10 +1,11 @@
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidemill_tensor::{Key, Scalar};
 
 use super::{limit_below, unwrap, wrap};
-use crate::{Batch, Cursor, Error, Kind, MemoryPlan, Permutation, Schema, Source};
+use crate::{Batch, Cursor, Error, Interrupt, Kind, MemoryPlan, Permutation, Schema, Source};
 
 /// Most rows of the inner source that are read, or of a window that are given, at once.
 const PIECE: usize = 1024;
@@ -174,8 +175,8 @@ impl<T: Scalar, S: Source<T>> ExactShuffle<S, T> {
         while kept < numbers.len() {
             let gap = numbers[kept] - row;
             // What is near is read along.
-            if gap >= PIECE as u64 && self.inner.skip(gap)? == gap {
-                row += gap;
+            if gap >= PIECE as u64 {
+                row += self.inner.skip(gap)?;
             }
             self.piece.clear();
             let n = self.inner.fill(&mut self.piece, (end - row).min(PIECE as u64) as usize)? as u64;
@@ -287,5 +288,13 @@ impl<T: Scalar, S: Source<T>> Source<T> for ExactShuffle<S, T> {
     fn limit(&mut self, bytes: u64) -> Result<(), Error> {
         let own = self.own_bytes();
         limit_below(&mut self.inner, own, bytes)
+    }
+
+    fn watch(&mut self, interrupt: &Interrupt) {
+        self.inner.watch(interrupt);
+    }
+
+    fn blocked(&self) -> Duration {
+        self.inner.blocked()
     }
 }

@@ -1,10 +1,11 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidemill_tensor::Scalar;
 
 use super::split::Member;
 use super::{limit_below, unwrap, wrap};
-use crate::{Batch, Cursor, Error, MemoryPlan, RowTest, Schema, Source};
+use crate::{Batch, Cursor, Error, Interrupt, MemoryPlan, RowTest, Schema, Source};
 
 /// Rows of the inner source that are looked at together.
 const PIECE: usize = 1024;
@@ -22,6 +23,8 @@ pub struct Filter<S, T> {
     /// The rows of the piece that are taken, and how many of them were given.
     chosen: Vec<usize>,
     given: usize,
+    /// Whether the piece has fewer rows than were asked for: more come late, or never.
+    short: bool,
     /// Chosen rows of the next piece that were given before a seek.
     ahead: usize,
     read: u64,
@@ -39,7 +42,7 @@ impl<T: Scalar, S: Source<T>> Filter<S, T> {
     pub(super) fn new(inner: S, rule: Rule) -> Self {
         let piece = Batch::new(Arc::clone(inner.schema()));
         let start = inner.cursor();
-        Self { inner, rule, piece, start, chosen: Vec::new(), given: 0, ahead: 0, read: 0, taken: 0 }
+        Self { inner, rule, piece, start, chosen: Vec::new(), given: 0, short: false, ahead: 0, read: 0, taken: 0 }
     }
 
     /// Rows of the inner source that were looked at, since this source was made; with those that a seek had read again.
@@ -64,6 +67,7 @@ impl<T: Scalar, S: Source<T>> Filter<S, T> {
                 Rule::Test(test) => test.select(&self.piece, &mut self.chosen),
                 Rule::Member(member) => member.select(&self.piece, &mut self.chosen)?,
             }
+            self.short = n < PIECE;
             self.read += n as u64;
             self.taken += self.chosen.len() as u64;
             if self.ahead > self.chosen.len() {
@@ -85,7 +89,8 @@ impl<T: Scalar, S: Source<T>> Filter<S, T> {
 
     fn append(&mut self, batch: &mut Batch<T>, rows: usize) -> Result<usize, Error> {
         let mut given = 0;
-        while given < rows {
+        // Whoever has some rows need not wait for more.
+        while given < rows && !(given > 0 && self.short && self.given == self.chosen.len()) {
             let n = self.left()?.min(rows - given);
             if n == 0 {
                 break;
@@ -150,5 +155,13 @@ impl<T: Scalar, S: Source<T>> Source<T> for Filter<S, T> {
     fn limit(&mut self, bytes: u64) -> Result<(), Error> {
         let own = self.own_bytes();
         limit_below(&mut self.inner, own, bytes)
+    }
+
+    fn watch(&mut self, interrupt: &Interrupt) {
+        self.inner.watch(interrupt);
+    }
+
+    fn blocked(&self) -> Duration {
+        self.inner.blocked()
     }
 }

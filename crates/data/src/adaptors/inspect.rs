@@ -1,9 +1,10 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidemill_tensor::Scalar;
 
-use crate::{Batch, Cursor, Error, MemoryPlan, MemorySource, Schema, Source};
+use crate::{Batch, Cursor, Error, Interrupt, MemoryPlan, MemorySource, Schema, Source};
 
 /// Another source's rows, and somebody who is told how many were read; made by [`inspect`](crate::SourceExt::inspect).
 #[derive(Clone)]
@@ -61,5 +62,13 @@ impl<T: Scalar, S: Source<T>, F: FnMut(u64) + Send> Source<T> for Inspect<S, F> 
 
     fn memory(&self) -> Option<MemorySource<T>> {
         self.inner.memory()
+    }
+
+    fn watch(&mut self, interrupt: &Interrupt) {
+        self.inner.watch(interrupt);
+    }
+
+    fn blocked(&self) -> Duration {
+        self.inner.blocked()
     }
 }

@@ -2,6 +2,7 @@
 
 mod exact;
 mod filter;
+mod inspect;
 mod part;
 mod prefetch;
 mod queue;
@@ -9,7 +10,6 @@ mod select;
 mod shuffle;
 mod split;
 mod take;
-mod inspect;
 
 use tidemill_tensor::Scalar;
 
@@ -17,13 +17,13 @@ use crate::{Cursor, Encode, Encoder, Error, Feed, Predicate, Source};
 
 pub use exact::ExactShuffle;
 pub use filter::Filter;
+pub use inspect::Inspect;
 pub use part::Part;
 pub use prefetch::Prefetch;
 pub use select::Select;
 pub use shuffle::Shuffle;
 pub use split::Split;
 pub use take::Take;
-pub use inspect::Inspect;
 
 /// What can be made of any source: again a source.
 ///

@@ -1,10 +1,11 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidemill_tensor::Scalar;
 
 use super::split::{self, Hashed, Member, Rule};
 use super::{Filter, Select, Take, filter};
-use crate::{Batch, Cursor, Error, MemoryPlan, Schema, Source, Split};
+use crate::{Batch, Cursor, Error, Interrupt, MemoryPlan, Schema, Source, Split};
 
 /// The rows of one part of a [`Split`]; made by [`part`](crate::SourceExt::part).
 #[derive(Clone, Debug)]
@@ -83,5 +84,13 @@ impl<T: Scalar, S: Source<T>> Source<T> for Part<S, T> {
 
     fn limit(&mut self, bytes: u64) -> Result<(), Error> {
         each!(&mut self.0, source => source.limit(bytes))
+    }
+
+    fn watch(&mut self, interrupt: &Interrupt) {
+        each!(&mut self.0, source => source.watch(interrupt));
+    }
+
+    fn blocked(&self) -> Duration {
+        each!(&self.0, source => source.blocked())
     }
 }

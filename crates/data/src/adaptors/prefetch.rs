@@ -2,19 +2,22 @@ use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use tidemill_tensor::Scalar;
 
 use super::queue::{ClosedOnDrop, Queue};
 use super::{unwrap, wrap};
-use crate::{Batch, Cursor, Error, MemoryPlan, Schema, Source};
+use crate::{Batch, Cursor, Error, Interrupt, MemoryPlan, Schema, Source, Waiting, Watch};
 
 /// Another source's rows, read ahead by a thread of its own; made by [`prefetch`](crate::SourceExt::prefetch).
 ///
 /// Buffers go round between the thread and whoever fills: a batch that is filled while empty is swapped for one that is
 /// ready. They are handed back by halves of those that there are, as waking a thread takes longer than swapping: with
 /// many batches ahead, filling one costs next to nothing. An error of the source comes where the source gave it.
-/// Dropping or seeking waits for the one batch that is being read, no longer.
+///
+/// Dropping or seeking interrupts a source that waits for rows, and waits for the one batch that is being read. A source
+/// that takes longer than a second for it is left to its thread, which ends with that batch.
 #[derive(Debug)]
 pub struct Prefetch<T: Scalar> {
     schema: Arc<Schema>,
@@ -32,6 +35,10 @@ pub struct Prefetch<T: Scalar> {
     before: Cursor,
     after: Cursor,
     ended: bool,
+    /// Whether `current` came with fewer rows than were asked for.
+    short: bool,
+    /// Whether an error came since the last seek.
+    failed: bool,
 }
 
 impl<T: Scalar> Prefetch<T> {
@@ -58,6 +65,8 @@ impl<T: Scalar> Prefetch<T> {
             before,
             after,
             ended: false,
+            short: false,
+            failed: false,
         };
         prefetch.hand_over();
         Ok(prefetch)
@@ -73,11 +82,12 @@ impl<T: Scalar> Prefetch<T> {
         if self.ended {
             return Ok(false);
         }
-        match self.thread.answer()? {
+        match self.thread.answer(&mut self.spare)? {
             Answer::Filled { batch, before, after, result } => {
                 self.spare.push(std::mem::replace(&mut self.current, batch));
                 (self.before, self.after, self.given) = (before, after, 0);
-                self.ended = result? < self.size;
+                let rows = result?;
+                (self.ended, self.short) = (rows == 0, rows < self.size);
                 // Waking the thread can cost more than all else that is done here, so it is done for several batches.
                 if !self.ended && 2 * self.spare.len() >= self.batches {
                     self.hand_over();
@@ -95,10 +105,26 @@ impl<T: Scalar> Source<T> for Prefetch<T> {
     }
 
     fn fill(&mut self, batch: &mut Batch<T>, rows: usize) -> Result<usize, Error> {
+        if self.failed && self.thread.handle.is_some() {
+            batch.clear();
+            return Err(Error::invalid("prefetch", "an error came before; seek to where reading is to go on"));
+        }
         let mut taken = 0;
         while taken < rows {
-            if self.given == self.current.rows() && !self.advance().inspect_err(|_| batch.clear())? {
-                break;
+            if self.given == self.current.rows() {
+                // The source had no more when it gave these: whoever has some need not wait for others.
+                if taken > 0 && self.short {
+                    break;
+                }
+                match self.advance() {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => {
+                        self.failed |= taken > 0 || !matches!(error, Error::Interrupted);
+                        batch.clear();
+                        return Err(error);
+                    }
+                }
             }
             let next = self.given..self.current.rows().min(self.given + rows - taken);
             taken += next.len();
@@ -121,7 +147,11 @@ impl<T: Scalar> Source<T> for Prefetch<T> {
     }
 
     fn seek(&mut self, cursor: Cursor) -> Result<(), Error> {
+        if !self.failed && cursor == self.cursor() {
+            return Ok(());
+        }
         let (given, below) = unwrap(cursor);
+        self.failed = true;
         self.current.clear();
         self.given = 0;
         self.ended = true;
@@ -135,6 +165,7 @@ impl<T: Scalar> Source<T> for Prefetch<T> {
             }
             self.given = given as usize;
         }
+        self.failed = false;
         Ok(())
     }
 
@@ -153,6 +184,14 @@ impl<T: Scalar> Source<T> for Prefetch<T> {
         }
         let (what, advice) = ("reading ahead".to_owned(), "limit the source before it is read ahead".to_owned());
         Err(Error::Budget { what, needed, budget: bytes, advice })
+    }
+
+    fn watch(&mut self, interrupt: &Interrupt) {
+        self.thread.watch.add(interrupt);
+    }
+
+    fn blocked(&self) -> Duration {
+        self.thread.blocked
     }
 }
 
@@ -175,30 +214,73 @@ enum Answer<T> {
     Sought(Result<Cursor, Error>),
 }
 
+/// How long the source may take, when nobody needs it any more, to notice.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// The thread that reads: requests are answered in order, except that after a seek or a drop those before it are
 /// answered unfilled.
 #[derive(Debug)]
 struct Thread<T: Scalar> {
     requests: Queue<Request<T>>,
     answers: Queue<Answer<T>>,
-    /// How many seeks were asked for and not begun; above zero, nothing needs to be filled.
-    interrupts: Arc<AtomicU64>,
+    control: Arc<Control>,
     handle: Option<JoinHandle<()>>,
     /// What it said when it panicked.
     panic: String,
+    /// Seeks that were interrupted before they were answered: what comes before their answers is of no interest.
+    stale: usize,
+    watch: Watch,
+    blocked: Duration,
+}
+
+/// What the thread is told past the queue.
+#[derive(Debug, Default)]
+struct Control {
+    /// How many seeks were asked for and not begun; above zero, nothing needs to be filled.
+    seeks: AtomicU64,
+    /// Set while there are any, so that the source does not wait for rows that nobody needs.
+    interrupt: Interrupt,
+}
+
+impl Control {
+    fn begin_seek(&self) {
+        self.seeks.fetch_add(1, Ordering::SeqCst);
+        self.interrupt.set();
+    }
+
+    fn seek_begins(&self) {
+        // Should another be asked for just now, then nothing is filled until it begins, whether or not the flag is set.
+        if self.seeks.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.interrupt.clear();
+        }
+    }
+
+    fn fills(&self) -> bool {
+        self.seeks.load(Ordering::SeqCst) == 0
+    }
 }
 
 impl<T: Scalar> Thread<T> {
-    fn start(source: impl Source<T> + 'static, batches: usize, size: usize) -> Result<Self, Error> {
+    fn start(mut source: impl Source<T> + 'static, batches: usize, size: usize) -> Result<Self, Error> {
         // Room for all buffers and a seek.
         let (requests, answers) = (Queue::new(batches + 1), Queue::new(batches + 1));
-        let interrupts = Arc::new(AtomicU64::new(0));
-        let worker = (requests.clone(), ClosedOnDrop(answers.clone()), Arc::clone(&interrupts));
+        let control = Arc::new(Control::default());
+        source.watch(&control.interrupt);
+        let worker = (requests.clone(), ClosedOnDrop(answers.clone()), Arc::clone(&control));
         let handle = thread::Builder::new()
             .name("prefetch".into())
             .spawn(move || work(source, size, &worker.0, &worker.1, &worker.2))
             .map_err(|error| Error::invalid("prefetch", format!("there is no thread for it: {error}")))?;
-        Ok(Self { requests, answers, interrupts, handle: Some(handle), panic: String::new() })
+        Ok(Self {
+            requests,
+            answers,
+            control,
+            handle: Some(handle),
+            panic: String::new(),
+            stale: 0,
+            watch: Watch::default(),
+            blocked: Duration::ZERO,
+        })
     }
 
     /// A request to a thread that has ended is never answered; that the answers end says so.
@@ -206,18 +288,33 @@ impl<T: Scalar> Thread<T> {
         self.requests.push(request);
     }
 
-    fn answer(&mut self) -> Result<Answer<T>, Error> {
-        self.answers.pop().ok_or_else(|| self.lost())
+    /// The next answer to what was asked since the last seek; other buffers are then spare.
+    fn answer(&mut self, spare: &mut Vec<Batch<T>>) -> Result<Answer<T>, Error> {
+        self.watch.check()?;
+        loop {
+            let mut waiting = Waiting::new(&self.watch);
+            let answer = self.answers.pop_within(&mut waiting);
+            self.blocked += waiting.blocked();
+            match answer?.ok_or_else(|| self.lost())? {
+                answer if self.stale == 0 => return Ok(answer),
+                Answer::Filled { batch, .. } => spare.push(batch),
+                Answer::Sought(_) => self.stale -= 1,
+            }
+        }
     }
 
     /// Where the source is after the seek; the buffers that the thread had are then spare.
     fn seek(&mut self, cursor: Cursor, spare: &mut Vec<Batch<T>>) -> Result<Cursor, Error> {
-        self.interrupts.fetch_add(1, Ordering::SeqCst);
+        self.control.begin_seek();
         self.ask(Request::Seek(cursor));
         loop {
-            match self.answer()? {
-                Answer::Filled { batch, .. } => spare.push(batch),
-                Answer::Sought(result) => return result,
+            match self.answer(spare) {
+                Ok(Answer::Filled { batch, .. }) => spare.push(batch),
+                Ok(Answer::Sought(result)) => return result,
+                Err(error) => {
+                    self.stale += 1;
+                    return Err(error);
+                }
             }
         }
     }
@@ -233,10 +330,15 @@ impl<T: Scalar> Thread<T> {
 
 impl<T: Scalar> Drop for Thread<T> {
     fn drop(&mut self) {
-        self.interrupts.fetch_add(1, Ordering::SeqCst);
+        self.control.begin_seek();
         self.requests.close();
-        if let Some(handle) = self.handle.take() {
-            // A panic was either reported or is of no interest any more.
+        let nobody = Watch::default();
+        let mut waiting = Waiting::until(&nobody, Some(Instant::now() + PATIENCE));
+        while let Ok(Some(_)) = self.answers.pop_within(&mut waiting) {}
+        // A panic was either reported or is of no interest any more.
+        if let Some(handle) = self.handle.take()
+            && self.answers.is_closed()
+        {
             let _ = handle.join();
         }
     }
@@ -247,22 +349,21 @@ fn work<T: Scalar>(
     size: usize,
     requests: &Queue<Request<T>>,
     answers: &ClosedOnDrop<Answer<T>>,
-    interrupts: &AtomicU64,
+    control: &Control,
 ) {
     let mut ended = false;
     while let Some(request) = requests.pop() {
         let answer = match request {
             Request::Seek(cursor) => {
-                interrupts.fetch_sub(1, Ordering::SeqCst);
+                control.seek_begins();
                 ended = false;
                 Answer::Sought(source.seek(cursor).map(|()| source.cursor()))
             }
             Request::Fill(mut batch) => {
                 batch.clear();
                 let before = source.cursor();
-                let idle = ended || interrupts.load(Ordering::SeqCst) > 0;
-                let result = if idle { Ok(0) } else { source.fill(&mut batch, size) };
-                ended = !matches!(result, Ok(rows) if rows == size);
+                let result = if ended || !control.fills() { Ok(0) } else { source.fill(&mut batch, size) };
+                ended = !matches!(result, Ok(1..));
                 Answer::Filled { batch, before, after: source.cursor(), result }
             }
         };

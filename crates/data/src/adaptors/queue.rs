@@ -1,5 +1,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::{Error, Waiting};
 
 /// A queue between two threads that never allocates after it was made.
 ///
@@ -56,6 +59,36 @@ impl<V> Queue<V> {
             }
             state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Waits for the first value until `waiting` says otherwise; `None` when the queue is closed and empty, or the time
+    /// is up.
+    ///
+    /// # Errors
+    ///
+    /// When waiting is interrupted.
+    pub fn pop_within(&self, waiting: &mut Waiting<'_>) -> Result<Option<V>, Error> {
+        let mut state = self.lock();
+        loop {
+            if let Some(value) = state.values.pop_front() {
+                return Ok(Some(value));
+            }
+            if state.closed {
+                return Ok(None);
+            }
+            let paused = waiting.pause(state, |state, time| self.wait(state, time))?;
+            let Some(guard) = paused else { return Ok(None) };
+            state = guard;
+        }
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State<V>>, time: Duration) -> MutexGuard<'a, State<V>> {
+        self.0.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Whether no more values come.
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     /// Lets no more values in.

@@ -1,10 +1,11 @@
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tidemill_tensor::Scalar;
 
 use super::split::Hashed;
 use super::{limit_below, unwrap, wrap};
-use crate::{Batch, Cursor, Error, MemoryPlan, Schema, Source};
+use crate::{Batch, Cursor, Error, Interrupt, MemoryPlan, Schema, Source};
 
 /// Most rows of the inner source that are read at once.
 const PIECE: u64 = 4096;
@@ -117,7 +118,8 @@ impl<T: Scalar, S: Source<T>> Source<T> for Select<S, T> {
             let n = self.inner.fill(&mut self.piece, span as usize).inspect_err(|_| batch.clear())?;
             taken += self.passed(n as u64) as usize;
             batch.gather(&self.piece, &self.chosen);
-            if (n as u64) < span {
+            // Fewer rows than asked for came late, or are the last: whoever has some need not wait for more.
+            if n == 0 || (n as u64) < span && taken > 0 {
                 return Ok(taken);
             }
         }
@@ -150,9 +152,12 @@ impl<T: Scalar, S: Source<T>> Source<T> for Select<S, T> {
         let mut taken = 0;
         while taken < rows {
             let span = self.choose(rows - taken);
-            let n = self.inner.skip(span)?;
+            let n = match self.inner.skip(span) {
+                Err(Error::Interrupted) if taken > 0 => break,
+                other => other?,
+            };
             taken += self.passed(n);
-            if n < span {
+            if n == 0 {
                 return Ok(taken);
             }
         }
@@ -169,5 +174,13 @@ impl<T: Scalar, S: Source<T>> Source<T> for Select<S, T> {
     fn limit(&mut self, bytes: u64) -> Result<(), Error> {
         let own = self.own_bytes();
         limit_below(&mut self.inner, own, bytes)
+    }
+
+    fn watch(&mut self, interrupt: &Interrupt) {
+        self.inner.watch(interrupt);
+    }
+
+    fn blocked(&self) -> Duration {
+        self.inner.blocked()
     }
 }

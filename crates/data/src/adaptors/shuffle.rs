@@ -1,9 +1,11 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidemill_tensor::{Key, Scalar};
 
 use super::{limit_below, unwrap, wrap};
-use crate::{Batch, Cursor, Error, MemoryPlan, Permutation, Schema, Source};
+use crate::source::fill_up;
+use crate::{Batch, Cursor, Error, Interrupt, MemoryPlan, Permutation, Schema, Source};
 
 /// Windows up to this size get their room at once; what is larger may be meant to hold whatever there is.
 const MOST_RESERVED: u64 = 1 << 30;
@@ -19,6 +21,8 @@ pub struct Shuffle<S, T> {
     position: u64,
     window: Window<T>,
     chosen: Vec<usize>,
+    /// Whether an error came since the last seek.
+    failed: bool,
 }
 
 /// The rows that are held; none at the start of a window.
@@ -37,7 +41,7 @@ impl<T: Scalar, S: Source<T>> Shuffle<S, T> {
         let rows = Batch::new(Arc::clone(inner.schema()));
         let cursor = inner.cursor();
         let window = Window { rows, start: 0, cursor, order: Permutation::new(0, Key::new(seed)) };
-        Self { inner, size, seed, epoch: cursor.epoch, position: 0, window, chosen: Vec::new() }
+        Self { inner, size, seed, epoch: cursor.epoch, position: 0, window, chosen: Vec::new(), failed: false }
     }
 
     /// The rows left of the window, after reading the next one where there are none; empty at the end of the epoch.
@@ -52,10 +56,12 @@ impl<T: Scalar, S: Source<T>> Shuffle<S, T> {
         self.window.rows.clear();
         self.window.start = self.position;
         self.window.cursor = self.inner.cursor();
+        self.failed = true;
         self.make_room();
-        let n = self.inner.fill(&mut self.window.rows, self.size)?;
+        let n = fill_up(&mut self.inner, &mut self.window.rows, self.size)?;
         let key = Key::new(self.seed).fold(self.epoch).fold(self.window.start / self.size as u64);
         self.window.order = Permutation::new(n as u64, key);
+        self.failed = false;
         Ok(())
     }
 
@@ -104,8 +110,12 @@ impl<T: Scalar, S: Source<T>> Source<T> for Shuffle<S, T> {
     }
 
     fn seek(&mut self, cursor: Cursor) -> Result<(), Error> {
+        if !self.failed && cursor == self.cursor() {
+            return Ok(());
+        }
         let (position, below) = unwrap(cursor);
         let offset = position % self.size as u64;
+        self.failed = true;
         self.inner.seek(below)?;
         self.window.rows.clear();
         self.epoch = cursor.epoch;
@@ -119,6 +129,7 @@ impl<T: Scalar, S: Source<T>> Source<T> for Shuffle<S, T> {
             }
             self.position = position;
         }
+        self.failed = false;
         Ok(())
     }
 
@@ -148,5 +159,13 @@ impl<T: Scalar, S: Source<T>> Source<T> for Shuffle<S, T> {
     fn limit(&mut self, bytes: u64) -> Result<(), Error> {
         let own = self.own_bytes();
         limit_below(&mut self.inner, own, bytes)
+    }
+
+    fn watch(&mut self, interrupt: &Interrupt) {
+        self.inner.watch(interrupt);
+    }
+
+    fn blocked(&self) -> Duration {
+        self.inner.blocked()
     }
 }

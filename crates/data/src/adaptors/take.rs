@@ -1,10 +1,11 @@
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidemill_tensor::Scalar;
 
 use super::{unwrap, wrap};
-use crate::{Batch, Cursor, Error, MemoryPlan, Schema, Source};
+use crate::{Batch, Cursor, Error, Interrupt, MemoryPlan, Schema, Source};
 
 /// A range of another source's rows; made by [`take`](crate::SourceExt::take) and its kin.
 #[derive(Clone, Debug)]
@@ -25,9 +26,11 @@ impl<S> Take<S> {
     where
         S: Source<T>,
     {
-        let before = self.range.start.saturating_sub(self.position);
-        if before > 0 {
-            self.position += self.inner.skip(before)?;
+        while self.position < self.range.start {
+            match self.inner.skip(self.range.start - self.position)? {
+                0 => break,
+                passed => self.position += passed,
+            }
         }
         Ok(if self.position < self.range.start { 0 } else { self.range.end.saturating_sub(self.position) })
     }
@@ -39,6 +42,9 @@ impl<T: Scalar, S: Source<T>> Source<T> for Take<S> {
     }
 
     fn fill(&mut self, batch: &mut Batch<T>, rows: usize) -> Result<usize, Error> {
+        if rows == 0 {
+            return Ok(0);
+        }
         let left = self.enter().inspect_err(|_| batch.clear())?;
         let n = self.inner.fill(batch, left.min(rows as u64) as usize)?;
         self.position += n as u64;
@@ -77,5 +83,13 @@ impl<T: Scalar, S: Source<T>> Source<T> for Take<S> {
 
     fn limit(&mut self, bytes: u64) -> Result<(), Error> {
         self.inner.limit(bytes)
+    }
+
+    fn watch(&mut self, interrupt: &Interrupt) {
+        self.inner.watch(interrupt);
+    }
+
+    fn blocked(&self) -> Duration {
+        self.inner.blocked()
     }
 }

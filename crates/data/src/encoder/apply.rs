@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidemill_tensor::Scalar;
 
@@ -7,7 +8,7 @@ use super::reals::{Block, RealWriter};
 use super::screen::{Policy, Screen, Screened};
 use super::{Encoder, FittedColumn, Slot, fit};
 use crate::adaptors::{limit_below, unwrap, wrap};
-use crate::{Batch, Column, Cursor, Error, MemoryPlan, Role, Schema, Source};
+use crate::{Batch, Column, Cursor, Error, Interrupt, MemoryPlan, Role, Schema, Source};
 
 /// Most raw rows that are encoded at once: what is written in strides stays in the cache.
 const PIECE: usize = 4096;
@@ -77,7 +78,8 @@ impl<S: Source<f64>, T: Scalar> Encode<S, T> {
             let kept = self.screen.kept();
             batch.append(kept, |columns| self.write(columns))?;
             taken += kept;
-            if n < wanted {
+            // Fewer rows than asked for came late, or are the last: whoever has some need not wait for more.
+            if n == 0 || n < wanted && taken > 0 {
                 break;
             }
         }
@@ -155,9 +157,12 @@ impl<S: Source<f64>, T: Scalar> Source<T> for Encode<S, T> {
         let mut passed = 0;
         while passed < rows {
             let wanted = (rows - passed).min(PIECE as u64) as usize;
-            let n = self.read(wanted)?;
+            let n = match self.read(wanted) {
+                Err(Error::Interrupted) if passed > 0 => break,
+                other => other?,
+            };
             passed += self.screen.kept() as u64;
-            if n < wanted {
+            if n == 0 {
                 break;
             }
         }
@@ -171,5 +176,13 @@ impl<S: Source<f64>, T: Scalar> Source<T> for Encode<S, T> {
     fn limit(&mut self, bytes: u64) -> Result<(), Error> {
         let own = self.own_bytes();
         limit_below(&mut self.inner, own, bytes)
+    }
+
+    fn watch(&mut self, interrupt: &Interrupt) {
+        self.inner.watch(interrupt);
+    }
+
+    fn blocked(&self) -> Duration {
+        self.inner.blocked()
     }
 }

@@ -128,11 +128,16 @@ impl<T: Scalar> MemoryBuilder<T> {
 }
 
 /// What holds of rows in memory wherever they come from.
-pub(super) fn check<T: Scalar>(data: &Batch<T>) -> Result<(), Error> {
-    let fields = &data.schema().fields;
+pub(crate) fn check<T: Scalar>(data: &Batch<T>) -> Result<(), Error> {
+    check_as(data.schema(), data)
+}
+
+/// As [`check`], of a batch of columns of the same kinds that go by another schema.
+pub(crate) fn check_as<T: Scalar>(schema: &Schema, data: &Batch<T>) -> Result<(), Error> {
+    let fields = &schema.fields;
     for (place, (field, column)) in fields.iter().zip(data.columns()).enumerate() {
         let what = || format!("column {}", field.name);
-        if data.schema().position(&field.name) != Some(place) {
+        if schema.position(&field.name) != Some(place) {
             return Err(Error::invalid(what(), "the name comes twice"));
         }
         if field.role == Role::Weight && field.kind != (Kind::Real { width: 1 }) {

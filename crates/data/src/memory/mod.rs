@@ -10,6 +10,7 @@ use tidemill_tensor::{Key, Scalar};
 use crate::{Batch, Cursor, Error, MemoryPlan, Permutation, Schema, Source};
 
 pub use build::MemoryBuilder;
+pub(crate) use build::{check, check_as};
 
 /// Rows in memory, in their order or shuffled anew each epoch.
 ///
@@ -60,7 +61,7 @@ impl<T: Scalar> MemorySource<T> {
     ///
     /// When a name comes twice, an index is not below its cardinality, or a target or weight is not finite.
     pub fn new(data: Batch<T>) -> Result<Self, Error> {
-        build::check(&data)?;
+        check(&data)?;
         Ok(Self { data: Arc::new(data), order: Order::AsGiven, epoch: 0, position: 0 })
     }
 

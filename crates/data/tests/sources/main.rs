@@ -10,5 +10,6 @@ mod filter;
 mod memory;
 mod plan;
 mod prefetch;
+mod stream;
 mod unknown;
 mod workers;

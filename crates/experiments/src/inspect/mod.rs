@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use tidemill::data::Batch;
+use tidemill::data::Interrupt;
 use tidemill::parquet::{ColumnDescription, Description, PassedOver, Usable, describe};
 use tidemill::prelude::*;
-use tidemill::strategies::StopFlag;
 
 use crate::progress::Work;
 use crate::spec::READ_BUDGET;
@@ -111,7 +111,7 @@ pub struct Column {
 /// # Errors
 ///
 /// When a file cannot be read, or the target or a column of the condition does not exist, by name.
-pub fn inspect(options: &Options, stop: &StopFlag) -> Result<Inspection> {
+pub fn inspect(options: &Options, stop: &Interrupt) -> Result<Inspection> {
     let description = describe(options.files.as_slice())?;
     if let Some(target) = &options.target
         && !description.columns.iter().any(|column| column.name == *target)
@@ -161,7 +161,7 @@ struct Read {
     budget: u64,
 }
 
-fn read(options: &Options, description: &Description, stop: &StopFlag) -> Result<Read> {
+fn read(options: &Options, description: &Description, stop: &Interrupt) -> Result<Read> {
     let usable = description.columns.iter().filter(|column| !matches!(column.usable, Usable::Choice | Usable::No));
     let names: Vec<&str> = usable.map(|column| column.name.as_str()).collect();
     let mut read =

@@ -28,6 +28,9 @@ pub struct Run {
     /// Seconds spent on training, evaluation left out.
     #[serde(with = "number")]
     pub training_seconds: f64,
+    /// Seconds of these that were spent on getting rows from files.
+    #[serde(with = "number", default)]
+    pub waiting_seconds: f64,
     /// Seconds of the whole run, with reading and evaluation.
     #[serde(with = "number")]
     pub total_seconds: f64,

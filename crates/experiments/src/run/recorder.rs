@@ -4,9 +4,9 @@ use std::io::Write;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use tidemill::data::Cursor;
+use tidemill::data::{Cursor, Interrupt};
 use tidemill::prelude::*;
-use tidemill::strategies::{Error, Event, Flow, StopFlag, evaluate};
+use tidemill::strategies::{Error, Event, Flow, evaluate};
 
 use super::phases::Train;
 use super::worker::{Partial, Paths};
@@ -24,12 +24,14 @@ pub struct Recorder<'a> {
     pub paths: &'a Paths,
     pub partial: &'a mut Partial,
     pub held_out: &'a mut dyn Source<f32>,
-    pub stop: &'a StopFlag,
+    pub stop: &'a Interrupt,
     /// Rows that the whole run will train on, about.
     pub total_rows: u64,
     /// How the phase trains, and on which rows of the stream.
     pub train: Train,
     pub rows: Range<u64>,
+    /// Seconds that phases before this have waited for data.
+    pub waited_before: f64,
     /// When training began or went on; evaluation and saving are not training.
     pub since: Instant,
     pub shown: Instant,
@@ -82,7 +84,8 @@ impl Observer<f32> for Recorder<'_> {
     fn observe(&mut self, event: &Event<'_, f32>) -> Result<Flow, Error> {
         match event {
             Event::Started { .. } => self.go_on(),
-            Event::Step { state, .. } => {
+            Event::Step { state, waited, .. } => {
+                self.partial.waiting_seconds = self.waited_before + waited.total.as_secs_f64();
                 let rows = self.partial.rows_before + state.rows_trained;
                 let due = rows >= self.partial.next_mark;
                 let stopped = self.stop.is_set();
@@ -115,6 +118,10 @@ impl Observer<f32> for Recorder<'_> {
             }
         }
         Ok(Flow::Continue)
+    }
+
+    fn interrupt(&self) -> Option<Interrupt> {
+        Some(self.stop.clone())
     }
 }
 

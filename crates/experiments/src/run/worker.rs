@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use tidemill::data::Cursor;
+use tidemill::data::{Cursor, Interrupt};
 use tidemill::prelude::*;
-use tidemill::strategies::{Error, StopFlag};
+use tidemill::strategies::Error;
 
 use super::memory;
 use super::phases::{Begin, Phase, Train, phases};
@@ -68,6 +68,8 @@ pub struct Partial {
     pub(super) rows_before: u64,
     pub(super) steps_before: u64,
     pub(super) training_seconds: f64,
+    #[serde(default)]
+    pub(super) waiting_seconds: f64,
     total_seconds: f64,
     pub(super) next_mark: u64,
     pub(super) curve: Vec<Point>,
@@ -114,7 +116,7 @@ impl Partial {
 /// # Errors
 ///
 /// Whatever goes wrong with data, training or files.
-pub fn run(spec: &Spec, strategy: &str, seed: u64, paths: &Paths, stop: &StopFlag) -> Result<Outcome> {
+pub fn run(spec: &Spec, strategy: &str, seed: u64, paths: &Paths, stop: &Interrupt) -> Result<Outcome> {
     let (plain, spec) = spec.of(strategy);
     let Some(phases) = phases(plain, &spec) else { bail!("there is no strategy {strategy}") };
     let mut worker = Worker::new(&spec, seed, paths, stop, &phases)?;
@@ -134,7 +136,7 @@ struct Worker<'a> {
     spec: &'a Spec,
     seed: u64,
     paths: &'a Paths,
-    stop: &'a StopFlag,
+    stop: &'a Interrupt,
     trainer: Trainer<f32>,
     held_out: Box<dyn Source<f32>>,
     partial: Partial,
@@ -145,7 +147,7 @@ struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    fn new(spec: &'a Spec, seed: u64, paths: &'a Paths, stop: &'a StopFlag, phases: &[Phase]) -> Result<Self> {
+    fn new(spec: &'a Spec, seed: u64, paths: &'a Paths, stop: &'a Interrupt, phases: &[Phase]) -> Result<Self> {
         let trainer = spec.trainer()?;
         let partial = Partial::load(paths)?;
         let state = match partial.state {
@@ -172,6 +174,7 @@ impl<'a> Worker<'a> {
         }
         let mut source = self.spec.rows(phase.spans.clone())?;
         let now = Instant::now();
+        let waited_before = self.partial.waiting_seconds;
         let mut recorder = Recorder {
             spec: self.spec,
             trainer: &self.trainer,
@@ -182,6 +185,7 @@ impl<'a> Worker<'a> {
             total_rows: self.total_rows,
             train: phase.train,
             rows: self.spec.spans[phase.spans.start].rows.start..self.spec.spans[phase.spans.end - 1].rows.end,
+            waited_before,
             since: now,
             shown: now,
             saved: now,
@@ -271,7 +275,7 @@ impl<'a> Worker<'a> {
         let model = Model::new(self.trainer.program().clone(), &self.state).with_encoder(self.spec.encoder.clone());
         model.save(self.paths.model())?;
         let prequential = self.prequential()?;
-        let Partial { curve, segments, to_target, training_seconds, total_seconds, .. } = self.partial;
+        let Partial { curve, segments, to_target, training_seconds, waiting_seconds, total_seconds, .. } = self.partial;
         let rows_trained = self.partial.rows_before + self.state.rows_trained;
         let run = Run {
             strategy: strategy.into(),
@@ -285,6 +289,7 @@ impl<'a> Worker<'a> {
             rows_trained,
             steps: self.partial.steps_before + self.state.step,
             training_seconds,
+            waiting_seconds,
             total_seconds,
             rows_per_second: rows_trained as f64 / training_seconds,
             peak_memory_bytes: memory::peak(),

@@ -93,6 +93,7 @@ pub(crate) fn cost(results: &Results, summaries: &[Summary]) -> Block {
         run.column("rows\ntrained", fewest, format::count, |s| s.rows_trained),
         run.column("steps", fewest, format::count, |s| s.steps),
         run.column("training\ntime", fewest, format::seconds, |s| s.training_seconds),
+        run.column("waited\nfor data", Marks::None, format::seconds, |s| s.waiting_seconds),
         run.column("rows/s", most, format::rate, |s| s.rows_per_second),
         run.column("peak\nmemory", fewest, format::bytes, |s| s.peak_memory),
     ];

@@ -16,12 +16,12 @@ Online            0.4600  0.4590 to 0.4610   0.5400    0.5600   0.4400
 Batch             0.4200* 0.4190 to 0.4210   0.5800*   0.5200*  0.4800*
 Always the mean   0.6900                 -   0.5000         -        -
 
-              ----------- whole training ------------   until log loss 0.4500
-                rows         training            peak
-Cost         trained  steps      time  rows/s  memory     rows  steps    time
-------------------------------------------------------------------------------
-Online         3,000*   300*   1.00 s* 1.00 k   84 MB*   never  never   never
-Batch         30.0 k  3,000    2.00 s  1.00 k  168 MB   15.0 k* 1,500* 500 ms*
+              ---------------- whole training -----------------   until log loss 0.4500
+                rows         training    waited            peak
+Cost         trained  steps      time  for data  rows/s  memory     rows  steps    time
+----------------------------------------------------------------------------------------
+Online         3,000*   300*   1.00 s*   250 ms  1.00 k   84 MB*   never  never   never
+Batch         30.0 k  3,000    2.00 s    250 ms  1.00 k  168 MB   15.0 k* 1,500* 500 ms*
 
 * best median of its column. Values are medians of three seeds.
 ";
@@ -39,8 +39,8 @@ fn the_markdown_table_has_the_same_values() {
     let cost = lines.iter().position(|line| line.starts_with("| Cost")).expect("a table of costs");
     assert_eq!(
         lines[cost],
-        "| Cost | rows trained | steps | training time | rows/s | peak memory | rows (until log loss 0.4500) | \
-         steps (until log loss 0.4500) | time (until log loss 0.4500) |",
+        "| Cost | rows trained | steps | training time | waited for data | rows/s | peak memory | \
+         rows (until log loss 0.4500) | steps (until log loss 0.4500) | time (until log loss 0.4500) |",
     );
 }
 

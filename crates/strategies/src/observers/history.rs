@@ -41,7 +41,7 @@ impl<T: Scalar> Observer<T> for History {
     fn observe(&mut self, event: &Event<'_, T>) -> Result<Flow, Error> {
         let time = self.began.get_or_insert_with(Instant::now).elapsed();
         match event {
-            Event::Step { state, sums, optimizer } if self.every > 0 && state.step % self.every == 0 => {
+            Event::Step { state, sums, optimizer, .. } if self.every > 0 && state.step % self.every == 0 => {
                 let learning_rate = optimizer.learning_rate(state.step - 1);
                 let loss = sums.mean_loss();
                 self.steps.push(HistoryPoint { step: state.step, rows: state.rows_trained, time, loss, learning_rate });

@@ -3,9 +3,8 @@
 mod checkpoints;
 mod early_stopping;
 mod history;
-mod stop_flag;
+mod interrupt;
 
 pub use checkpoints::Checkpoints;
 pub use early_stopping::EarlyStopping;
 pub use history::{History, HistoryPoint};
-pub use stop_flag::StopFlag;

@@ -7,4 +7,5 @@ mod early;
 mod model;
 mod resume;
 mod same_steps;
+mod streams;
 mod sums;

@@ -1,0 +1,15 @@
+//! Arrow IPC files and streams as a source.
+
+mod builder;
+mod decode;
+mod message;
+
+use tidemill_data::Stream;
+
+use crate::ArrowSupply;
+
+pub use builder::IpcBuilder;
+
+/// Rows of Arrow IPC files, or of a stream of Arrow IPC; made by [`IpcBuilder`]. Errors name file, record batch and
+/// column.
+pub type IpcSource<T> = Stream<T, ArrowSupply>;

@@ -1,0 +1,257 @@
+use tidemill_tensor::Scalar;
+
+use crate::{Batch, Column, Error, Field, Kind, Role};
+
+/// What one row has in one column.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value<'a, T> {
+    /// One real number.
+    Real(T),
+    /// As many real numbers as the column is wide.
+    Reals(&'a [T]),
+    /// A category, as an index.
+    Index(u32),
+    /// A text.
+    Text(&'a str),
+    /// Nothing, in a nullable column.
+    Null,
+}
+
+/// What can be put in one column of a row: numbers of the channel's scalar, indices (`u32`), texts, options of these,
+/// and [`Value`].
+pub trait AsValue<T> {
+    /// Itself, as a value.
+    fn value(&self) -> Value<'_, T>;
+}
+
+/// What is a row: a tuple, an array or a slice of values, one a column in the schema's order.
+pub trait Row<T> {
+    /// Calls `each` with the values, column by column.
+    ///
+    /// # Errors
+    ///
+    /// Those of `each`.
+    fn values<'a>(&'a self, each: impl FnMut(Value<'a, T>) -> Result<(), Error>) -> Result<(), Error>
+    where
+        T: 'a;
+}
+
+macro_rules! scalars {
+    ($($scalar:ty)*) => {$(
+        impl AsValue<$scalar> for $scalar {
+            fn value(&self) -> Value<'_, $scalar> {
+                Value::Real(*self)
+            }
+        }
+    )*};
+}
+
+scalars!(f32 f64);
+
+impl<T> AsValue<T> for u32 {
+    fn value(&self) -> Value<'_, T> {
+        Value::Index(*self)
+    }
+}
+
+impl<T> AsValue<T> for str {
+    fn value(&self) -> Value<'_, T> {
+        Value::Text(self)
+    }
+}
+
+impl<T> AsValue<T> for String {
+    fn value(&self) -> Value<'_, T> {
+        Value::Text(self)
+    }
+}
+
+impl<T> AsValue<T> for [T] {
+    fn value(&self) -> Value<'_, T> {
+        Value::Reals(self)
+    }
+}
+
+impl<T, const N: usize> AsValue<T> for [T; N] {
+    fn value(&self) -> Value<'_, T> {
+        Value::Reals(self)
+    }
+}
+
+impl<T> AsValue<T> for Vec<T> {
+    fn value(&self) -> Value<'_, T> {
+        Value::Reals(self)
+    }
+}
+
+impl<T, V: AsValue<T>> AsValue<T> for Option<V> {
+    fn value(&self) -> Value<'_, T> {
+        self.as_ref().map_or(Value::Null, AsValue::value)
+    }
+}
+
+impl<T, V: AsValue<T> + ?Sized> AsValue<T> for &V {
+    fn value(&self) -> Value<'_, T> {
+        (**self).value()
+    }
+}
+
+impl<T: Copy> AsValue<T> for Value<'_, T> {
+    fn value(&self) -> Value<'_, T> {
+        *self
+    }
+}
+
+impl<T, V: AsValue<T>> Row<T> for [V] {
+    fn values<'a>(&'a self, each: impl FnMut(Value<'a, T>) -> Result<(), Error>) -> Result<(), Error>
+    where
+        T: 'a,
+    {
+        self.iter().map(AsValue::value).try_for_each(each)
+    }
+}
+
+impl<T, V: AsValue<T>, const N: usize> Row<T> for [V; N] {
+    fn values<'a>(&'a self, each: impl FnMut(Value<'a, T>) -> Result<(), Error>) -> Result<(), Error>
+    where
+        T: 'a,
+    {
+        self.as_slice().values(each)
+    }
+}
+
+impl<T, R: Row<T> + ?Sized> Row<T> for &R {
+    fn values<'a>(&'a self, each: impl FnMut(Value<'a, T>) -> Result<(), Error>) -> Result<(), Error>
+    where
+        T: 'a,
+    {
+        (**self).values(each)
+    }
+}
+
+macro_rules! tuples {
+    ($($name:ident)*) => {
+        impl<Scalar, $($name: AsValue<Scalar>),*> Row<Scalar> for ($($name,)*) {
+            #[allow(non_snake_case, reason = "the fields are named like their types")]
+            fn values<'a>(
+                &'a self,
+                mut each: impl FnMut(Value<'a, Scalar>) -> Result<(), Error>,
+            ) -> Result<(), Error>
+            where
+                Scalar: 'a,
+            {
+                let ($($name,)*) = self;
+                $(each($name.value())?;)*
+                Ok(())
+            }
+        }
+    };
+}
+
+tuples!(A);
+tuples!(A B);
+tuples!(A B C);
+tuples!(A B C D);
+tuples!(A B C D E);
+tuples!(A B C D E F);
+tuples!(A B C D E F G);
+tuples!(A B C D E F G H);
+tuples!(A B C D E F G H I);
+tuples!(A B C D E F G H I J);
+tuples!(A B C D E F G H I J K);
+tuples!(A B C D E F G H I J K L);
+
+/// Checks a row against the columns; whatever is wrong is told with the column's name.
+pub(super) fn check<T: Scalar>(fields: &[Field], row: &impl Row<T>) -> Result<(), Error> {
+    let mut found = 0;
+    row.values(|value| {
+        let field = fields.get(found);
+        found += 1;
+        field.map_or(Ok(()), |field| check_value(field, value))
+    })?;
+    if found == fields.len() {
+        return Ok(());
+    }
+    let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+    let problem = format!("it has {found} values, the channel {} columns: {}", fields.len(), names.join(", "));
+    Err(Error::invalid("row", problem))
+}
+
+fn check_value<T: Scalar>(field: &Field, value: Value<'_, T>) -> Result<(), Error> {
+    let problem = match (&field.kind, value) {
+        (Kind::Real { width: 1 }, Value::Real(number)) => return check_role(field, &[number]),
+        (Kind::Real { width }, Value::Reals(numbers)) if numbers.len() == *width => return check_role(field, numbers),
+        (Kind::Index { cardinality }, Value::Index(index)) if index < *cardinality => return Ok(()),
+        (Kind::Text, Value::Text(_)) => return Ok(()),
+        (Kind::Real { .. } | Kind::Text, Value::Null) if field.nullable => return Ok(()),
+        (Kind::Index { cardinality }, Value::Index(index)) => {
+            format!("{index} is not below the cardinality {cardinality}")
+        }
+        (Kind::Real { width }, Value::Real(_)) => format!("a row has {width} numbers in it, not one"),
+        (Kind::Real { width }, Value::Reals(numbers)) => {
+            format!("a row has {width} numbers in it, not {}", numbers.len())
+        }
+        (kind, Value::Null) => format!("it is {kind} and not nullable, and the row has no value in it"),
+        (kind, Value::Index(index)) => format!("it is {kind}, and the row has the index {index} in it"),
+        (kind, Value::Text(text)) => format!("it is {kind}, and the row has the text {text:?} in it"),
+        (kind, Value::Real(_) | Value::Reals(_)) => format!("it is {kind}, and the row has numbers in it"),
+    };
+    Err(Error::invalid(format!("column {}", field.name), problem))
+}
+
+/// As for rows in memory: targets and weights are finite, weights not below zero.
+fn check_role<T: Scalar>(field: &Field, numbers: &[T]) -> Result<(), Error> {
+    let (role, least) = match field.role {
+        Role::Feature => return Ok(()),
+        Role::Target => ("target", T::min_value()),
+        Role::Weight => ("weight", T::zero()),
+    };
+    match numbers.iter().find(|number| !number.is_finite() || **number < least) {
+        None => Ok(()),
+        Some(number) => {
+            let expected = if field.role == Role::Weight { "a finite number from zero" } else { "finite" };
+            Err(Error::invalid(format!("column {}", field.name), format!("the {role} {number} is not {expected}")))
+        }
+    }
+}
+
+/// Appends a row that was checked.
+pub(super) fn push<T: Scalar>(batch: &mut Batch<T>, row: &impl Row<T>) {
+    let appended = batch.append(1, |columns| {
+        let mut columns = columns.iter_mut();
+        row.values(|value| {
+            columns.next().into_iter().for_each(|column| push_value(column, value));
+            Ok(())
+        })
+    });
+    debug_assert!(appended.is_ok(), "nothing above fails");
+}
+
+fn push_value<T: Scalar>(column: &mut Column<T>, value: Value<'_, T>) {
+    let before = column.rows();
+    match (column, value) {
+        (Column::Real { values, nulls, .. }, Value::Real(number)) => {
+            values.push(number);
+            nulls.extend_valid(before, 1);
+        }
+        (Column::Real { values, nulls, .. }, Value::Reals(numbers)) => {
+            values.extend_from_slice(numbers);
+            nulls.extend_valid(before, 1);
+        }
+        (Column::Real { width, values, nulls }, _) => {
+            values.resize(values.len() + *width, T::zero());
+            nulls.extend(before, [true]);
+        }
+        (Column::Index { values }, Value::Index(index)) => values.push(index),
+        (Column::Index { values }, _) => values.push(0),
+        (Column::Text { bytes, ends, nulls }, Value::Text(text)) => {
+            bytes.extend_from_slice(text.as_bytes());
+            ends.push(bytes.len());
+            nulls.extend_valid(before, 1);
+        }
+        (Column::Text { bytes, ends, nulls }, _) => {
+            ends.push(bytes.len());
+            nulls.extend(before, [true]);
+        }
+    }
+}
