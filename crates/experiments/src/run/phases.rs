@@ -38,7 +38,7 @@ pub enum Train {
 
 /// The strategies as reports show them.
 pub fn strategies(spec: &Spec, span: &str) -> Vec<Strategy> {
-    let epochs = spec.epochs;
+    let epochs = if spec.epochs == 1 { "1 epoch".to_owned() } else { format!("{} epochs", spec.epochs) };
     let warm = match &spec.spans[..spec.warm_spans] {
         [] => String::new(),
         [only] => only.label.clone(),
@@ -47,18 +47,18 @@ pub fn strategies(spec: &Spec, span: &str) -> Vec<Strategy> {
     let of =
         |name: &str, label: &str, description: String| Strategy { name: name.into(), label: label.into(), description };
     let mut all = vec![
-        of("batch", "Batch", format!("All training rows in memory, {epochs} shuffled epochs, once at the end.")),
+        of("batch", "Batch", format!("All training rows in memory, {epochs} in shuffled order, once at the end.")),
         of("online", "Online", "One pass in order; every batch is tested on, then trained on.".into()),
         of(
             "warm-start",
             "Online, warm start",
-            format!("Batch training on {warm} ({epochs} epochs), then online from there."),
+            format!("Batch training on {warm} ({epochs}), then online from there."),
         ),
         of(
             "retrained",
             "Batch, retrained",
             format!(
-                "Batch training from scratch at the end of every {span}, on all rows so far, {epochs} epochs each."
+                "Batch training from scratch at the end of every {span}, on all rows so far, {epochs} each."
             ),
         ),
     ];
