@@ -50,6 +50,13 @@ impl ParquetSourceBuilder {
         self
     }
 
+    /// Sets how object stores are asked, where files are named by their URLs.
+    #[cfg(feature = "object-store")]
+    pub fn stores(mut self, options: crate::StoreOptions) -> Self {
+        self.paths = self.paths.stores(options);
+        self
+    }
+
     /// Sets how many threads decode, with the one that fills batches: one, unless told otherwise.
     ///
     /// More of them decode the next page of each column, of this row group or the next, while rows are taken from the

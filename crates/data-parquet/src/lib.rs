@@ -18,6 +18,7 @@ mod describe;
 mod error;
 mod filtered;
 mod footer;
+mod input;
 mod lists;
 mod locate;
 mod outline;
@@ -30,7 +31,10 @@ mod reader;
 mod save;
 mod sort;
 mod source;
+#[cfg(feature = "object-store")]
+mod store;
 mod thrift;
+mod url;
 mod verify;
 mod writer;
 
@@ -45,5 +49,7 @@ pub use prune::PassedOver;
 pub use save::save;
 pub use sort::{sort_by, sort_by_watched};
 pub use source::ParquetSource;
+#[cfg(feature = "object-store")]
+pub use store::{Retry, StoreOptions};
 pub use tidemill_data_arrow::{As, Choice, ListAs, NullItems, Usable};
 pub use writer::{ParquetWriter, ValueType, Values};
