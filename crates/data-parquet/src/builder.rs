@@ -74,7 +74,7 @@ impl ParquetSourceBuilder {
     /// files once, and does without whatever cannot be read. Rows, positions and shuffled orders are then those of the
     /// rows that are left, as if the others had never been there, and the same at any batch size, number of threads and
     /// place of resuming; [`ParquetSource::damage`] tells what is missing. What breaks later is an error. So are, with
-    /// either choice, files that are missing or may not be read, columns that are missing or of another type, values that
+    /// either choice, files that are missing or may not be read, stores that do not answer, columns that are missing or of another type, values that
     /// are not as was asked for, and budgets that are too small.
     ///
     /// # Example

@@ -123,7 +123,10 @@ impl Input {
     }
 
     /// The same bytes for whoever reads some of them in order: where they come from afar, `ahead` of them at a time.
-    #[cfg_attr(not(feature = "object-store"), expect(unused_variables, reason = "files are read as they are asked for"))]
+    #[cfg_attr(
+        not(feature = "object-store"),
+        expect(unused_variables, reason = "files are read as they are asked for")
+    )]
     pub(crate) fn part(&self, bytes: Range<u64>, ahead: u64) -> Self {
         match self {
             Self::File(file) => Self::File(Arc::clone(file)),

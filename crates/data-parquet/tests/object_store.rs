@@ -89,7 +89,9 @@ fn rows_are_those_of_the_local_file() {
     let Err(Error::Budget { needed, .. }) = files.remote().budget(1000).build::<f64>() else {
         panic!("a thousand bytes are too little")
     };
-    assert!(matches!(files.remote().budget(needed - 1).build::<f64>(), Err(Error::Budget { needed: n, .. }) if n == needed));
+    assert!(
+        matches!(files.remote().budget(needed - 1).build::<f64>(), Err(Error::Budget { needed: n, .. }) if n == needed)
+    );
     let length = files.local.metadata().unwrap().len();
     for budget in [needed, needed * 3 / 2, 64 << 20] {
         for threads in [1, 2] {

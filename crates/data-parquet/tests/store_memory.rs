@@ -17,9 +17,9 @@ use server::Server;
 use tidemill_data::{Batch, Cursor, Error, Source};
 use tidemill_data_parquet::ParquetSource;
 
-const ROWS: usize = 300_000;
+const ROWS: usize = 120_000;
 
-/// Numbers and texts, in row groups of 100,000 rows.
+/// Numbers and texts, in row groups of 60,000 rows.
 fn write(path: &Path) {
     let rows = || 0..ROWS;
     let table = table([
@@ -28,9 +28,11 @@ fn write(path: &Path) {
         ("text", array(StringArray::from_iter_values(rows().map(|i| format!("{}", i * 7919 % 50_021))))),
     ]);
     let properties = WriterProperties::builder()
-        .set_max_row_group_row_count(Some(100_000))
+        .set_max_row_group_row_count(Some(60_000))
         .set_data_page_size_limit(32 << 10)
         .set_data_page_row_count_limit(4000)
+        .set_column_dictionary_enabled("plain".into(), false)
+        .set_column_dictionary_enabled("text".into(), false)
         .build();
     let mut writer =
         ArrowWriter::try_new(std::fs::File::create(path).unwrap(), table.schema(), Some(properties)).unwrap();
@@ -48,7 +50,7 @@ fn peak(url: &str, columns: &[&str], budget: u64, threads: usize) -> Result<u64,
     let mut rows = 0;
     for epoch in 0..2 {
         seek(&mut source, Cursor::start(epoch))?;
-        while source.fill(&mut batch, 64)? > 0 {
+        while source.fill(&mut batch, 500)? > 0 {
             rows += batch.rows();
             batch.clear();
         }
