@@ -160,7 +160,17 @@ mod tests {
         let mut first = 0;
         let group = |&rows: &u64| {
             first += rows;
-            Group { file: 0, index: 0, footer: 0..0, first: first - rows, rows, batch: 1, bytes: 0, ahead: 0 }
+            Group {
+                file: 0,
+                index: 0,
+                footer: 0..0,
+                first: first - rows,
+                rows,
+                batch: 1,
+                bytes: 0,
+                ahead: 0,
+                read_ahead: 0,
+            }
         };
         rows.iter().map(group).collect()
     }

@@ -50,6 +50,13 @@ impl ParquetSourceBuilder {
         self
     }
 
+    /// Sets how object stores are asked, where files are named by their URLs.
+    #[cfg(feature = "object-store")]
+    pub fn stores(mut self, options: crate::StoreOptions) -> Self {
+        self.paths = self.paths.stores(options);
+        self
+    }
+
     /// Sets how many threads decode, with the one that fills batches: one, unless told otherwise.
     ///
     /// More of them decode the next page of each column, of this row group or the next, while rows are taken from the
@@ -67,7 +74,7 @@ impl ParquetSourceBuilder {
     /// files once, and does without whatever cannot be read. Rows, positions and shuffled orders are then those of the
     /// rows that are left, as if the others had never been there, and the same at any batch size, number of threads and
     /// place of resuming; [`ParquetSource::damage`] tells what is missing. What breaks later is an error. So are, with
-    /// either choice, files that are missing or may not be read, columns that are missing or of another type, values that
+    /// either choice, files that are missing or may not be read, stores that do not answer, columns that are missing or of another type, values that
     /// are not as was asked for, and budgets that are too small.
     ///
     /// # Example

@@ -19,6 +19,8 @@ use crate::pages::PageFile;
 /// The only row group of the metadata, for arrow.
 pub(crate) struct CheckedGroup {
     pub(crate) pages: PageFile,
+    /// How far ahead each column is read.
+    pub(crate) ahead: u64,
     pub(crate) metadata: Arc<ParquetMetaData>,
 }
 
@@ -36,7 +38,8 @@ impl RowGroups for CheckedGroup {
             }
             None => (None, chunk.clone()),
         };
-        let pages = self.pages.of_column();
+        let (start, bytes) = chunk.byte_range();
+        let pages = self.pages.of_column(start..start.saturating_add(bytes), self.ahead);
         let descriptor = chunk.column_descr_ptr();
         let inner = SerializedPageReader::new(Arc::new(pages.clone()), &chunk, self.num_rows(), None)?;
         let pages: Box<dyn PageReader> = Box::new(CheckedPages { inner, pages, unpack, descriptor });

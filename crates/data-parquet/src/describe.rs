@@ -62,15 +62,15 @@ pub struct ColumnDescription {
 /// When a file cannot be opened, is no Parquet file, or lacks a column of the first one.
 pub fn describe(paths: impl Into<Paths>) -> Result<Description, Error> {
     let mut all: Option<Description> = None;
-    for path in paths.into().files()? {
-        let (footer, outline) = Footer::open(&path, u64::MAX)?;
+    for file in paths.into().files()? {
+        let (footer, outline) = Footer::open(&file, u64::MAX)?;
         let all = all.get_or_insert_with(|| Description::empty(&footer));
         let leaves = footer.leaves();
         let leaf = |column: &ColumnDescription| {
             let found = footer.schema.fields().iter().position(|field| *field.name() == column.name);
             found
                 .map(|root| leaves[root])
-                .ok_or_else(|| missing_column(&path.display().to_string(), &column.name, &footer.schema))
+                .ok_or_else(|| missing_column(&file.path.display().to_string(), &column.name, &footer.schema))
         };
         let leaves = all.columns.iter().map(leaf).collect::<Result<Vec<_>, _>>()?;
         let mut rows = 0u64;

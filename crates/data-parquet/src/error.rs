@@ -49,6 +49,14 @@ pub enum FileError {
         /// What differs.
         problem: String,
     },
+    /// A store of objects cannot be reached, refuses, or is of a kind that is not built in.
+    #[error("{}: {problem}", path.display())]
+    Store {
+        /// The URL.
+        path: PathBuf,
+        /// What is wrong, and what to set.
+        problem: String,
+    },
     /// A file could not be written.
     #[error("{}: cannot be written: {problem}", path.display())]
     Write {
@@ -60,12 +68,23 @@ pub enum FileError {
 }
 
 impl FileError {
+    /// What the system says of a file, or a store of an object.
     pub(crate) fn io(path: &Path, problem: io::Error) -> Self {
-        Self::Io { path: path.to_owned(), problem }
+        Self::of_store(problem).unwrap_or_else(|problem| Self::Io { path: path.to_owned(), problem })
+    }
+
+    /// What a store says.
+    pub(crate) fn of_store(problem: io::Error) -> Result<Self, io::Error> {
+        problem.downcast()
     }
 
     pub(crate) fn not_parquet(path: &Path, problem: impl Into<String>) -> Self {
         Self::NotParquet { path: path.to_owned(), problem: problem.into() }
+    }
+
+    pub(crate) fn not_sorted(path: &Path) -> Self {
+        let problem = "files are sorted where they are read more than once: copy it to a local file first".into();
+        Self::Store { path: path.to_owned(), problem }
     }
 
     pub(crate) fn write(path: &Path, problem: impl fmt::Display) -> Self {

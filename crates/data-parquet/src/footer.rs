@@ -1,9 +1,8 @@
 //! Opening a file: its schema, and its row groups one at a time.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
@@ -16,8 +15,8 @@ use tidemill_data::Error;
 
 use crate::FileError;
 use crate::error::{Place, guarded};
+use crate::input::{Input, Location, Opened};
 use crate::outline::{Fingerprint, Outline, Printer};
-use crate::pages::read_exact_at;
 
 /// Bytes of a footer that are compared at a time.
 const PIECE: usize = 64 << 10;
@@ -31,8 +30,8 @@ pub(crate) enum Statistics {
 
 /// A file, open, with what its footer says but for the row groups.
 pub(crate) struct Footer {
-    pub(crate) path: PathBuf,
-    pub(crate) file: File,
+    pub(crate) location: Location,
+    pub(crate) input: Input,
     /// The file's length.
     pub(crate) length: u64,
     pub(crate) schema: SchemaRef,
@@ -44,8 +43,9 @@ impl Footer {
     const SMALL: u64 = 16 << 20;
 
     /// Opens a file whose footer may have `limit` bytes, or a few anyway: what is missing can then be told.
-    pub(crate) fn open(path: &Path, limit: u64) -> Result<(Self, Outline), Error> {
-        let located = Located::open(path)?;
+    pub(crate) fn open(location: &Location, limit: u64) -> Result<(Self, Outline), Error> {
+        let path = &*location.path;
+        let located = Located::open(location)?;
         let size = located.length - 8 - located.start;
         if size > limit.max(Self::SMALL) {
             return Err(Error::Budget {
@@ -63,15 +63,18 @@ impl Footer {
     }
 
     /// Opens a file again, whose footer must be the same as before.
-    pub(crate) fn reopen(path: &Path, print: Fingerprint, list: &Range<u64>) -> Result<Self, FileError> {
-        let located = Located::open(path)?;
+    pub(crate) fn reopen(location: &Location, print: Fingerprint, list: &Range<u64>) -> Result<Self, FileError> {
+        let path = &*location.path;
+        let located = Located::open(location)?;
         let size = located.length - 8 - located.start;
-        let mut printer = Printer::default();
-        for start in (0..size).step_by(PIECE) {
-            printer.add(&located.read(start..size.min(start + PIECE as u64), path)?);
-        }
-        if printer.finish() != print {
-            return Err(FileError::Changed { path: path.to_owned(), problem: "its footer is another".into() });
+        if !located.is_same {
+            let mut printer = Printer::default();
+            for start in (0..size).step_by(PIECE) {
+                printer.add(&located.read(start..size.min(start + PIECE as u64), path)?);
+            }
+            if printer.finish() != print {
+                return Err(FileError::Changed { path: path.to_owned(), problem: "its footer is another".into() });
+            }
         }
         let mut head = located.read(0..list.start, path)?;
         head.extend(Outline::NO_GROUPS);
@@ -86,8 +89,10 @@ impl Footer {
         bytes: &Range<u64>,
         statistics: Statistics,
     ) -> Result<Arc<ParquetMetaData>, FileError> {
-        let place = || Place::group(&self.path, index);
-        let bytes = read(&self.file, self.start, bytes.clone()).map_err(|e| place().damaged(e.to_string()))?;
+        let place = || Place::group(self.path(), index);
+        let bytes = read(&self.input, self.start, bytes.clone());
+        let damaged = |error: io::Error| place().damaged(error.to_string());
+        let bytes = bytes.map_err(|error| FileError::of_store(error).unwrap_or_else(damaged))?;
         let mut options = ParquetMetaDataOptions::new();
         if statistics == Statistics::Skip {
             options = options
@@ -117,7 +122,11 @@ impl Footer {
             return Ok(());
         }
         let problem = format!("the footer says {} rows, its row groups add up to {counted}", self.rows());
-        Err(Place::file(&self.path).damaged(problem))
+        Err(Place::file(self.path()).damaged(problem))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.location.path
     }
 
     /// What is said of the file as a whole.
@@ -140,27 +149,23 @@ impl Footer {
 
 /// A file and the place of its footer.
 struct Located {
-    file: File,
+    location: Location,
+    input: Input,
     length: u64,
     start: u64,
+    is_same: bool,
 }
 
 impl Located {
-    fn open(path: &Path) -> Result<Self, FileError> {
-        let refused = |error| FileError::io(path, error);
+    fn open(location: &Location) -> Result<Self, FileError> {
+        let path = &*location.path;
         let bad = |problem: String| Err(FileError::not_parquet(path, problem));
-        let mut file = File::open(path).map_err(refused)?;
-        let metadata = file.metadata().map_err(refused)?;
-        if metadata.is_dir() {
-            return bad("it is a folder".into());
-        }
-        let length = metadata.len();
+        let Opened { input, length, location, is_same } = location.open()?;
         if length < 12 {
             return bad(format!("it has {length} bytes"));
         }
         let mut tail = [0; 8];
-        file.seek(SeekFrom::End(-8)).map_err(refused)?;
-        file.read_exact(&mut tail).map_err(refused)?;
+        input.read_exact_at(length - 8, &mut tail).map_err(|error| FileError::io(path, error))?;
         let [a, b, c, d, magic @ ..] = tail;
         match &magic {
             b"PAR1" => {}
@@ -171,11 +176,11 @@ impl Located {
         if size > length - 12 {
             return bad(format!("its footer is said to have {size} bytes, the file has {length}"));
         }
-        Ok(Self { file, length, start: length - 8 - size })
+        Ok(Self { location, input, length, start: length - 8 - size, is_same })
     }
 
     fn read(&self, bytes: Range<u64>, path: &Path) -> Result<Vec<u8>, FileError> {
-        read(&self.file, self.start, bytes).map_err(|error| FileError::io(path, error))
+        read(&self.input, self.start, bytes).map_err(|error| FileError::io(path, error))
     }
 
     fn decode(self, path: &Path, head: &[u8]) -> Result<Footer, FileError> {
@@ -185,14 +190,12 @@ impl Located {
             Ok::<_, ParquetError>((head, Arc::clone(schema.schema())))
         });
         let (head, schema) = decoded.map_err(|problem| FileError::not_parquet(path, problem))?;
-        let Self { file, length, start } = self;
-        Ok(Footer { path: path.to_owned(), file, length, schema, head, start })
+        let Self { location, input, length, start, .. } = self;
+        Ok(Footer { location, input, length, schema, head, start })
     }
 }
 
 /// Reads bytes of a footer that begins at `start`.
-fn read(file: &File, start: u64, bytes: Range<u64>) -> io::Result<Vec<u8>> {
-    let mut buffer = vec![0; (bytes.end - bytes.start) as usize];
-    read_exact_at(file, start + bytes.start, &mut buffer)?;
-    Ok(buffer)
+fn read(input: &Input, start: u64, bytes: Range<u64>) -> io::Result<Vec<u8>> {
+    input.read(start + bytes.start..start + bytes.end)
 }

@@ -4,6 +4,14 @@
 //! byte budget that does not depend on their size, and fills [`Batch`](tidemill_data::Batch)es in place. This crate alone
 //! knows Parquet's format; it knows nothing of models or encoders.
 //!
+//! # Object stores
+//!
+//! Files in S3, Google Cloud Storage, Azure and behind HTTP are read by their URLs where the features `aws`, `gcp`,
+//! `azure` and `http` are turned on; none is, unless asked for: see [`Paths`]. The columns of a row group are read ahead,
+//! each in a few requests that are as large as the [budget](ParquetSourceBuilder::budget) allows, up to 8 MiB.
+//!
+//! # Broken files
+//!
 //! Files may be broken in any way: what is wrong comes as an error with the file, the row group and the column. The
 //! decoder underneath panics on some of them, which is caught and becomes an error as well, so that a program must not
 //! be built with `panic = "abort"`; the panic's message still goes wherever the program's panic hook sends it.
@@ -18,6 +26,7 @@ mod describe;
 mod error;
 mod filtered;
 mod footer;
+mod input;
 mod lists;
 mod locate;
 mod outline;
@@ -30,7 +39,10 @@ mod reader;
 mod save;
 mod sort;
 mod source;
+#[cfg(feature = "object-store")]
+mod store;
 mod thrift;
+mod url;
 mod verify;
 mod writer;
 
@@ -45,5 +57,7 @@ pub use prune::PassedOver;
 pub use save::save;
 pub use sort::{sort_by, sort_by_watched};
 pub use source::ParquetSource;
+#[cfg(feature = "object-store")]
+pub use store::{Retry, StoreOptions};
 pub use tidemill_data_arrow::{As, Choice, ListAs, NullItems, Usable};
 pub use writer::{ParquetWriter, ValueType, Values};

@@ -23,7 +23,7 @@ pub(crate) struct Root {
 impl Root {
     /// Finds the columns of a layout in a file whose types it knows.
     pub(crate) fn locate(layout: &Layout, footer: &Footer) -> Result<Vec<Self>, Error> {
-        let places = layout.locate(&footer.path.display().to_string(), &footer.schema)?;
+        let places = layout.locate(&footer.path().display().to_string(), &footer.schema)?;
         Ok(places.into_iter().map(|place| Self::new(place, footer)).collect())
     }
 

@@ -1,41 +1,62 @@
 //! Access to the bytes of column chunks, with an eye on how large a page says it is before room is made for it.
 
-use std::fs::File;
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
+use crate::FileError;
+use crate::input::Input;
 use crate::thrift::{Compact, kind};
 
 /// A file whose pages may be no larger than a limit. Clones share the file; reads say where, so threads may share it too.
 #[derive(Clone)]
 pub(crate) struct PageFile {
+    input: Input,
     shared: Arc<Shared>,
     /// Bytes that the page of the last header has, by that.
     declared: Arc<AtomicU64>,
 }
 
 struct Shared {
-    file: File,
     length: u64,
     largest_page: u64,
     refused: AtomicU64,
+    /// What a store said when it gave no bytes: decoders hand on a part of it at best.
+    failed: Mutex<Option<FileError>>,
 }
 
 impl PageFile {
-    pub(crate) fn new(file: File, largest_page: u64) -> io::Result<Self> {
-        let length = file.metadata()?.len();
-        let shared = Arc::new(Shared { file, length, largest_page, refused: AtomicU64::new(0) });
-        Ok(Self { shared, declared: Arc::default() })
+    pub(crate) fn new(input: Input, length: u64, largest_page: u64) -> Self {
+        let shared = Shared { length, largest_page, refused: AtomicU64::new(0), failed: Mutex::default() };
+        Self { input, shared: Arc::new(shared), declared: Arc::default() }
     }
 
-    /// The same file for one column, whose pages are read one after the other.
-    pub(crate) fn of_column(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), declared: Arc::default() }
+    /// The same file for one column, whose chunk is here and whose pages are read one after the other: where they come
+    /// from afar, `ahead` bytes at a time.
+    pub(crate) fn of_column(&self, chunk: Range<u64>, ahead: u64) -> Self {
+        Self { input: self.input.part(chunk, ahead), shared: Arc::clone(&self.shared), declared: Arc::default() }
+    }
+
+    /// What a store said when it gave no bytes, since this was last asked.
+    pub(crate) fn take_failed(&self) -> Option<FileError> {
+        self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Keeps what a store says.
+    fn noted(&self, error: io::Error) -> io::Error {
+        FileError::of_store(error).map_or_else(
+            |other| other,
+            |failed| {
+                let text = io::Error::other(failed.to_string());
+                *self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(failed);
+                text
+            },
+        )
     }
 
     /// Bytes of the page whose header was read last, decompressed.
@@ -60,12 +81,12 @@ impl PageFile {
 
     /// Reads up to as many bytes as there is room for.
     pub(crate) fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        read_at(&self.shared.file, at, buffer)
+        self.input.read_at(at, buffer).map_err(|error| self.noted(error))
     }
 
     /// Reads as many bytes as there is room for.
     pub(crate) fn read_exact_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
-        read_exact_at(&self.shared.file, at, buffer)
+        self.input.read_exact_at(at, buffer).map_err(|error| self.noted(error))
     }
 
     /// Pages of the chunk that begins at `start` and has `length` bytes; `None` where a header makes no sense.
@@ -138,30 +159,6 @@ impl ChunkReader for PageFile {
         })?;
         Ok(bytes.into())
     }
-}
-
-/// Reads at a place, whatever the file's own position is.
-fn read_at(file: &File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
-    #[cfg(unix)]
-    return std::os::unix::fs::FileExt::read_at(file, buffer, at);
-    #[cfg(windows)]
-    return std::os::windows::fs::FileExt::seek_read(file, buffer, at);
-}
-
-/// As many bytes from a place as there is room for.
-pub(crate) fn read_exact_at(file: &File, mut at: u64, mut buffer: &mut [u8]) -> io::Result<()> {
-    while !buffer.is_empty() {
-        match read_at(file, at, buffer) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(n) => {
-                at += n as u64;
-                buffer = &mut buffer[n..];
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 const HEADER_BYTES: usize = 256;

@@ -1,7 +1,7 @@
 //! How many rows of each row group may be decoded at a time, so that the whole stays within the budget.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use arrow_schema::DataType;
 use parquet::basic::{Compression, Type as PhysicalType};
@@ -13,6 +13,7 @@ use crate::blocks::Cut;
 use crate::damage::{Damage, DamageReport, OnDamage};
 use crate::error::{FileError, Place};
 use crate::footer::{Footer, Statistics};
+use crate::input::{Input, Location};
 use crate::lists::ListCost;
 use crate::locate::Root;
 use crate::outline::Fingerprint;
@@ -44,12 +45,14 @@ pub(crate) struct Group {
     /// in use, is decoded ahead.
     pub(crate) bytes: u64,
     pub(crate) ahead: u64,
+    /// How far ahead each column is read where its bytes come from afar.
+    pub(crate) read_ahead: u64,
 }
 
 /// A file, and how it is known again.
 #[derive(Debug)]
 pub(crate) struct KnownFile {
-    pub(crate) path: PathBuf,
+    pub(crate) location: Location,
     pub(crate) print: Fingerprint,
     /// Where the footer has its row groups.
     pub(crate) list: Range<u64>,
@@ -83,30 +86,29 @@ pub(crate) struct Plan {
 impl Plan {
     /// Opens every file once.
     pub(crate) fn new(
-        paths: Vec<PathBuf>,
+        files: Vec<Location>,
         columns: Columns,
         budget: u64,
         threads: usize,
         on_damage: OnDamage,
         condition: Option<&Predicate>,
     ) -> Result<Self, Error> {
-        let layout = Self::layout(&paths, columns, budget, on_damage)?;
-        Self::of(paths, layout, budget, threads, on_damage, condition)
+        let layout = Self::layout(&files, columns, budget, on_damage)?;
+        Self::of(files, layout, budget, threads, on_damage, condition)
     }
 
     fn of(
-        paths: Vec<PathBuf>,
+        files: Vec<Location>,
         layout: Layout,
         budget: u64,
         threads: usize,
         on_damage: OnDamage,
         condition: Option<&Predicate>,
     ) -> Result<Self, Error> {
-        let (files, groups) = (Vec::new(), Vec::new());
         let mut plan = Self {
-            files,
+            files: Vec::new(),
             layout,
-            groups,
+            groups: Vec::new(),
             rows: 0,
             cut: None,
             budget,
@@ -123,8 +125,8 @@ impl Plan {
         plan.staged = if row.is_some() { STAGED } else { 0 };
         let staged = row.unwrap_or(0).saturating_mul(2 * STAGED as u64);
         let mut short = None;
-        for path in paths {
-            plan.add(path, staged, &mut short)?;
+        for file in files {
+            plan.add(&file, staged, &mut short)?;
         }
         plan.layout.end()?;
         if plan.layout.row_bytes().is_none() {
@@ -138,17 +140,17 @@ impl Plan {
 
     /// Finds the columns in the first file, or the first that can be opened where others are left out. Whether any are
     /// null is for the row groups of all files to say.
-    fn layout(paths: &[PathBuf], columns: Columns, budget: u64, on_damage: OnDamage) -> Result<Layout, Error> {
-        let mut paths = paths.iter();
-        let (path, footer) = loop {
-            let path = paths.next().ok_or_else(|| Error::invalid("files", "none of them can be opened as Parquet"))?;
-            match Footer::open(path, budget) {
-                Ok((footer, _)) => break (path, footer),
-                Err(error) if paths.len() == 0 => return Err(error),
+    fn layout(files: &[Location], columns: Columns, budget: u64, on_damage: OnDamage) -> Result<Layout, Error> {
+        let mut files = files.iter();
+        let footer = loop {
+            let file = files.next().ok_or_else(|| Error::invalid("files", "none of them can be opened as Parquet"))?;
+            match Footer::open(file, budget) {
+                Ok((footer, _)) => break footer,
+                Err(error) if files.len() == 0 => return Err(error),
                 Err(error) => on_damage.excuse(error, None)?,
             };
         };
-        let mut layout = Layout::begin(columns, &path.display().to_string(), &footer.schema)?;
+        let mut layout = Layout::begin(columns, &footer.path().display().to_string(), &footer.schema)?;
         for read in 0..layout.reads().len() {
             layout.set_nullable(read, false);
         }
@@ -185,7 +187,7 @@ impl Plan {
 
     /// Bytes that are remembered of files, row groups and blocks, beside the budget.
     pub(crate) fn known_bytes(&self) -> u64 {
-        let files = self.files.iter().map(|file| file.path.capacity()).sum::<usize>();
+        let files = self.files.iter().map(|file| file.location.memory_size()).sum::<usize>();
         let files = files + self.files.capacity() * size_of::<KnownFile>();
         let groups = self.groups.capacity() * size_of::<Group>();
         (files + groups + self.cut.as_ref().map_or(0, Cut::memory_size)) as u64
@@ -193,14 +195,13 @@ impl Plan {
 
     /// The same within another budget.
     pub(crate) fn within(&self, budget: u64) -> Result<Self, Error> {
-        let paths = self.files.iter().map(|file| file.path.clone()).collect();
+        let files = self.files.iter().map(|file| file.location.clone()).collect();
         let condition = self.condition.as_ref();
-        let mut plan = Self::of(paths, self.layout.clone(), budget, self.threads, self.on_damage, condition)?;
+        let mut plan = Self::of(files, self.layout.clone(), budget, self.threads, self.on_damage, condition)?;
         for (old, new) in self.files.iter().zip(&plan.files) {
             if old.print != new.print {
-                return Err(
-                    FileError::Changed { path: old.path.clone(), problem: "its footer is another".into() }.into()
-                );
+                let (path, problem) = (old.location.path.clone(), "its footer is another".into());
+                return Err(FileError::Changed { path, problem }.into());
             }
         }
         if !self.damage.is_empty() {
@@ -232,10 +233,10 @@ impl Plan {
     }
 
     /// Adds a file, or what was wrong with it where that is left out.
-    fn add(&mut self, path: PathBuf, staged: u64, short: &mut Option<Need>) -> Result<(), Error> {
+    fn add(&mut self, file: &Location, staged: u64, short: &mut Option<Need>) -> Result<(), Error> {
         let (groups, rows, passed_over) = (self.groups.len(), self.rows, self.passed_over);
         let mut damaged = Vec::new();
-        match self.add_file(path, staged, short, &mut damaged) {
+        match self.add_file(file, staged, short, &mut damaged) {
             Ok(()) => damaged.into_iter().for_each(|damage| self.damage.add(damage)),
             Err(error) => {
                 self.damage.add(self.on_damage.excuse(error, None)?);
@@ -248,18 +249,18 @@ impl Plan {
 
     fn add_file(
         &mut self,
-        path: PathBuf,
+        file: &Location,
         staged: u64,
         short: &mut Option<Need>,
         damaged: &mut Vec<Damage>,
     ) -> Result<(), Error> {
-        let (footer, outline) = Footer::open(&path, self.budget)?;
+        let path = &*file.path;
+        let (footer, outline) = Footer::open(file, self.budget)?;
         let places = self.layout.join(&path.display().to_string(), &footer.schema)?;
         let roots: Vec<Root> = places.into_iter().map(|place| Root::new(place, &footer)).collect();
         let named = || self.layout.reads().iter().zip(&roots);
         let columns: Vec<Cost> = named().flat_map(|(read, root)| Cost::of(read, root, &footer)).collect();
-        let pages = footer.file.try_clone().and_then(|file| PageFile::new(file, self.budget));
-        let pages = pages.map_err(|error| FileError::io(&path, error))?;
+        let pages = PageFile::new(footer.input.clone(), footer.length, self.budget);
         let mut counted = 0u64;
         let mut lacks = |bytes: u64, place: Place| {
             if short.as_ref().is_none_or(|need| need.bytes < bytes) {
@@ -267,7 +268,7 @@ impl Plan {
             }
         };
         if outline.print.bytes > self.budget {
-            lacks(outline.print.bytes, Place::file(&path));
+            lacks(outline.print.bytes, Place::file(path));
         }
         for (index, bytes) in outline.groups.into_iter().enumerate() {
             let metadata = match footer.group(index, &bytes, Statistics::Keep) {
@@ -282,7 +283,7 @@ impl Plan {
             counted = counted.saturating_add(rows);
             let nulls = |(read, root): (&Read, &Root)| {
                 let nulls = root.check(group, footer.length);
-                nulls.map_err(|problem| Place::column(&path, index, &read.name).damaged(problem))
+                nulls.map_err(|problem| Place::column(path, index, &read.name).damaged(problem))
             };
             match self.layout.reads().iter().zip(&roots).map(nulls).collect::<Result<Vec<_>, _>>() {
                 Ok(nulls) => {
@@ -304,7 +305,8 @@ impl Plan {
             }
             // The schema is kept as it is in the file, and as it is decoded.
             let fixed = staged + 2 * (footer.head().memory_size() + metadata.memory_size()) as u64;
-            let chunks = Chunks { path: &path, index, group, columns: &columns };
+            let fixed = fixed + footer.input.own_bytes();
+            let chunks = Chunks { path, index, group, columns: &columns, input: &footer.input };
             let fit = match chunks.fit(&pages, fixed, self.budget, self.threads as u64) {
                 Ok(fit) => fit,
                 Err(error) => {
@@ -312,20 +314,20 @@ impl Plan {
                     continue;
                 }
             };
-            let Fit { batch, bytes: needed, ahead } = fit;
+            let Fit { batch, bytes: needed, ahead, read_ahead } = fit;
             if needed > self.budget {
-                lacks(needed, Place::group(&path, index));
+                lacks(needed, Place::group(path, index));
             }
             let (file, batch) = (self.files.len(), batch as usize);
-            let group = Group { file, index, footer: bytes, first: self.rows, rows, batch, bytes: needed, ahead };
-            self.groups.push(group);
+            let (footer, first) = (bytes, self.rows);
+            self.groups.push(Group { file, index, footer, first, rows, batch, bytes: needed, ahead, read_ahead });
             self.rows = self.rows.saturating_add(rows);
         }
         // What is not known of some row group is not held against the others.
         if damaged.iter().all(|damage| damage.rows.is_some()) {
             footer.check_rows(counted)?;
         }
-        self.files.push(KnownFile { path, print: outline.print, list: outline.list });
+        self.files.push(KnownFile { location: footer.location, print: outline.print, list: outline.list });
         Ok(())
     }
 }
@@ -353,6 +355,8 @@ struct Cost {
     keeps_pages: bool,
     /// What each value takes, where rows have any number of them.
     list: Option<ListCost>,
+    /// How often its chunk is read at the same time.
+    readers: u64,
 }
 
 impl Cost {
@@ -371,7 +375,7 @@ impl Cost {
                 one => matches!(one, DataType::Utf8View | DataType::BinaryView),
             };
             let per_row = if any_length { 0 } else { fixed };
-            Self { name: read.name.clone(), leaf, per_row, keeps_pages, list }
+            Self { name: read.name.clone(), leaf, per_row, keeps_pages, list, readers: times }
         })
     }
 }
@@ -391,6 +395,7 @@ struct Fit {
     batch: u64,
     bytes: u64,
     ahead: u64,
+    read_ahead: u64,
 }
 
 /// The chosen columns of one row group.
@@ -399,11 +404,39 @@ struct Chunks<'a> {
     index: usize,
     group: &'a RowGroupMetaData,
     columns: &'a [Cost],
+    input: &'a Input,
 }
 
 impl Chunks<'_> {
-    /// The most rows at a time that fit; where none do, what one row takes is above the budget.
+    /// The most rows at a time that fit; where none do, what one row takes is above the budget. Of what is left, half
+    /// is for reading ahead.
     fn fit(&self, pages: &PageFile, fixed: u64, budget: u64, threads: u64) -> Result<Fit, Error> {
+        let Some(Range { start: least, end: most }) = self.input.ahead() else {
+            return self.fit_rows(pages, fixed, budget, threads);
+        };
+        let held = self.held(least);
+        let mut fit = self.fit_rows(pages, fixed.saturating_add(held), budget, threads)?;
+        fit.ahead = fit.ahead.saturating_add((threads - 1).saturating_mul(self.input.own_bytes()));
+        let (taken, windows) = if threads > 1 { (fit.bytes.saturating_add(fit.ahead), 2) } else { (fit.bytes, 1) };
+        let left = budget.saturating_sub(taken) / 2;
+        let more = |size: u64| self.held(size) - held;
+        fit.read_ahead = least;
+        while fit.read_ahead < most && more(2 * fit.read_ahead).saturating_mul(windows) <= left {
+            fit.read_ahead *= 2;
+        }
+        fit.bytes = fit.bytes.saturating_add(more(fit.read_ahead));
+        fit.ahead = fit.ahead.saturating_add(more(fit.read_ahead));
+        Ok(fit)
+    }
+
+    /// Bytes that are held of all columns that are read so far ahead.
+    fn held(&self, ahead: u64) -> u64 {
+        let chunk = |column: &Cost| self.group.column(column.leaf).compressed_size().unsigned_abs();
+        let held = self.columns.iter().map(|column| ahead.min(chunk(column)).saturating_mul(column.readers));
+        held.fold(0, u64::saturating_add)
+    }
+
+    fn fit_rows(&self, pages: &PageFile, fixed: u64, budget: u64, threads: u64) -> Result<Fit, Error> {
         let codecs = || self.columns.iter().map(|column| decoder_bytes(self.group.column(column.leaf).compression()));
         let own = codecs().max().unwrap_or(0);
         let unfolding = self.unfolding();
@@ -420,7 +453,7 @@ impl Chunks<'_> {
         // What the footer says of whole chunks mostly does, and costs no reading.
         let (bound, largest) = self.bound();
         let bytes = bound.saturating_add(fixed_here).saturating_add(most * per_row);
-        let fit = Fit { batch: most, bytes, ahead: ahead(bound, largest, most) };
+        let fit = Fit { batch: most, bytes, ahead: ahead(bound, largest, most), read_ahead: 0 };
         if bytes.saturating_add(if threads > 1 { fit.ahead } else { 0 }) <= budget {
             return Ok(fit);
         }
@@ -436,7 +469,7 @@ impl Chunks<'_> {
         while rows > 1 && need(rows) > budget {
             rows /= 2;
         }
-        Ok(Fit { batch: rows, bytes: need(rows), ahead: ahead(pages(rows), largest, rows) })
+        Ok(Fit { batch: rows, bytes: need(rows), ahead: ahead(pages(rows), largest, rows), read_ahead: 0 })
     }
 
     /// Bytes a row of the columns whose pages unfold when they are decoded, for they refer to a dictionary or have nulls.
@@ -482,17 +515,27 @@ impl Chunks<'_> {
     fn column_pages(&self, column: &Cost, pages: &PageFile) -> Result<ColumnPages, Error> {
         let mut found = self.pages_of(column, pages)?;
         let Some(list) = &column.list else { return Ok(ColumnPages::new(found, column.keeps_pages)) };
-        let counted = list.count_rows(&mut found, pages, self.group.column(column.leaf));
-        counted.map_err(|problem| Place::column(self.path, self.index, &column.name).damaged(problem))?;
+        let chunk = self.group.column(column.leaf);
+        let counted = list.count_rows(&mut found, &self.whole(column, pages), chunk);
+        let damaged = |problem| Place::column(self.path, self.index, &column.name).damaged(problem);
+        counted.map_err(|problem| pages.take_failed().unwrap_or_else(|| damaged(problem)))?;
         let data = found.iter().filter(|page| !page.dictionary);
         let values = data.map(|page| (page.rows.unwrap_or(0), page.values)).collect();
         Ok(ColumnPages { values, per_value: list.per_value, ..ColumnPages::new(found, column.keeps_pages) })
     }
 
+    /// A column's chunk, to be looked at from end to end before any other is read.
+    fn whole(&self, column: &Cost, pages: &PageFile) -> PageFile {
+        let (start, bytes) = self.group.column(column.leaf).byte_range();
+        let ahead = self.input.ahead().map_or(0, |ahead| (pages.largest_page() / 8).clamp(ahead.start, ahead.end));
+        pages.of_column(start..start.saturating_add(bytes), ahead)
+    }
+
     fn pages_of(&self, column: &Cost, pages: &PageFile) -> Result<Vec<Page>, Error> {
         let (start, bytes) = self.group.column(column.leaf).byte_range();
         let place = || Place::column(self.path, self.index, &column.name);
-        let found = pages.pages(start, bytes).map_err(|error| FileError::io(self.path, error))?;
+        let failed = |error| pages.take_failed().unwrap_or_else(|| FileError::io(self.path, error));
+        let found = self.whole(column, pages).pages(start, bytes).map_err(failed)?;
         Ok(found.ok_or_else(|| place().damaged("the header of a page is malformed"))?)
     }
 }

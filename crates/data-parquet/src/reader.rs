@@ -34,11 +34,10 @@ pub(crate) struct OpenFile {
 impl OpenFile {
     /// Opens a file again, which must be as it was when the plan was made.
     pub(crate) fn open(plan: &Plan, file: usize) -> Result<Self, Error> {
-        let KnownFile { path, print, list } = &plan.files[file];
-        let footer = Footer::reopen(path, *print, list)?;
+        let KnownFile { location, print, list } = &plan.files[file];
+        let footer = Footer::reopen(location, *print, list)?;
         let roots = Root::locate(&plan.layout, &footer)?;
-        let pages = footer.file.try_clone().and_then(|file| PageFile::new(file, plan.budget));
-        let pages = pages.map_err(|error| FileError::io(path, error))?;
+        let pages = PageFile::new(footer.input.clone(), footer.length, plan.budget);
         Ok(Self { file, footer, pages, roots })
     }
 
@@ -47,7 +46,7 @@ impl OpenFile {
         let metadata = self.footer.group(group.index, &group.footer, Statistics::Skip)?;
         let typed = |int96| {
             let typed = guarded(|| self.typed(Arc::clone(&metadata), int96));
-            typed.map_err(|problem| Place::group(&self.footer.path, group.index).damaged(problem))
+            typed.map_err(|problem| Place::group(self.footer.path(), group.index).damaged(problem))
         };
         let micros = if self.roots.iter().any(|root| root.int96) { Some(typed(true)?) } else { None };
         Ok(GroupMetadata { metadata: typed(false)?, micros })
@@ -65,7 +64,10 @@ impl OpenFile {
     }
 
     fn failed(&self, plan: &Plan, group: &Group, column: &str, problem: String) -> Error {
-        let place = Place::column(&self.footer.path, group.index, column);
+        if let Some(error) = self.pages.take_failed() {
+            return error.into();
+        }
+        let place = Place::column(self.footer.path(), group.index, column);
         match self.pages.take_refused() {
             Some(bytes) => over_budget(&place, bytes, plan.budget),
             None => place.damaged(problem).into(),
@@ -121,11 +123,16 @@ impl OpenGroup {
         for read in 0..plan.layout.reads().len() {
             let decoder = match opened.plain(plan, read, skip, buffers.next().unwrap_or_default()) {
                 Some(column) => Decoder::Plain(column),
-                None => Decoder::Arrow(opened.arrow(plan, read, skip)?),
+                None => opened.heard().and_then(|()| opened.arrow(plan, read, skip)).map(Decoder::Arrow)?,
             };
             opened.columns.push(OpenColumn { rows: skip..skip, first_row: skip, decoder });
         }
         Ok(opened)
+    }
+
+    /// Whether a store gave all bytes that it was asked for: what it does not give now is not asked for once more.
+    fn heard(&self) -> Result<(), Error> {
+        self.file.pages.take_failed().map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// A column of plain numbers, as far as can be seen.
@@ -135,8 +142,8 @@ impl OpenGroup {
         }
         let root = &self.file.roots[read];
         let chunk = self.metadata.metadata.metadata().row_group(0).column(root.place.leaves.start);
-        let (data_type, piece) = (&root.place.data_type, plan.groups[self.place].batch);
-        let chunk = PlainChunk::open(&self.file.pages, chunk, data_type, piece)?;
+        let (data_type, Group { batch, read_ahead, .. }) = (&root.place.data_type, &plan.groups[self.place]);
+        let chunk = PlainChunk::open(&self.file.pages, chunk, data_type, *batch, *read_ahead)?;
         PlainColumn::new(chunk, data_type.clone(), skip, buffers).ok()
     }
 
@@ -145,10 +152,10 @@ impl OpenGroup {
         let (root, GroupMetadata { metadata, micros }) = (&self.file.roots[read], &self.metadata);
         let column = guarded(|| match micros {
             Some(micros) if root.int96 => {
-                let nanoseconds = self.reader(metadata, root, group.batch, skip)?;
-                Ok(ArrowColumn::new(root, self.reader(micros, root, group.batch, skip)?, Some(nanoseconds)))
+                let nanoseconds = self.reader(metadata, root, group, skip)?;
+                Ok(ArrowColumn::new(root, self.reader(micros, root, group, skip)?, Some(nanoseconds)))
             }
-            _ => Ok::<_, ParquetError>(ArrowColumn::new(root, self.reader(metadata, root, group.batch, skip)?, None)),
+            _ => Ok::<_, ParquetError>(ArrowColumn::new(root, self.reader(metadata, root, group, skip)?, None)),
         });
         column.map_err(|problem| self.file.failed(plan, group, &plan.layout.reads()[read].name, problem))
     }
@@ -157,17 +164,18 @@ impl OpenGroup {
         &self,
         metadata: &ArrowReaderMetadata,
         root: &Root,
-        batch: usize,
+        of: &Group,
         skip: u64,
     ) -> Result<ParquetRecordBatchReader, ParquetError> {
         let schema = metadata.parquet_schema();
         let mask = ProjectionMask::leaves(schema, root.leaves());
         let levels = parquet_to_arrow_field_levels(schema, mask, Some(metadata.schema().fields()))?;
-        let group = CheckedGroup { pages: self.file.pages.clone(), metadata: Arc::clone(metadata.metadata()) };
+        let (pages, metadata) = (self.file.pages.clone(), Arc::clone(metadata.metadata()));
+        let group = CheckedGroup { pages, ahead: of.read_ahead, metadata };
         let left = (group.num_rows() as u64).saturating_sub(skip) as usize;
         let selection = vec![RowSelector::skip(skip as usize), RowSelector::select(left)];
         let selection = (skip > 0).then(|| RowSelection::from(selection));
-        ParquetRecordBatchReader::try_new_with_row_groups(&levels, &group, batch, selection)
+        ParquetRecordBatchReader::try_new_with_row_groups(&levels, &group, of.batch, selection)
     }
 
     /// Some of the rows that are [decoded](Self::decode), as one column has them.
@@ -222,6 +230,7 @@ impl OpenGroup {
                 column.rows = start..start + left.min(rows as u64);
                 return Ok(());
             }
+            self.heard()?;
             begun = self.begin_arrow(plan, read, start);
         }
         match begun.and_then(|()| self.advance_arrow(plan, read)) {

@@ -16,7 +16,9 @@ use tidemill_data_arrow::missing_column;
 use crate::FileError;
 use crate::error::{Place, guarded};
 use crate::footer::{Footer, Statistics};
+use crate::input::Location;
 use crate::pages::PageFile;
+use crate::url::Named;
 use crate::writer::Output;
 
 /// Rows that are read at a time.
@@ -69,8 +71,12 @@ pub fn sort_by_watched(
     budget: u64,
     mut each: impl FnMut(u64, u64),
 ) -> Result<(), Error> {
-    let (input, output) = (input.as_ref(), output.as_ref());
-    let (mut footer, outline) = Footer::open(input, budget)?;
+    let output = output.as_ref();
+    let input = match Named::of(input.as_ref())? {
+        Named::Local(path) => path,
+        Named::Object(_) => return Err(FileError::not_sorted(input.as_ref()).into()),
+    };
+    let (mut footer, outline) = Footer::open(&Location::local(&input), budget)?;
     let Ok(key) = footer.schema.index_of(column) else {
         return Err(missing_column(&input.display().to_string(), column, &footer.schema));
     };
@@ -165,10 +171,10 @@ fn read_all(
     for (index, bytes) in groups.iter().enumerate() {
         let metadata = footer.group(index, bytes, Statistics::Skip)?;
         let rows = need.read + metadata.row_group(0).num_rows().unsigned_abs();
-        let damaged = |problem| Place::group(&footer.path, index).damaged(problem);
+        let damaged = |problem| Place::group(footer.path(), index).damaged(problem);
         let reader = guarded(|| {
             let options = ArrowReaderOptions::new().with_schema(Arc::clone(&footer.schema));
-            let pages = PageFile::new(footer.file.try_clone()?, budget)?;
+            let pages = PageFile::new(footer.input.clone(), footer.length, budget);
             let metadata = ArrowReaderMetadata::try_new(metadata, options)?;
             ParquetRecordBatchReaderBuilder::new_with_metadata(pages, metadata).with_batch_size(ROWS).build()
         });
@@ -176,7 +182,7 @@ fn read_all(
         while let Some(batch) = guarded(|| reader.next().transpose()).map_err(damaged)? {
             need.add(&batch);
             if need.so_far() > budget {
-                let (what, needed) = (format!("sorting {}", footer.path.display()), need.in_all());
+                let (what, needed) = (format!("sorting {}", footer.path().display()), need.in_all());
                 let advice = format!("allow it about {needed} bytes, or sort files of fewer rows");
                 return Err(Error::Budget { what, needed, budget, advice });
             }

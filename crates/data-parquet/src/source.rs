@@ -152,7 +152,7 @@ impl<T: Scalar> ParquetSource<T> {
 
     /// The files that are read, in order.
     pub fn files(&self) -> impl ExactSizeIterator<Item = &Path> {
-        self.plan.files.iter().map(|file| file.path.as_path())
+        self.plan.files.iter().map(|file| file.location.path.as_path())
     }
 
     /// Makes the next row a decoded one, and says how many rows are decoded from there on.
@@ -254,7 +254,7 @@ impl<T: Scalar> ParquetSource<T> {
         let row = first + refused.row as u64;
         let group = &self.plan.groups[self.plan.group_of(row)];
         let column = self.plan.layout.reads()[refused.read].name.clone();
-        let place = Place::column(&self.plan.files[group.file].path, group.index, &column);
+        let place = Place::column(&self.plan.files[group.file].location.path, group.index, &column);
         let within = row - group.first;
         match refused.problem {
             Problem::Null => Error::Null { column, row },

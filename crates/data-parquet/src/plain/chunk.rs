@@ -48,13 +48,14 @@ enum Dictionary {
 }
 
 impl PlainChunk {
-    /// Begins to read a column chunk, `piece` rows at a time of pages that unfold; `None` where it is said to be
-    /// something else than numbers, or is broken.
+    /// Begins to read a column chunk, `piece` rows at a time of pages that unfold and `ahead` bytes where those come from
+    /// afar; `None` where it is said to be something else than numbers, or is broken.
     pub(crate) fn open(
         file: &PageFile,
         chunk: &ColumnChunkMetaData,
         data_type: &DataType,
         piece: usize,
+        ahead: u64,
     ) -> Option<Self> {
         let descriptor = chunk.column_descr();
         let is_known = |encoding| {
@@ -65,14 +66,15 @@ impl PlainChunk {
             return None;
         }
         let (at, bytes) = chunk.byte_range();
+        let end = at.checked_add(bytes)?;
         let mut opened = Self {
-            file: file.clone(),
+            file: file.of_column(at..end, ahead),
             codec: Codec::new(chunk.compression())?,
             width: plain_width(chunk.column_type(), data_type)?,
             optional: descriptor.max_def_level() == 1,
             header: None,
             at,
-            end: at.checked_add(bytes)?,
+            end,
             largest: 0,
             dictionary: Dictionary::None,
             piece,
