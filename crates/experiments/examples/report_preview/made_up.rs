@@ -187,6 +187,7 @@ fn run(way: &Way, seed: u64, training_rows: u64) -> Run {
         steps: way.rows_trained / 256,
         training_seconds: seconds,
         waiting_seconds: 0.0,
+        memory_plan: Vec::new(),
         total_seconds: seconds * 1.4 + 1.0,
         rows_per_second: speed,
         peak_memory_bytes: Some((way.memory as f64 * (1.0 + 0.01 * noise.next())) as u64),

@@ -24,6 +24,7 @@ pub(super) fn page(results: &Results) -> String {
     settings(&mut m, results);
     tables::segments(&mut m, results);
     tables::runs(&mut m, results);
+    tables::memory(&mut m, results);
     m.close().close().close();
     format!("<!DOCTYPE html>\n{}\n", m.finish())
 }

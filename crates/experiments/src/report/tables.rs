@@ -163,6 +163,20 @@ fn run_texts(run: &Run) -> Vec<String> {
     ]
 }
 
+/// How memory was planned for reading.
+pub(super) fn memory(m: &mut Markup, results: &Results) {
+    let heads = ["Way", "Stage", "Plan", "At most"].map(String::from);
+    let mut rows = Vec::new();
+    for strategy in &results.strategies {
+        let plan = results.runs_of(&strategy.name).map(|run| &run.memory_plan).next();
+        for stage in plan.into_iter().flatten() {
+            let texts = vec![stage.stage.clone(), stage.detail.clone(), bytes(stage.bytes as f64)];
+            rows.push((strategy.label.as_str(), texts));
+        }
+    }
+    details(m, "Memory planned for reading", &heads, &rows);
+}
+
 /// A table that opens on request.
 fn details(m: &mut Markup, title: &str, heads: &[String], rows: &[(&str, Vec<String>)]) {
     if rows.is_empty() {

@@ -9,7 +9,7 @@ mod setup;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-pub use run::{ModelState, Point, Run, Scores, Segment, ToTarget};
+pub use run::{ModelState, Planned, Point, Run, Scores, Segment, ToTarget};
 pub use setup::{Baseline, Data, Direction, Machine, Metric, Metrics, Setting, Settings, Strategy, Task, TaskKind};
 
 /// The version of the format of `results.json`.

@@ -39,9 +39,23 @@ pub struct Run {
     pub rows_per_second: f64,
     /// Most memory the process has held; none where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
+    /// How memory was planned for reading, stage by stage, in the phase that took most.
+    #[serde(default)]
+    pub memory_plan: Vec<Planned>,
     /// What a reader should know about this run.
     #[serde(default)]
     pub note: Option<String>,
+}
+
+/// What one stage of reading may hold in memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// The stage, such as `parquet`.
+    pub stage: String,
+    /// How it was planned, such as `1 row group in flight`.
+    pub detail: String,
+    /// Bytes at most.
+    pub bytes: u64,
 }
 
 /// The state of a run at one moment of training.

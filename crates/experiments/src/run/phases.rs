@@ -49,17 +49,11 @@ pub fn strategies(spec: &Spec, span: &str) -> Vec<Strategy> {
     let mut all = vec![
         of("batch", "Batch", format!("All training rows in memory, {epochs} in shuffled order, once at the end.")),
         of("online", "Online", "One pass in order; every batch is tested on, then trained on.".into()),
-        of(
-            "warm-start",
-            "Online, warm start",
-            format!("Batch training on {warm} ({epochs}), then online from there."),
-        ),
+        of("warm-start", "Online, warm start", format!("Batch training on {warm} ({epochs}), then online from there.")),
         of(
             "retrained",
             "Batch, retrained",
-            format!(
-                "Batch training from scratch at the end of every {span}, on all rows so far, {epochs} each."
-            ),
+            format!("Batch training from scratch at the end of every {span}, on all rows so far, {epochs} each."),
         ),
     ];
     if let Some(variant) = &spec.variant {

@@ -4,13 +4,13 @@ use std::io::Write;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use tidemill::data::{Cursor, Interrupt};
+use tidemill::data::{Cursor, Interrupt, Stage};
 use tidemill::prelude::*;
 use tidemill::strategies::{Error, Event, Flow, evaluate};
 
 use super::phases::Train;
 use super::worker::{Partial, Paths};
-use crate::results::{Point, Scores, ToTarget};
+use crate::results::{Planned, Point, Scores, ToTarget};
 use crate::spec::Spec;
 
 /// How often a run shows progress, and how often it saves.
@@ -83,7 +83,15 @@ impl Recorder<'_> {
 impl Observer<f32> for Recorder<'_> {
     fn observe(&mut self, event: &Event<'_, f32>) -> Result<Flow, Error> {
         match event {
-            Event::Started { .. } => self.go_on(),
+            Event::Started { memory, .. } => {
+                let planned = |bytes: u64, stage: &Planned| bytes.saturating_add(stage.bytes);
+                if memory.total() > self.partial.memory_plan.iter().fold(0, planned) {
+                    let plan = memory.stages().iter().cloned();
+                    let plan = plan.map(|Stage { name, detail, bytes }| Planned { stage: name, detail, bytes });
+                    self.partial.memory_plan = plan.collect();
+                }
+                self.go_on();
+            }
             Event::Step { state, waited, .. } => {
                 self.partial.waiting_seconds = self.waited_before + waited.total.as_secs_f64();
                 let rows = self.partial.rows_before + state.rows_trained;

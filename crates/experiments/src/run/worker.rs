@@ -11,7 +11,7 @@ use tidemill::strategies::Error;
 use super::memory;
 use super::phases::{Begin, Phase, Train, phases};
 use super::recorder::{Recorder, score, scores};
-use crate::results::{ModelState, Point, Run, Scores, Segment, ToTarget};
+use crate::results::{ModelState, Planned, Point, Run, Scores, Segment, ToTarget};
 use crate::spec::Spec;
 
 /// Held-out rows are kept in memory for the curve where they take less than this.
@@ -75,6 +75,8 @@ pub struct Partial {
     pub(super) curve: Vec<Point>,
     segments: Vec<Segment>,
     pub(super) to_target: Option<ToTarget>,
+    #[serde(default)]
+    pub(super) memory_plan: Vec<Planned>,
     /// Sums over the segments tested before they were trained on.
     prequential: Vec<Vec<f64>>,
     prequential_rows: u64,
@@ -275,7 +277,8 @@ impl<'a> Worker<'a> {
         let model = Model::new(self.trainer.program().clone(), &self.state).with_encoder(self.spec.encoder.clone());
         model.save(self.paths.model())?;
         let prequential = self.prequential()?;
-        let Partial { curve, segments, to_target, training_seconds, waiting_seconds, total_seconds, .. } = self.partial;
+        let Partial { curve, segments, to_target, memory_plan, .. } = self.partial;
+        let Partial { training_seconds, waiting_seconds, total_seconds, .. } = self.partial;
         let rows_trained = self.partial.rows_before + self.state.rows_trained;
         let run = Run {
             strategy: strategy.into(),
@@ -293,6 +296,7 @@ impl<'a> Worker<'a> {
             total_seconds,
             rows_per_second: rows_trained as f64 / training_seconds,
             peak_memory_bytes: memory::peak(),
+            memory_plan,
             note: None,
         };
         fs::write(self.paths.run(), serde_json::to_vec_pretty(&run)?)?;

@@ -90,6 +90,7 @@ fn run(strategy: &str, seed: u64, place: u64, loss: f64) -> Run {
         steps: rows_trained / 10,
         training_seconds: (place + 1) as f64,
         waiting_seconds: 0.25,
+        memory_plan: Vec::new(),
         total_seconds: (place + 2) as f64,
         rows_per_second: 1_000.0,
         peak_memory_bytes: Some(84_000_000 * (place + 1)),
