@@ -11,6 +11,9 @@ use tidemill_data_arrow::{CsvBuilder, CsvSource, CsvType, IpcBuilder, IpcSource}
 
 const FORMS: [&str; 6] = ["rows.arrow", "rows.arrows", "zstd.arrow", "lz4.arrows", "legacy.arrows", "polars.arrows"];
 
+/// Files whose messages are found only by their footers.
+const BY_FOOTER: [&str; 1] = ["polars.arrow"];
+
 fn path(name: &str) -> String {
     format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
 }
@@ -73,6 +76,9 @@ fn the_same_rows_in_any_form_are_the_same_bits() {
             assert_eq!(read(&mut source, 16).unwrap(), want, "{form}, {size} bytes at a time");
         }
     }
+    for form in BY_FOOTER {
+        assert_eq!(read(&mut chosen_ipc::<f64>(IpcBuilder::file(path(form))).unwrap(), 7).unwrap(), want, "{form}");
+    }
     // Numbers of 32 bits, as text, are those of 32 bits again.
     let want = read(&mut chosen_ipc::<f32>(IpcBuilder::file(path("rows.arrow"))).unwrap(), 8).unwrap();
     for size in [1, 10, 100_000] {
@@ -105,7 +111,7 @@ fn files_go_to_any_row_and_begin_again() {
         assert_eq!(read(&mut source, 9).unwrap(), all);
     }
     check(chosen_csv(CsvBuilder::files([path("rows.csv"), path("rows.csv")])).unwrap());
-    for form in FORMS {
+    for form in FORMS.into_iter().chain(BY_FOOTER) {
         check(chosen_ipc(IpcBuilder::files([path(form), path("rows.arrow")])).unwrap());
     }
 }
@@ -176,7 +182,8 @@ fn broken_arrow_is_an_error_and_nothing_worse() {
             }
         }
     }
-    let error = chosen_ipc::<f32>(IpcBuilder::file(path("polars.arrow"))).err().unwrap().to_string();
+    let error =
+        chosen_ipc::<f32>(IpcBuilder::reader("t", io::Cursor::new(bytes("polars.arrow")))).err().unwrap().to_string();
     assert!(error.ends_with("write it as a stream"), "{error}");
     let huge = [&[0xff; 4][..], &0x7fff_ffff_u32.to_le_bytes()].concat();
     let error = chosen_ipc::<f32>(IpcBuilder::reader("t", io::Cursor::new(huge))).err().unwrap().to_string();
