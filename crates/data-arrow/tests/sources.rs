@@ -239,3 +239,43 @@ fn a_client_that_connects_sends_rows() {
     let built = IpcBuilder::listen(listener).columns(["x"]).watch(&interrupt).build::<f32>();
     assert!(matches!(built, Err(Error::Interrupted)), "nobody connects");
 }
+
+#[test]
+fn the_file_that_cannot_be_read_is_named() {
+    let folder = std::env::temp_dir().join(format!("tidemill-sources-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let put = |name: &str, bytes: &[u8]| {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.display().to_string()
+    };
+    let [file, csv] = [bytes("rows.arrow"), bytes("rows.csv")];
+    let missing = folder.join("missing").display().to_string();
+    let ipc = |bad: &str| {
+        let built = chosen_ipc::<f32>(IpcBuilder::files([path("rows.arrow"), bad.into(), path("rows.arrows")]));
+        built.and_then(|mut source| read(&mut source, 16)).unwrap_err().to_string()
+    };
+    let text = |bad: &str| {
+        let built = chosen_csv::<f32>(CsvBuilder::files([path("rows.csv"), bad.into(), path("rows.csv")]));
+        built.and_then(|mut source| read(&mut source, 16)).unwrap_err().to_string()
+    };
+    let names = |error: String, bad: &str| assert!(error.starts_with(bad), "{error}, not of {bad}");
+    names(ipc(&missing), &missing);
+    names(text(&missing), &missing);
+    for cut in [6, 13, 100, 500, file.len() / 2, file.len() - 11, file.len() - 1] {
+        let bad = put("cut.arrow", &file[..cut]);
+        names(ipc(&bad), &bad);
+    }
+    // The footer is changed at each of its bytes.
+    for at in file.len() - 466..file.len() {
+        let mut changed = file.clone();
+        changed[at] ^= 0x81;
+        let bad = put("changed.arrow", &changed);
+        let read = chosen_ipc::<f32>(IpcBuilder::file(&bad)).and_then(|mut source| read(&mut source, 16));
+        assert!(read.map_or_else(|error| error.to_string().starts_with(&bad), |_| true), "byte {at}");
+    }
+    let quoted = csv.iter().rposition(|&byte| byte == b'"').unwrap();
+    let bad = put("cut.csv", &csv[..quoted]);
+    names(text(&bad), &bad);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
