@@ -13,7 +13,12 @@ const SLICE: Duration = Duration::from_millis(50);
 /// Where bytes come from: files one behind the other, or something that is read once.
 pub(crate) enum Input {
     Files(Vec<PathBuf>),
-    Once { name: String, reader: Box<dyn Read + Send> },
+    /// Files of Arrow IPC, read by their footers, which may have so many bytes.
+    Tables(Vec<PathBuf>, u64),
+    Once {
+        name: String,
+        reader: Box<dyn Read + Send>,
+    },
 }
 
 impl Input {
@@ -39,7 +44,9 @@ impl Input {
     /// What errors call each part by.
     pub(crate) fn names(&self) -> Arc<[String]> {
         match self {
-            Self::Files(paths) => paths.iter().map(|path| path.display().to_string()).collect(),
+            Self::Files(paths) | Self::Tables(paths, _) => {
+                paths.iter().map(|path| path.display().to_string()).collect()
+            }
             Self::Once { name, .. } => [name.clone()].into(),
         }
     }
@@ -53,6 +60,10 @@ impl Input {
                 file.seek(SeekFrom::Start(from))?;
                 Ok(Some(Box::new(file)))
             }
+            Self::Tables(paths, most) => {
+                let Some(path) = paths.get(part) else { return Ok(None) };
+                crate::ipc::open(File::open(path)?, *most).map(Some)
+            }
             Self::Once { reader, .. } => Ok((part == 0).then(|| std::mem::replace(reader, Box::new(io::empty())))),
         }
     }
@@ -61,6 +72,7 @@ impl Input {
     pub(crate) fn again(&self) -> Option<Self> {
         match self {
             Self::Files(paths) => Some(Self::Files(paths.clone())),
+            Self::Tables(paths, most) => Some(Self::Tables(paths.clone(), *most)),
             Self::Once { .. } => None,
         }
     }

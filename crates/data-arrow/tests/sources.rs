@@ -11,6 +11,9 @@ use tidemill_data_arrow::{CsvBuilder, CsvSource, CsvType, IpcBuilder, IpcSource}
 
 const FORMS: [&str; 6] = ["rows.arrow", "rows.arrows", "zstd.arrow", "lz4.arrows", "legacy.arrows", "polars.arrows"];
 
+/// Files whose messages are found only by their footers.
+const BY_FOOTER: [&str; 1] = ["polars.arrow"];
+
 fn path(name: &str) -> String {
     format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
 }
@@ -73,6 +76,9 @@ fn the_same_rows_in_any_form_are_the_same_bits() {
             assert_eq!(read(&mut source, 16).unwrap(), want, "{form}, {size} bytes at a time");
         }
     }
+    for form in BY_FOOTER {
+        assert_eq!(read(&mut chosen_ipc::<f64>(IpcBuilder::file(path(form))).unwrap(), 7).unwrap(), want, "{form}");
+    }
     // Numbers of 32 bits, as text, are those of 32 bits again.
     let want = read(&mut chosen_ipc::<f32>(IpcBuilder::file(path("rows.arrow"))).unwrap(), 8).unwrap();
     for size in [1, 10, 100_000] {
@@ -105,7 +111,7 @@ fn files_go_to_any_row_and_begin_again() {
         assert_eq!(read(&mut source, 9).unwrap(), all);
     }
     check(chosen_csv(CsvBuilder::files([path("rows.csv"), path("rows.csv")])).unwrap());
-    for form in FORMS {
+    for form in FORMS.into_iter().chain(BY_FOOTER) {
         check(chosen_ipc(IpcBuilder::files([path(form), path("rows.arrow")])).unwrap());
     }
 }
@@ -176,7 +182,8 @@ fn broken_arrow_is_an_error_and_nothing_worse() {
             }
         }
     }
-    let error = chosen_ipc::<f32>(IpcBuilder::file(path("polars.arrow"))).err().unwrap().to_string();
+    let error =
+        chosen_ipc::<f32>(IpcBuilder::reader("t", io::Cursor::new(bytes("polars.arrow")))).err().unwrap().to_string();
     assert!(error.ends_with("write it as a stream"), "{error}");
     let huge = [&[0xff; 4][..], &0x7fff_ffff_u32.to_le_bytes()].concat();
     let error = chosen_ipc::<f32>(IpcBuilder::reader("t", io::Cursor::new(huge))).err().unwrap().to_string();
@@ -231,4 +238,44 @@ fn a_client_that_connects_sends_rows() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let built = IpcBuilder::listen(listener).columns(["x"]).watch(&interrupt).build::<f32>();
     assert!(matches!(built, Err(Error::Interrupted)), "nobody connects");
+}
+
+#[test]
+fn the_file_that_cannot_be_read_is_named() {
+    let folder = std::env::temp_dir().join(format!("tidemill-sources-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let put = |name: &str, bytes: &[u8]| {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.display().to_string()
+    };
+    let [file, csv] = [bytes("rows.arrow"), bytes("rows.csv")];
+    let missing = folder.join("missing").display().to_string();
+    let ipc = |bad: &str| {
+        let built = chosen_ipc::<f32>(IpcBuilder::files([path("rows.arrow"), bad.into(), path("rows.arrows")]));
+        built.and_then(|mut source| read(&mut source, 16)).unwrap_err().to_string()
+    };
+    let text = |bad: &str| {
+        let built = chosen_csv::<f32>(CsvBuilder::files([path("rows.csv"), bad.into(), path("rows.csv")]));
+        built.and_then(|mut source| read(&mut source, 16)).unwrap_err().to_string()
+    };
+    let names = |error: String, bad: &str| assert!(error.starts_with(bad), "{error}, not of {bad}");
+    names(ipc(&missing), &missing);
+    names(text(&missing), &missing);
+    for cut in [6, 13, 100, 500, file.len() / 2, file.len() - 11, file.len() - 1] {
+        let bad = put("cut.arrow", &file[..cut]);
+        names(ipc(&bad), &bad);
+    }
+    // The footer is changed at each of its bytes.
+    for at in file.len() - 466..file.len() {
+        let mut changed = file.clone();
+        changed[at] ^= 0x81;
+        let bad = put("changed.arrow", &changed);
+        let read = chosen_ipc::<f32>(IpcBuilder::file(&bad)).and_then(|mut source| read(&mut source, 16));
+        assert!(read.map_or_else(|error| error.to_string().starts_with(&bad), |_| true), "byte {at}");
+    }
+    let quoted = csv.iter().rposition(|&byte| byte == b'"').unwrap();
+    let bad = put("cut.csv", &csv[..quoted]);
+    names(text(&bad), &bad);
+    std::fs::remove_dir_all(&folder).unwrap();
 }

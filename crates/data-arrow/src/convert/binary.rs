@@ -14,7 +14,7 @@ pub(super) fn append<T: Scalar>(view: View, how: &As, to: &mut Column<T>) -> Res
     fn walk<'a>(
         array: impl ArrayAccessor<Item = &'a [u8]>,
         mut rows: std::ops::Range<usize>,
-        each: &mut dyn FnMut(usize, Option<&[u8]>) -> Result<(), usize>,
+        each: &mut impl FnMut(usize, Option<&[u8]>) -> Result<(), usize>,
     ) -> Result<(), usize> {
         rows.try_for_each(|row| each(row, array.is_valid(row).then(|| array.value(row))))
     }

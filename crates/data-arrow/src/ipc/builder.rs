@@ -34,7 +34,7 @@ impl IpcBuilder {
 
     /// One or more files, read one behind the other.
     pub fn files<P: Into<PathBuf>>(paths: impl IntoIterator<Item = P>) -> Self {
-        Self::new(Ok(Input::Files(paths.into_iter().map(Into::into).collect())))
+        Self::new(Ok(Input::Tables(paths.into_iter().map(Into::into).collect(), 0)))
     }
 
     /// A file.
@@ -92,7 +92,7 @@ impl IpcBuilder {
     /// When nothing can be read, the budget is below 64 KiB, a column is missing or cannot serve, or waiting was
     /// interrupted.
     pub fn build<T: Scalar>(self) -> Result<IpcSource<T>, Error> {
-        let input = self.input?;
+        let mut input = self.input?;
         if self.budget < 1 << 16 {
             return Err(Error::Budget {
                 what: "reading Arrow IPC".into(),
@@ -105,6 +105,9 @@ impl IpcBuilder {
             return Err(Error::invalid("Arrow IPC", "there is no file to read"));
         }
         let most = (self.budget / 4) as usize;
+        if let Input::Tables(_, footer) = &mut input {
+            *footer = most as u64;
+        }
         let mut decode = IpcDecode::start(input, (most / 16).min(1 << 18), most)?;
         let table = decode.schema(&mut Waiting::new(&self.watch))?;
         let mut layout = Layout::new(self.chosen, decode.name(), &table)?;

@@ -2,6 +2,7 @@
 
 mod builder;
 mod decode;
+mod footer;
 mod message;
 
 use tidemill_data::Stream;
@@ -9,6 +10,7 @@ use tidemill_data::Stream;
 use crate::ArrowSupply;
 
 pub use builder::IpcBuilder;
+pub(crate) use footer::open;
 
 /// Rows of Arrow IPC files, or of a stream of Arrow IPC; made by [`IpcBuilder`]. Errors name file, record batch and
 /// column.

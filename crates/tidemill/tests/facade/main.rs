@@ -4,6 +4,7 @@
 mod architecture;
 mod end_to_end;
 mod errors;
+mod formats;
 mod model_file;
 mod progressive_validation;
 mod resume;
