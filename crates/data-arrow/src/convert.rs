@@ -16,7 +16,7 @@ use tidemill_data::tensor::Scalar;
 use tidemill_data::{Column, Error};
 
 use crate::Layout;
-use crate::layout::Target;
+use crate::target::Target;
 
 /// Rows of a column as a table has them: of a type that the one which a [`Layout`] [reads](Layout::reads) holds, and of
 /// parts of columns, [what is there](crate::Place::value).

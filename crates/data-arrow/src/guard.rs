@@ -1,9 +1,26 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Calls a decoder, and makes an error of what it says, and of a panic inside it. The panic's own message is printed by
-/// whatever hook the program has.
-pub(crate) fn guarded<R, E: fmt::Display>(decode: impl FnOnce() -> Result<R, E>) -> Result<R, String> {
+/// Calls a decoder on bytes that may be broken, and makes a message of the error that it gives, and of a panic inside it.
+///
+/// The panic's own message is printed by whatever hook the program has; the program must not be built with
+/// `panic = "abort"`.
+///
+/// # Errors
+///
+/// What the decoder says, or what it panicked with. What it has borrowed may then be in any state: drop it.
+///
+/// # Example
+///
+/// ```
+/// use tidemill_data_arrow::guarded;
+///
+/// assert_eq!(guarded(|| "7".parse::<u8>()), Ok(7));
+/// assert_eq!(guarded(|| "x".parse::<u8>()).unwrap_err(), "invalid digit found in string");
+/// let broken = guarded(|| -> Result<u8, String> { panic!("row 3") });
+/// assert_eq!(broken.unwrap_err(), "the decoder gave up: row 3");
+/// ```
+pub fn guarded<R, E: fmt::Display>(decode: impl FnOnce() -> Result<R, E>) -> Result<R, String> {
     // Whatever the closure has borrowed is dropped, or not used again, by the caller when this gives an error.
     match catch_unwind(AssertUnwindSafe(decode)) {
         Ok(result) => result.map_err(|error| error.to_string()),

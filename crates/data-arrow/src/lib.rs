@@ -19,6 +19,7 @@ mod path;
 mod pump;
 mod records;
 mod supply;
+mod target;
 mod types;
 mod wider;
 
@@ -26,6 +27,7 @@ pub use choice::{As, Choice, ListAs, NullItems, choices};
 pub use columns::Columns;
 pub use convert::{Problem, Refused, View};
 pub use csv::{CsvBuilder, CsvSource, CsvType};
+pub use guard::guarded;
 pub use ipc::{IpcBuilder, IpcSource};
 pub use layout::{Layout, Read, missing_column, wrong_type};
 pub use path::Place;

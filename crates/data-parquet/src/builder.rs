@@ -8,6 +8,42 @@ use crate::verify::verified;
 use crate::{FilteredSourceBuilder, OnDamage, ParquetSource, Paths};
 
 /// Says which columns of which files make the rows; from [`ParquetSource::open`].
+///
+/// Columns are named one by one, by [`feature`](Self::feature), [`target`](Self::target) and their like, or all at once:
+/// [`all_columns`](Self::all_columns), without those left out by [`except`](Self::except). Lists, maps and binary need a
+/// [choice](crate::As), by [`feature_as`](Self::feature_as). Rows come as the files have them, or in
+/// [blocks](Self::shuffle_blocks) of a shuffled order; those for which a [condition](Self::filter) does not hold, and
+/// those in [broken](Self::on_damage) row groups, can be left out.
+///
+/// # Example
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use arrow_array::types::Float64Type;
+/// use arrow_array::{ArrayRef, Int64Array, ListArray, RecordBatch};
+/// use parquet::arrow::ArrowWriter;
+/// use tidemill_data::{Batch, Source};
+/// use tidemill_data_parquet::{ListAs, ParquetSource};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("orders.parquet");
+/// let prices = [Some(vec![Some(5.0), Some(2.5)]), Some(vec![])];
+/// let prices: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Float64Type, _, _>(prices));
+/// let number = |values| -> ArrayRef { Arc::new(Int64Array::from(values)) };
+/// let rows = [("order", number(vec![71, 72])), ("age", number(vec![30, 40])), ("prices", prices)];
+/// let rows = RecordBatch::try_from_iter(rows)?;
+/// let mut writer = ArrowWriter::try_new(std::fs::File::create(&path)?, rows.schema(), None)?;
+/// writer.write(&rows)?;
+/// writer.close()?;
+///
+/// let orders = ParquetSource::open(&path).feature_as("prices", ListAs::Sum).all_columns().except(["order"]);
+/// let mut source = orders.build::<f32>()?;
+/// let mut batch = Batch::new(source.schema().clone());
+/// source.fill(&mut batch, 32)?;
+/// assert_eq!((batch.reals(0), batch.reals(1)), (&[7.5, 0.0][..], &[30.0, 40.0][..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing is read before build()"]
 pub struct ParquetSourceBuilder {
@@ -150,7 +186,7 @@ impl ParquetSourceBuilder {
     /// # Errors
     ///
     /// When a file cannot be opened or is no Parquet file ([`FileError`](crate::FileError)), a column is missing or of
-    /// a type that cannot serve, files disagree on a type, the budget is too small, with the smallest that works, or
+    /// a type that cannot serve, files disagree on a type and no type holds the values of both, the budget is too small, with the smallest that works, or
     /// there are no threads or no rows in a block.
     pub fn build<T: Scalar>(self) -> Result<ParquetSource<T>, Error> {
         self.build_for(None)

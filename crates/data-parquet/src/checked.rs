@@ -9,7 +9,7 @@ use parquet::arrow::arrow_reader::RowGroups;
 use parquet::basic::{Compression, Encoding, Type as PhysicalType};
 use parquet::column::page::{Page, PageIterator, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::ColumnDescPtr;
 
@@ -31,19 +31,10 @@ impl RowGroups for CheckedGroup {
 
     fn column_chunks(&self, column: usize) -> Result<Box<dyn PageIterator>> {
         let chunk = self.metadata.row_group(0).column(column);
-        let (unpack, chunk) = match Unpack::of(chunk.compression()) {
-            // The library hands on the bytes as they are.
-            Some(unpack) => {
-                (Some(unpack), chunk.clone().into_builder().set_compression(Compression::UNCOMPRESSED).build()?)
-            }
-            None => (None, chunk.clone()),
-        };
         let (start, bytes) = chunk.byte_range();
         let pages = self.pages.of_column(start..start.saturating_add(bytes), self.ahead);
-        let descriptor = chunk.column_descr_ptr();
-        let inner = SerializedPageReader::new(Arc::new(pages.clone()), &chunk, self.num_rows(), None)?;
-        let pages: Box<dyn PageReader> = Box::new(CheckedPages { inner, pages, unpack, descriptor });
-        Ok(Box::new(Once(Some(pages))))
+        let pages = CheckedPages::open(pages, chunk, self.num_rows())?;
+        Ok(Box::new(Once(Some(Box::new(pages)))))
     }
 
     fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {
@@ -68,7 +59,8 @@ impl Iterator for Once {
 
 impl PageIterator for Once {}
 
-struct CheckedPages {
+/// The pages of a chunk, each held against its header.
+pub(crate) struct CheckedPages {
     inner: SerializedPageReader<PageFile>,
     pages: PageFile,
     unpack: Option<Unpack>,
@@ -76,6 +68,20 @@ struct CheckedPages {
 }
 
 impl CheckedPages {
+    /// Opens the pages of a chunk of a row group of so many rows.
+    pub(crate) fn open(pages: PageFile, chunk: &ColumnChunkMetaData, rows: usize) -> Result<Self> {
+        let (unpack, chunk) = match Unpack::of(chunk.compression()) {
+            // The library hands on the bytes as they are.
+            Some(unpack) => {
+                (Some(unpack), chunk.clone().into_builder().set_compression(Compression::UNCOMPRESSED).build()?)
+            }
+            None => (None, chunk.clone()),
+        };
+        let descriptor = chunk.column_descr_ptr();
+        let inner = SerializedPageReader::new(Arc::new(pages.clone()), &chunk, rows, None)?;
+        Ok(Self { inner, pages, unpack, descriptor })
+    }
+
     fn unpacked(&self, mut page: Page) -> Result<Page> {
         let Some(unpack) = self.unpack else { return Ok(page) };
         let declared = self.pages.declared();

@@ -1,16 +1,23 @@
 //! Numbers written as differences, passed over.
 
+use crate::varint::varint;
+
 /// How many numbers are said to be there, and where they end; `None` where that makes no sense.
 pub(crate) fn walk(bytes: &[u8]) -> Option<(u64, usize)> {
     let mut at = 0;
-    let block = varint(bytes, &mut at)?;
-    let parts = usize::try_from(varint(bytes, &mut at)?).ok().filter(|&parts| parts > 0)?;
-    let count = varint(bytes, &mut at)?;
-    varint(bytes, &mut at)?;
+    let next = |at: &mut usize| {
+        let (value, length) = varint(bytes.get(*at..)?)?;
+        *at += length;
+        Some(value)
+    };
+    let block = next(&mut at)?;
+    let parts = usize::try_from(next(&mut at)?).ok().filter(|&parts| parts > 0)?;
+    let count = next(&mut at)?;
+    next(&mut at)?;
     let per_part = block / parts as u64;
     let mut left = count.saturating_sub(1);
     while left > 0 {
-        varint(bytes, &mut at)?;
+        next(&mut at)?;
         let widths = at;
         at = at.checked_add(parts).filter(|&end| end <= bytes.len())?;
         for &width in &bytes[widths..at] {
@@ -24,19 +31,6 @@ pub(crate) fn walk(bytes: &[u8]) -> Option<(u64, usize)> {
         }
     }
     Some((count, at))
-}
-
-fn varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let byte = *bytes.get(*at)?;
-        *at += 1;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some(value);
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use tidemill_data::Error;
@@ -139,15 +138,7 @@ impl fmt::Display for Place {
 
 /// Runs the library's code on bytes that may be broken: what it panics with becomes an error as well.
 pub(crate) fn guarded<R, E: fmt::Display>(decode: impl FnOnce() -> Result<R, E>) -> Result<R, String> {
-    // Whatever the closure has borrowed is dropped by the caller when this gives an error.
-    match catch_unwind(AssertUnwindSafe(decode)) {
-        Ok(result) => result.map_err(|error| plain(&error.to_string()).to_owned()),
-        Err(panic) => {
-            let text = panic.downcast_ref::<&str>().copied();
-            let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-            Err(format!("the decoder gave up: {}", text.unwrap_or("for no stated reason")))
-        }
-    }
+    tidemill_data_arrow::guarded(decode).map_err(|problem| plain(&problem).to_owned())
 }
 
 /// What happened, without the libraries' words for whose error it is.

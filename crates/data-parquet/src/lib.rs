@@ -25,6 +25,7 @@ mod delta;
 mod describe;
 mod error;
 mod filtered;
+mod fit;
 mod footer;
 mod input;
 mod lists;
@@ -41,9 +42,12 @@ mod sort;
 mod source;
 #[cfg(feature = "object-store")]
 mod store;
+mod survey;
 mod thrift;
 mod url;
+mod varint;
 mod verify;
+mod window;
 mod writer;
 
 pub use blocks::Blocks;

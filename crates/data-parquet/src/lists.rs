@@ -1,16 +1,15 @@
 //! How many rows and values pages of lists have: any row may have any number of values, and memory goes by those.
 
-use std::sync::Arc;
-
 use parquet::basic::{Encoding, Type as PhysicalType};
 use parquet::column::page::{Page as DecodedPage, PageReader};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ColumnChunkMetaData;
-use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::ColumnDescriptor;
 
+use crate::checked::CheckedPages;
 use crate::error::guarded;
 use crate::pages::{Page, PageFile};
+use crate::varint::varint;
 
 /// What the values of lists take while they are decoded.
 pub(crate) struct ListCost {
@@ -20,19 +19,27 @@ pub(crate) struct ListCost {
 }
 
 impl ListCost {
+    /// Bytes of a page that is looked at to count rows though the budget is less: what is missing can then be told.
+    pub(crate) const LARGEST_COUNTED: u64 = 16 << 20;
+
     pub(crate) fn new(leaf: &ColumnDescriptor) -> Self {
         let width = match leaf.physical_type() {
+            // A decimal becomes one of up to 32 bytes.
             PhysicalType::FIXED_LEN_BYTE_ARRAY => u64::from(leaf.type_length().unsigned_abs()).max(32),
-            PhysicalType::BYTE_ARRAY => 32,
+            // A view, and a third of two lengths, as some pages have them in front of the texts.
+            PhysicalType::BYTE_ARRAY => 16 + 3,
             PhysicalType::INT96 => 16,
             _ => 8,
         };
         let levels = leaf.max_rep_level();
-        // Vectors that grow have three times their length for a moment; offsets are of 8 bytes, and copied once.
+        // A vector that grows doubles: for a moment it has three times its length, and twice afterwards. The decoder
+        // collects two levels of 2 bytes and two bits, of which one grows at a time, and the value; then, for each list
+        // around it, makes an offset of 8 bytes at most, a copy of that, and a bit.
         Self { per_value: 12 + 17 * levels.unsigned_abs() as u64 + 3 * width, levels }
     }
 
-    /// Counts the rows that begin in each data page, by their levels where the headers do not say.
+    /// Counts the rows that begin in each data page, by their levels where the headers do not say. Of pages that are
+    /// too large to be looked at it is not known: one row may have all values.
     pub(crate) fn count_rows(
         &self,
         pages: &mut [Page],
@@ -42,9 +49,9 @@ impl ListCost {
         if pages.iter().all(|page| page.dictionary || page.rows.is_some()) {
             return Ok(());
         }
-        guarded(|| {
+        let counted = guarded(|| {
             let rows = usize::try_from(chunk.num_values()).unwrap_or(0);
-            let mut reader = SerializedPageReader::new(Arc::new(file.clone()), chunk, rows, None)?;
+            let mut reader = CheckedPages::open(file.clone(), chunk, rows)?;
             for page in pages.iter_mut().filter(|page| !page.dictionary) {
                 let begun = loop {
                     match reader.get_next_page()? {
@@ -56,7 +63,14 @@ impl ListCost {
                 page.rows = Some(begun?);
             }
             Ok::<_, ParquetError>(())
-        })
+        });
+        match counted {
+            Err(_) if file.take_refused().is_some() => {
+                pages.iter_mut().for_each(|page| page.rows = page.rows.or(Some(0)));
+                Ok(())
+            }
+            counted => counted,
+        }
     }
 
     fn begun(&self, page: &DecodedPage) -> Result<u64> {
@@ -81,8 +95,8 @@ impl ListCost {
 fn zeros(mut bytes: &[u8], bits: u32, mut left: u64) -> Option<u64> {
     let (width, mut zeros) = (bits.div_ceil(8) as usize, 0);
     while left > 0 {
-        let (head, rest) = varint(bytes)?;
-        let count = head >> 1;
+        let (head, length) = varint(bytes)?;
+        let (count, rest) = (head >> 1, &bytes[length..]);
         if head & 1 == 0 {
             let (value, rest) = rest.split_at_checked(width)?;
             let run = count.min(left);
@@ -108,17 +122,6 @@ fn zeros(mut bytes: &[u8], bits: u32, mut left: u64) -> Option<u64> {
         }
     }
     Some(zeros)
-}
-
-fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let mut value = 0;
-    for (place, &byte) in bytes.iter().enumerate().take(5) {
-        value |= u64::from(byte & 0x7f) << (7 * place);
-        if byte < 0x80 {
-            return Some((value, &bytes[place + 1..]));
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -21,7 +21,8 @@ use crate::footer::{Footer, Statistics};
 use crate::locate::{Root, decoded_field};
 use crate::pages::PageFile;
 use crate::plain::{PlainChunk, Scratch, Team};
-use crate::plan::{Group, KnownFile, Plan, over_budget};
+use crate::plan::{Group, KnownFile, Plan};
+use crate::survey::over_budget;
 
 /// A file that is being read.
 pub(crate) struct OpenFile {

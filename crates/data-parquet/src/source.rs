@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use tidemill_data::tensor::Scalar;
 use tidemill_data::{Batch, Cursor, Error, MemoryPlan, Schema, Source};
-use tidemill_data_arrow::{Problem, Refused};
 
 use crate::blocks::{Cut, Walk};
-use crate::error::Place;
 use crate::plain::{Scratch, Team};
-use crate::plan::{Group, Plan};
+use crate::plan::Plan;
 use crate::prune::PassedOver;
 use crate::reader::{OpenFile, OpenGroup};
 use crate::{Blocks, DamageReport, ParquetSourceBuilder, Paths};
+
+mod decode;
+mod staged;
+
+use staged::Staged;
 
 /// The rows of Parquet files, in the order of the files and of their row groups or
 /// [block by block](ParquetSourceBuilder::shuffle_blocks) in a shuffled one, as numbers of type `T`: `f32` or `f64`.
@@ -20,6 +23,13 @@ use crate::{Blocks, DamageReport, ParquetSourceBuilder, Paths};
 /// Numbers, decimals, booleans (0 and 1), dates (days since 1970-01-01), times (seconds since midnight) and timestamps
 /// (seconds since 1970-01-01 UTC) become real columns; fixed-size lists of those become real columns of that width;
 /// texts become text columns. `f32` tells timestamps of today only 128 seconds apart: fill batches of `f64` from them.
+/// What else there is, lists of any length, maps and binary, is taken by a [choice](crate::As) of what becomes of it, by
+/// [`feature_as`](ParquetSourceBuilder::feature_as); what is inside structs, maps and lists of structs has a path for
+/// its name. [`describe`](crate::describe) tells the choices of every column.
+///
+/// Files are read as one table. Columns may be in another order in each, and of other types where one type holds the
+/// values of all without loss: `i32` and `i64`, but not `i64` and `f64`. A file that lacks a chosen column is an error;
+/// a broken one is an error too, or [left out](ParquetSourceBuilder::on_damage).
 ///
 /// A [`Cursor`] has one integer, how many rows of the epoch are in front, in whatever order. Going to another row passes
 /// over the pages in front of it in its row group by their headers; those of lists are decoded.
@@ -80,27 +90,6 @@ pub struct ParquetSource<T = f32> {
     staged: Staged<T>,
 }
 
-/// Rows that were converted together because a few were asked for: one at a time would cost as much as fifty.
-struct Staged<T> {
-    batch: Batch<T>,
-    /// The position in the epoch that it begins with.
-    first: u64,
-    /// Rows in front of this position are taken as they are asked for: staged with those behind them, they gave an
-    /// error.
-    resume: u64,
-}
-
-impl<T: Scalar> Staged<T> {
-    fn positions(&self) -> Range<u64> {
-        self.first..self.first + self.batch.rows() as u64
-    }
-
-    fn clear(&mut self) {
-        self.batch.clear();
-        self.resume = 0;
-    }
-}
-
 impl ParquetSource {
     /// Begins to describe a source over files, or folders of them.
     pub fn open(paths: impl Into<Paths>) -> ParquetSourceBuilder {
@@ -120,7 +109,7 @@ impl<T: Scalar> ParquetSource<T> {
     }
 
     fn at(plan: Arc<Plan>, schema: Arc<Schema>, walk: Walk) -> Self {
-        let staged = Staged { batch: Batch::new(Arc::clone(&schema)), first: 0, resume: 0 };
+        let staged = Staged::new(&schema);
         let (decoded, scratch) = (0..0, Scratch::default());
         Self { plan, schema, walk, decoded, file: None, group: None, next: None, scratch, team: None, staged }
     }
@@ -153,162 +142,6 @@ impl<T: Scalar> ParquetSource<T> {
     /// The files that are read, in order.
     pub fn files(&self) -> impl ExactSizeIterator<Item = &Path> {
         self.plan.files.iter().map(|file| file.location.path.as_path())
-    }
-
-    /// Makes the next row a decoded one, and says how many rows are decoded from there on.
-    fn decode(&mut self, row: u64) -> Result<u64, Error> {
-        if !self.decoded.contains(&row) {
-            self.decode_at(row)?;
-        }
-        Ok(self.decoded.end.min(self.walk.end()) - row)
-    }
-
-    fn decode_at(&mut self, row: u64) -> Result<(), Error> {
-        if self.plan.threads > 1 && self.team.is_none() {
-            self.team = Some(Team::start(self.plan.threads - 1));
-        }
-        self.decoded = 0..0;
-        // What an error drops is opened again.
-        let mut group = self.open_group(row)?;
-        let Group { first, rows, .. } = self.plan.groups[group.place];
-        let wanted = row - first..rows.min(self.walk.end() - first);
-        let end = group.decode(&self.plan, wanted.clone(), &mut self.scratch, self.team.as_ref())?;
-        self.ask_ahead(&mut group, wanted.end);
-        self.group = Some(group);
-        self.decoded = row..first + end;
-        Ok(())
-    }
-
-    /// The row group of a row, about to decode it.
-    fn open_group(&mut self, row: u64) -> Result<OpenGroup, Error> {
-        let place = self.plan.group_of(row);
-        let skip = row - self.plan.groups[place].first;
-        let buffers = |last: Option<OpenGroup>| last.map(OpenGroup::into_buffers).unwrap_or_default();
-        match (self.group.take(), self.next.take()) {
-            (last, Some(mut next)) if next.place == place && next.skip == skip => {
-                next.inherit(buffers(last));
-                Ok(next)
-            }
-            (Some(open), next) if open.place == place && open.reaches(&self.plan, skip) => {
-                self.next = next;
-                Ok(open)
-            }
-            // What was decoded ahead goes first: there may be no room for both.
-            (last, next) => {
-                let buffers = buffers(last);
-                drop(next);
-                let file = self.open_file(place)?;
-                let mut opened = OpenGroup::open(&self.plan, file, place, skip, buffers)?;
-                if let Some(team) = self.team.as_ref().filter(|_| self.plan.reads_ahead(place, place)) {
-                    opened.ask(team);
-                }
-                Ok(opened)
-            }
-        }
-    }
-
-    /// The file of a row group.
-    fn open_file(&mut self, place: usize) -> Result<Arc<OpenFile>, Error> {
-        let file = self.plan.groups[place].file;
-        let open = match self.file.take() {
-            Some(open) if open.file == file => open,
-            _ => Arc::new(OpenFile::open(&self.plan, file)?),
-        };
-        self.file = Some(Arc::clone(&open));
-        Ok(open)
-    }
-
-    /// Opens already what is read behind the rows up to `end` of the group, where the helpers have nothing else to do.
-    fn ask_ahead(&mut self, group: &mut OpenGroup, end: u64) {
-        if self.team.is_none() || self.next.is_some() || !group.is_over(end) {
-            return;
-        }
-        let Some(row) = self.walk.row_behind(&self.plan, &self.plan.groups[group.place]) else { return };
-        let place = self.plan.group_of(row);
-        if !self.plan.reads_ahead(group.place, place) {
-            return;
-        }
-        // What is wrong with it is told when its rows are asked for.
-        let Ok(file) = self.open_file(place) else { return };
-        let skip = row - self.plan.groups[place].first;
-        let next = OpenGroup::open(&self.plan, file, place, skip, group.take_spares());
-        self.next = next.ok().zip(self.team.as_ref()).map(|(mut next, team)| {
-            next.ask(team);
-            next
-        });
-    }
-
-    fn take(&mut self, batch: &mut Batch<T>, row: u64, rows: u64) -> Result<(), Error> {
-        let group = self.group.as_ref().expect("rows are decoded");
-        let start = row - self.plan.groups[group.place].first;
-        let view = |read: usize| group.view(read, start..start + rows);
-        batch
-            .append(rows as usize, |columns| self.plan.layout.append(rows as usize, view, columns))
-            .map_err(|refused| self.explain(row, refused))?;
-        self.walk.pass(&self.plan, rows);
-        Ok(())
-    }
-
-    /// What is wrong with one of the rows from `first` on.
-    fn explain(&self, first: u64, refused: Refused) -> Error {
-        let row = first + refused.row as u64;
-        let group = &self.plan.groups[self.plan.group_of(row)];
-        let column = self.plan.layout.reads()[refused.read].name.clone();
-        let place = Place::column(&self.plan.files[group.file].location.path, group.index, &column);
-        let within = row - group.first;
-        match refused.problem {
-            Problem::Null => Error::Null { column, row },
-            Problem::NotDeclaredNull => {
-                place.damaged(format!("row {within} is null, the file says that the column has no nulls")).into()
-            }
-            problem @ (Problem::NullInside | Problem::TooLong { .. } | Problem::NotUtf8) => {
-                Error::invalid(place, format!("row {within} holds {problem}"))
-            }
-            problem => Error::invalid(place, format!("row {within} is {problem}")),
-        }
-    }
-
-    fn fill_rows(&mut self, batch: &mut Batch<T>, rows: usize) -> Result<usize, Error> {
-        let mut left = rows as u64;
-        while let Some(row) = self.walk.row().filter(|_| left > 0) {
-            let n = self.decode(row)?.min(left);
-            self.take(batch, row, n)?;
-            left -= n;
-        }
-        Ok(rows - left as usize)
-    }
-
-    /// Few rows, from those that are staged.
-    fn fill_staged(&mut self, batch: &mut Batch<T>, rows: usize) -> Result<usize, Error> {
-        let mut left = rows;
-        while left > 0 && self.walk.row().is_some() {
-            let (position, staged) = (self.walk.position, self.staged.positions());
-            if staged.contains(&position) {
-                let start = (position - staged.start) as usize;
-                let taken = start..self.staged.batch.rows().min(start + left);
-                left -= taken.len();
-                self.walk.pass(&self.plan, taken.len() as u64);
-                batch.push_rows(&self.staged.batch, taken);
-            } else if position < self.staged.resume || !self.stage() {
-                return self.fill_rows(batch, left).map(|n| rows - left + n);
-            }
-        }
-        Ok(rows - left)
-    }
-
-    /// Stages the next rows, if nothing is wrong with them.
-    fn stage(&mut self) -> bool {
-        let walk = self.walk.clone();
-        let mut batch = std::mem::replace(&mut self.staged.batch, Batch::new(Arc::clone(&self.schema)));
-        batch.clear();
-        let filled = self.fill_rows(&mut batch, self.plan.staged);
-        if filled.is_err() {
-            batch.clear();
-            self.staged.resume = walk.position + self.plan.staged as u64;
-        }
-        (self.staged.batch, self.staged.first) = (batch, walk.position);
-        self.walk = walk;
-        filled.is_ok()
     }
 }
 

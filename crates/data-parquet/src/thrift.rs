@@ -1,5 +1,7 @@
 //! As much of Thrift's compact protocol as is needed to look at a footer or a page header before a decoder trusts it.
 
+use crate::varint::varint;
+
 /// How deep structures may nest inside each other before they count as malformed.
 const DEPTH: usize = 32;
 
@@ -118,15 +120,9 @@ impl<'a> Compact<'a> {
     }
 
     fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Some(value);
-            }
-        }
-        None
+        let (value, length) = varint(&self.bytes[self.at..])?;
+        self.at += length;
+        Some(value)
     }
 }
 

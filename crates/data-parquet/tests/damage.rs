@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use arrow_array::Int32Array;
+use arrow_array::{Array, Int8Array, Int32Array, StringArray, UInt32Array};
 use common::{array, read, read_all, seek, table, write_groups};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
@@ -98,6 +98,58 @@ fn resuming_at_every_step_gives_the_same_rows() {
         Source::<f32>::limit(&mut small, 1 << 20).unwrap();
         assert_eq!(values(&mut small, 9), all);
         assert_eq!(small.damage(), build().damage());
+    }
+}
+
+/// Has the footer say that a file of a hundred rows has one more.
+fn miscount(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let end = bytes.len() - 8;
+    let footer = end - u32::from_le_bytes(bytes[end..end + 4].try_into().unwrap()) as usize;
+    // The field of the rows comes in front of the row groups with theirs.
+    let rows = bytes[footer..end].windows(3).position(|three| three == [0x16, 0xc8, 0x01]).unwrap();
+    bytes[footer + rows + 1] = 0xca;
+    fs::write(path, bytes).unwrap();
+}
+
+/// The types of a file that is left out are of no account; those of the others become one that holds them all.
+#[test]
+fn types_are_joined_behind_a_broken_first_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let texts = || array(StringArray::from_iter_values((0..100).map(|i| format!("text {i}"))));
+    let broken: [&dyn Fn(&Path); 3] = [
+        &|path| fs::write(path, "no Parquet file").unwrap(),
+        &|path| {
+            write_groups(path, &table([("x", texts())]), &[100]);
+            miscount(path);
+        },
+        &|path| {
+            write_groups(path, &table([("x", texts()), ("y", texts())]), &[100]);
+            let whole = fs::read(path).unwrap();
+            fs::write(path, &whole[..whole.len() - 20]).unwrap();
+        },
+    ];
+    numbers(&at("b.parquet"), 0);
+    let wide = UInt32Array::from_iter_values((0..20).map(|i| 4_000_000_000 + i));
+    write_groups(&at("c.parquet"), &table([("y", texts().slice(0, 20)), ("x", array(wide))]), &[20]);
+    let small = Int8Array::from_iter((0..20).map(|i| (i != 3).then_some(-i)));
+    write_groups(&at("e.parquet"), &table([("x", array(small))]), &[20]);
+    let others = (0..20).map(|i| 4e9 + f64::from(i)).chain((0..20).map(|i| if i == 3 { 0.0 } else { f64::from(-i) }));
+    let left: Vec<f64> = (0..100).map(f64::from).chain(others).collect();
+    for (place, breaks) in ["a.parquet", "d.parquet"].iter().flat_map(|place| broken.iter().map(move |b| (place, b))) {
+        breaks(&at(place));
+        for threads in [1, 3] {
+            let mut source = open(folder.path()).threads(threads).build::<f64>().unwrap();
+            assert_eq!((source.damage().files, source.damage().row_groups), (1, 0), "{}", source.damage());
+            let batch = read_all(&mut source).unwrap();
+            assert_eq!(batch.reals(0), left, "{place}, {threads} threads");
+            seek(&mut source, Cursor::start(0).push(117)).unwrap();
+            assert_eq!(read_all(&mut source).unwrap().reals(0), &left[117..]);
+        }
+        let strict = ParquetSource::open(folder.path()).feature("x").build::<f64>();
+        assert!(strict.is_err(), "{place}");
+        fs::remove_file(at(place)).unwrap();
     }
 }
 

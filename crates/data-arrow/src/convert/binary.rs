@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use arrow_array::ArrayAccessor;
 use arrow_array::cast::AsArray;
 use arrow_schema::DataType;
@@ -11,13 +13,6 @@ use crate::As;
 pub(super) fn append<T: Scalar>(view: View, how: &As, to: &mut Column<T>) -> Result<(), usize> {
     let View::Array { array, rows, .. } = view else { unreachable!("binary is no plain number") };
     let mut each = |row: usize, value: Option<&[u8]>| push(to, how, value).map_err(|()| row - rows.start);
-    fn walk<'a>(
-        array: impl ArrayAccessor<Item = &'a [u8]>,
-        mut rows: std::ops::Range<usize>,
-        each: &mut impl FnMut(usize, Option<&[u8]>) -> Result<(), usize>,
-    ) -> Result<(), usize> {
-        rows.try_for_each(|row| each(row, array.is_valid(row).then(|| array.value(row))))
-    }
     match array.data_type() {
         DataType::Binary => walk(array.as_binary::<i32>(), rows.clone(), &mut each),
         DataType::LargeBinary => walk(array.as_binary::<i64>(), rows.clone(), &mut each),
@@ -26,6 +21,13 @@ pub(super) fn append<T: Scalar>(view: View, how: &As, to: &mut Column<T>) -> Res
         DataType::Null => rows.clone().try_for_each(|row| each(row, None)),
         other => unreachable!("a binary column of type {other}"),
     }
+}
+
+/// Takes a row and its bytes, if there are any, or gives the row that cannot be taken.
+type Each<'e> = &'e mut dyn FnMut(usize, Option<&[u8]>) -> Result<(), usize>;
+
+fn walk<'a>(array: impl ArrayAccessor<Item = &'a [u8]>, mut rows: Range<usize>, each: Each) -> Result<(), usize> {
+    rows.try_for_each(|row| each(row, array.is_valid(row).then(|| array.value(row))))
 }
 
 fn push<T: Scalar>(to: &mut Column<T>, how: &As, value: Option<&[u8]>) -> Result<(), ()> {

@@ -9,7 +9,8 @@ use tidemill_data::tensor::Scalar;
 use tidemill_data::{Error, Interrupt, Stream, Waiting, Watch};
 
 use super::CsvSource;
-use super::decode::{CsvDecode, Format, Text};
+use super::decode::CsvDecode;
+use super::text::{Format, Text};
 use crate::columns::Made;
 use crate::guard::guarded;
 use crate::input::Input;

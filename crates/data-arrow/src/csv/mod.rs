@@ -3,6 +3,7 @@
 mod builder;
 mod decode;
 mod records;
+mod text;
 
 use tidemill_data::Stream;
 

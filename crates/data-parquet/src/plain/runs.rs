@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::varint::varint;
+
 /// Bytes behind the last one that unpacking may look at; whoever holds the bytes keeps so many zeros there.
 pub(super) const SLACK: usize = 8;
 
@@ -112,18 +114,6 @@ impl Runs {
         }
         Some(())
     }
-}
-
-/// The number at the start of `bytes`, and how many of them it takes.
-fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
-    let mut value = 0;
-    for (place, &byte) in bytes.iter().enumerate().take(5) {
-        value |= u64::from(byte & 0x7f) << (7 * place);
-        if byte < 0x80 {
-            return Some((value, place + 1));
-        }
-    }
-    None
 }
 
 /// Unpacks integers from number `first` on.
