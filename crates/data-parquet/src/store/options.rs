@@ -79,6 +79,10 @@ impl Default for Retry {
 }
 
 impl Retry {
+    #[cfg_attr(
+        not(any(feature = "aws", feature = "azure", feature = "gcp", feature = "http")),
+        expect(dead_code, reason = "no kind of store is built in")
+    )]
     pub(super) fn config(&self) -> RetryConfig {
         let backoff = BackoffConfig { init_backoff: self.first_wait, max_backoff: self.longest_wait, base: 2.0 };
         RetryConfig { backoff, max_retries: self.most, retry_timeout: self.within }
