@@ -16,7 +16,7 @@ use tidemill_data::{Batch, Error, Source};
 use tidemill_data_arrow::{CsvBuilder, IpcBuilder};
 
 fn text(row: usize) -> String {
-    format!("text {row:06}").repeat(if row / 1000 % 10 == 0 { 6 } else { 1 })
+    format!("text {row:06}").repeat(if (row / 1000).is_multiple_of(10) { 6 } else { 1 })
 }
 
 fn write_csv(path: &Path, rows: usize) {
