@@ -13,7 +13,7 @@ use crate::url::Named;
 /// the feature of their kind is turned on: `s3://bucket/key` (`aws`), `gs://bucket/key` (`gcp`), `az://container/key`
 /// (`azure`), `https://` and `http://` (`http`). One that ends in a slash stands for the `*.parquet` objects directly
 /// below, sorted by name. Who asks is told by the environment variables of each kind, `AWS_ACCESS_KEY_ID` and so on, or
-/// by what is [set](Paths::stores) in their place.
+/// by what `stores` sets in their place.
 ///
 /// # Example
 ///
