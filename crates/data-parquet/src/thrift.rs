@@ -100,10 +100,11 @@ impl<'a> Compact<'a> {
         }
     }
 
-    /// A truth value is in its field's header, but takes a byte of its own in a list.
+    /// A truth value is in its field's header, but takes a byte of its own in a list. The decoder passes over none, and
+    /// would go on in the midst of it; neither footers nor headers of pages have such lists.
     fn skip_element(&mut self, wire: u8, depth: usize) -> Option<()> {
         match wire {
-            kind::TRUE | kind::FALSE => self.advance(1),
+            kind::TRUE | kind::FALSE => None,
             _ => self.skip_nested(wire, depth),
         }
     }
@@ -155,5 +156,8 @@ mod tests {
         assert_eq!(Compact::new(&[0x18, 200, 1]).fields(|inner, _, wire| inner.skip(wire)), None);
         assert_eq!(Compact::new(&[0x1c; 100]).fields(|inner, _, wire| inner.skip(wire)), None);
         assert_eq!(Compact::new(&[0x19, 0xf1, 0xff, 0xff, 0xff, 0x7f]).fields(|i, _, wire| i.skip(wire)), None);
+        // A list of two truth values, as the decoder does not know to pass over.
+        assert_eq!(Compact::new(&[0x19, 0x21, 1, 1, 0]).fields(|i, _, wire| i.skip(wire)), None);
+        assert_eq!(Compact::new(&[0x19, 0x23, 1, 1, 0]).fields(|i, _, wire| i.skip(wire)), Some(()));
     }
 }
