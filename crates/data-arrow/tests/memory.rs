@@ -1,6 +1,7 @@
 //! What is alive while CSV and Arrow IPC are read stays within the budget, whatever their size. One test, as the count
 //! is of the whole process.
 
+#[path = "../../data-parquet/tests/counting/mod.rs"]
 mod counting;
 
 use std::fs::File;
