@@ -15,7 +15,6 @@ pub enum FileError {
         /// The file or folder.
         path: PathBuf,
         /// What the operating system says.
-        #[source]
         problem: io::Error,
     },
     /// A folder, or a list, without files.
