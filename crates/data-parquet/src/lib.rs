@@ -38,6 +38,7 @@ mod plan;
 mod prune;
 mod reader;
 mod save;
+mod shape;
 mod sort;
 mod source;
 #[cfg(feature = "object-store")]

@@ -4,6 +4,7 @@
 use std::hash::{DefaultHasher, Hasher};
 use std::ops::Range;
 
+use crate::shape::FILE;
 use crate::thrift::{Compact, kind};
 
 /// Groups inside groups that a schema may have: decoders recurse, and a stack ends without an error.
@@ -21,27 +22,26 @@ pub(crate) struct Outline {
 
 impl Outline {
     pub(crate) fn of(footer: &[u8]) -> Result<Self, String> {
+        let malformed = || "its footer is malformed".to_string();
+        Compact::new(footer).check(FILE).ok_or_else(malformed)?;
         let (mut deepest, mut list, mut groups) = (0, None, Vec::new());
         let walked = Compact::new(footer).fields(|footer, id, wire| {
-            match (id, wire) {
-                (2, kind::LIST) => deepest = deepest.max(schema_depth(footer)?),
-                (4, kind::LIST) if list.is_none() => {
+            match id {
+                2 => deepest = deepest.max(schema_depth(footer)?),
+                4 if list.is_none() => {
                     let start = footer.position();
                     groups = elements(footer)?;
                     list = Some(start as u64..footer.position() as u64);
                 }
-                // The decoder takes what has a number for what it should be, and is lost where it is something else.
-                (1, kind::I32) | (3, kind::I64) | (5 | 7, kind::LIST) | (6, kind::BINARY) | (..=0 | 8.., _) => {
-                    footer.skip(wire)?;
-                }
-                _ => return None,
+                4 => return None,
+                _ => footer.skip(wire)?,
             }
             Some(())
         });
         if deepest > NESTING {
             return Err(format!("its schema is nested {deepest} deep, {NESTING} are read"));
         }
-        let (Some(()), Some(list)) = (walked, list) else { return Err("its footer is malformed".into()) };
+        let (Some(()), Some(list)) = (walked, list) else { return Err(malformed()) };
         let mut print = Printer::default();
         print.add(footer);
         Ok(Self { print: print.finish(), list, groups })
@@ -66,7 +66,7 @@ fn elements(list: &mut Compact) -> Option<Vec<Range<u64>>> {
     let mut elements = Vec::new();
     for _ in 0..length {
         let start = list.position() as u64;
-        list.skip(if wire == kind::STRUCT { wire } else { return None })?;
+        list.skip(wire)?;
         elements.push(start..list.position() as u64);
     }
     Some(elements)
@@ -78,8 +78,8 @@ fn schema_depth(footer: &mut Compact) -> Option<usize> {
     let (mut open, mut deepest) = (Vec::new(), 0);
     for _ in 0..elements {
         let mut children = 0;
-        footer.fields(|element, id, wire| match (id, wire) {
-            (5, kind::I32) => {
+        footer.fields(|element, id, wire| match id {
+            5 => {
                 children = element.integer()?;
                 Some(())
             }

@@ -11,7 +11,8 @@ use parquet::file::reader::{ChunkReader, Length};
 
 use crate::FileError;
 use crate::input::Input;
-use crate::thrift::{Compact, kind};
+use crate::shape::PAGE_HEADER;
+use crate::thrift::Compact;
 
 /// A file whose pages may be no larger than a limit. Clones share the file; reads say where, so threads may share it too.
 #[derive(Clone)]
@@ -233,18 +234,19 @@ impl Page {
 
     /// The page, and the bytes of its header.
     fn parse(bytes: &[u8]) -> Option<(Self, usize)> {
+        Compact::new(bytes).check(PAGE_HEADER)?;
         let (mut page_type, mut uncompressed, mut compressed, mut values, mut rows) = (None, None, None, 0, None);
         let mut reader = Compact::new(bytes);
         reader.fields(|header, id, wire| {
-            match (id, wire) {
-                (1, kind::I32) => page_type = Some(header.integer()?),
-                (2, kind::I32) => uncompressed = Some(header.integer()?),
-                (3, kind::I32) => compressed = Some(header.integer()?),
+            match id {
+                1 => page_type = Some(header.integer()?),
+                2 => uncompressed = Some(header.integer()?),
+                3 => compressed = Some(header.integer()?),
                 // The particular headers all begin with the number of values.
-                (5 | 7 | 8, kind::STRUCT) => header.fields(|particular, field, wire| {
-                    match (id, field, wire) {
-                        (_, 1, kind::I32) => values = particular.integer()?,
-                        (8, 3, kind::I32) => rows = Some(particular.integer()?),
+                5 | 7 | 8 => header.fields(|particular, field, wire| {
+                    match (id, field) {
+                        (_, 1) => values = particular.integer()?,
+                        (8, 3) => rows = Some(particular.integer()?),
                         _ => particular.skip(wire)?,
                     }
                     Some(())

@@ -1,5 +1,6 @@
 //! As much of Thrift's compact protocol as is needed to look at a footer or a page header before a decoder trusts it.
 
+use crate::shape::{Fields, Shape};
 use crate::varint::varint;
 
 /// How deep structures may nest inside each other before they count as malformed.
@@ -47,6 +48,10 @@ impl<'a> Compact<'a> {
                 return Some(());
             }
             id = if head >> 4 == 0 { self.integer()? } else { id + i64::from(head >> 4) };
+            // The decoder takes any number modulo 2¹⁶.
+            if !(1..=i64::from(i16::MAX)).contains(&id) {
+                return None;
+            }
             read(self, id, head & 0x0f)?;
         }
     }
@@ -62,6 +67,30 @@ impl<'a> Compact<'a> {
     pub(crate) fn integer(&mut self) -> Option<i64> {
         let zigzag = self.varint()?;
         Some((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64))
+    }
+
+    /// Passes over the fields of a struct, all of which must be what they should.
+    pub(crate) fn check(&mut self, shape: Fields) -> Option<()> {
+        self.fields(|inner, id, wire| match shape.iter().find(|(known, _)| *known == id) {
+            Some((_, shape)) => inner.check_value(shape, wire),
+            None => inner.skip(wire),
+        })
+    }
+
+    fn check_value(&mut self, shape: &Shape, wire: u8) -> Option<()> {
+        match (shape, wire) {
+            (Shape::Struct(fields), kind::STRUCT) => self.check(fields),
+            (Shape::List(element), kind::LIST) => {
+                let (length, wire) = self.list()?;
+                (0..length).try_for_each(|_| self.check_value(element, wire))
+            }
+            (Shape::Truth, kind::TRUE | kind::FALSE)
+            | (Shape::Byte, kind::BYTE)
+            | (Shape::Integer, kind::I16 | kind::I32 | kind::I64)
+            | (Shape::Double, kind::DOUBLE)
+            | (Shape::Binary, kind::BINARY) => self.skip(wire),
+            _ => None,
+        }
     }
 
     /// Passes over a field's value.
@@ -148,6 +177,35 @@ mod tests {
             .unwrap();
         assert_eq!(found, [(1, 3), (5, -2)]);
         assert_eq!(reader.position(), bytes.len() - 1);
+    }
+
+    #[test]
+    fn values_of_another_type_than_they_should_be() {
+        let pairs: Fields = &[(1, Shape::Binary), (3, Shape::List(&Shape::Struct(&[(2, Shape::Truth)])))];
+        let outcome = |bytes: &[u8]| Compact::new(bytes).check(pairs).is_some();
+        for good in [
+            &[0x18, 1, b'a', 0x29, 0x1c, 0x21, 0, 0][..],
+            &[0x29, 0x1c, 0x22, 0, 0],
+            // An empty list of nothing in particular; a field that is not known, in the struct and in the list's.
+            &[0x39, 0, 0],
+            &[0x25, 4, 0],
+            &[0x39, 0x1c, 0x15, 4, 0x12, 0, 0],
+        ] {
+            assert!(outcome(good), "{good:?}");
+        }
+        for bad in [
+            &[0x15, 2, 0][..],
+            &[0x38, 1, b'a', 0],
+            &[0x39, 0x15, 2, 0],
+            &[0x39, 0x1c, 0x25, 2, 0, 0],
+            &[0x18, 200, 1, 0],
+            // 2¹⁶ + 1, zero, and one less than that.
+            &[0x08, 0x82, 0x80, 0x08, 1, b'a', 0],
+            &[0x05, 0, 2, 0],
+            &[0x05, 1, 2, 0],
+        ] {
+            assert!(!outcome(bad), "{bad:?}");
+        }
     }
 
     #[test]
