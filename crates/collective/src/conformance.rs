@@ -2,7 +2,7 @@
 
 use tidemill_tensor::{Key, Scalar};
 
-use crate::{Collective, Error, Values};
+use crate::{Collective, Error, Gathered, Values, handshake, share};
 
 /// Calls everything in many sizes and orders, and compares the answers bit by bit with what they must be.
 ///
@@ -33,6 +33,8 @@ pub fn check(collective: &mut dyn Collective) {
     gathers(collective);
     no_such_rank(collective);
     mixed(collective);
+    overlaps(collective);
+    shakes_hands(collective);
 }
 
 fn reduces<T: Scalar>(collective: &mut dyn Collective, len: usize, salt: u64) {
@@ -44,7 +46,27 @@ fn reduces<T: Scalar>(collective: &mut dyn Collective, len: usize, salt: u64) {
 
     let mut x = all[rank].clone();
     collective.sum(Values::of(&mut x)).expect("sum");
-    assert_eq!(x, folded(|a, b| a + b), "the sum of {len}, in the order of the ranks");
+    let sum = folded(|a, b| a + b);
+    assert_eq!(x, sum, "the sum of {len}, in the order of the ranks");
+
+    let mut x = all[rank].clone();
+    let own = share(len, rank, size);
+    collective.sum_shares(Values::of(&mut x)).expect("sum of shares");
+    assert_eq!(x[own.clone()], sum[own.clone()], "this rank's share of the sum of {len}");
+    (0..len).filter(|i| !own.contains(i)).for_each(|i| x[i] = T::of(f64::NAN));
+    collective.gather_shares(Values::of(&mut x)).expect("gather of shares");
+    assert_eq!(x, sum, "the shares of the sum of {len}");
+
+    let mut x = all[rank].clone();
+    collective.fast_sum(Values::of(&mut x)).expect("fast sum");
+    for (i, (x, sum)) in x.iter().zip(&sum).enumerate() {
+        let size: f64 = all.iter().map(|x| x[i].widen().abs()).sum();
+        let error = (x.widen() - sum.widen()).abs();
+        assert!(error <= size * T::epsilon().widen() * all.len() as f64, "the fast sum of {len}");
+    }
+    let bits: Vec<u8> = x.iter().flat_map(|x| x.widen().to_bits().to_le_bytes()).collect();
+    let everybodys = gathered(collective, &bits);
+    assert!(everybodys.iter().all(|other| *other == bits), "the fast sum of {len} has the same bits on every rank");
 
     let mut x = all[rank].clone();
     collective.max(Values::of(&mut x)).expect("max");
@@ -108,8 +130,42 @@ fn mixed(collective: &mut dyn Collective) {
     }
 }
 
+/// Sums that have begun end in that order, each as it would alone, with other calls before and after.
+fn overlaps(collective: &mut dyn Collective) {
+    let (rank, size) = (collective.rank(), collective.size());
+    for round in 0..5 {
+        let lens = [1000, 1, 0, 333][..round % 4 + 1].iter();
+        let mine = |rank| lens.clone().enumerate().map(move |(i, &len)| numbers::<f32>(rank, len, i as u64));
+        let mut buckets: Vec<Vec<f32>> = mine(rank).collect();
+        let all: Vec<Vec<Vec<f32>>> = (0..size).map(|rank| mine(rank).collect()).collect();
+        for bucket in &mut buckets {
+            collective.begin_sum(Values::of(bucket)).expect("begin of a sum");
+        }
+        for (i, bucket) in buckets.iter_mut().enumerate() {
+            collective.end_sum(Values::of(bucket)).expect("end of a sum");
+            let expected = |k: usize| all[1..].iter().fold(all[0][i][k], |sum, rank| sum + rank[i][k]);
+            assert_eq!(*bucket, (0..bucket.len()).map(expected).collect::<Vec<_>>(), "sum {i} of round {round}");
+        }
+        collective.barrier().expect("barrier");
+    }
+}
+
+fn shakes_hands(collective: &mut dyn Collective) {
+    let (rank, size) = (collective.rank(), collective.size());
+    handshake(collective, &[("version", "1"), ("configuration", "")]).expect("all are alike");
+    for odd in 1..size {
+        let version = if rank >= odd { "2" } else { "1" };
+        let error = handshake(collective, &[("kind", "a"), ("version", version)]).expect_err("they are not");
+        let (peer, what) = (collective.peer(odd), "version".to_owned());
+        assert_eq!(error, Error::Differs { peer, what, found: "2".into(), expected: "1".into() });
+    }
+}
+
 fn gathered(collective: &mut dyn Collective, mine: &[u8]) -> Vec<Vec<u8>> {
-    collective.gather(mine).expect("gather")
+    let mut all = Gathered::default();
+    all.push(b"forgotten");
+    collective.gather(mine, &mut all).expect("gather");
+    all.iter().map(<[u8]>::to_vec).collect()
 }
 
 /// Numbers of very different size, so that another order of summation is another sum.

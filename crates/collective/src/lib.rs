@@ -28,12 +28,14 @@
 mod collective;
 pub mod conformance;
 mod error;
+mod gathered;
 mod solo;
 mod threads;
 mod values;
 
-pub use collective::Collective;
+pub use collective::{Collective, Peer, handshake, share};
 pub use error::Error;
+pub use gathered::Gathered;
 pub use solo::Solo;
 pub use threads::Threads;
 pub use values::Values;

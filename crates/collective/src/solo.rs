@@ -1,4 +1,4 @@
-use crate::{Collective, Error, Values};
+use crate::{Collective, Error, Gathered, Values};
 
 /// The world of one worker.
 ///
@@ -28,6 +28,10 @@ impl Collective for Solo {
         Ok(())
     }
 
+    fn gather_shares(&mut self, _: Values<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn max(&mut self, _: Values<'_>) -> Result<(), Error> {
         Ok(())
     }
@@ -36,11 +40,15 @@ impl Collective for Solo {
         if from == 0 { Ok(()) } else { Err(Error::NoSuchRank { rank: from, size: 1 }) }
     }
 
-    fn gather(&mut self, mine: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
-        Ok(vec![mine.to_vec()])
+    fn gather(&mut self, mine: &[u8], all: &mut Gathered) -> Result<(), Error> {
+        all.clear();
+        all.push(mine);
+        Ok(())
     }
 
     fn barrier(&mut self) -> Result<(), Error> {
         Ok(())
     }
+
+    fn abandon(&mut self, _why: &str) {}
 }

@@ -1,11 +1,11 @@
 use std::fmt;
-use std::ops::Range;
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tidemill_tensor::{DType, Scalar, kernels};
 
-use crate::{Collective, Error, Values};
+use crate::{Collective, Error, Gathered, Peer, Values, share};
 
 /// One of several workers inside one process, each on a thread of its own.
 ///
@@ -20,14 +20,16 @@ pub struct Threads {
 
 struct Shared {
     size: usize,
+    deadline: Option<Duration>,
     state: Mutex<State>,
     changed: Condvar,
 }
 
 struct State {
     posts: Vec<Post>,
-    /// Ranks that have come to the present meeting.
-    arrived: usize,
+    /// Which ranks have come to the present meeting, and how many.
+    arrived: Vec<bool>,
+    count: usize,
     /// Meetings so far. A call is two: one to begin, one to end.
     meetings: u64,
     /// The first rank that is gone, and why.
@@ -48,6 +50,8 @@ unsafe impl Send for Post {}
 #[derive(Clone, Copy, PartialEq)]
 enum Call {
     Sum(DType, usize),
+    SumShares(DType, usize),
+    GatherShares(DType, usize),
     Max(DType, usize),
     Broadcast(DType, usize, usize),
     Gather,
@@ -63,11 +67,21 @@ impl Post {
 }
 
 impl Threads {
-    /// A world of `size` ranks, to be moved to as many threads.
+    /// A world of `size` ranks, to be moved to as many threads, that wait for each other however long it takes.
     pub fn world(size: usize) -> Vec<Self> {
+        Self::make(size, None)
+    }
+
+    /// A world whose ranks wait so long for each other, and then fail with [`Error::Late`], now and later.
+    pub fn world_within(size: usize, deadline: Duration) -> Vec<Self> {
+        Self::make(size, Some(deadline))
+    }
+
+    fn make(size: usize, deadline: Option<Duration>) -> Vec<Self> {
         let posts = vec![Post::NOTHING; size];
-        let state = State { posts: posts.clone(), arrived: 0, meetings: 0, lost: None };
-        let shared = Arc::new(Shared { size, state: Mutex::new(state), changed: Condvar::new() });
+        let arrived = vec![false; size];
+        let state = State { posts: posts.clone(), arrived, count: 0, meetings: 0, lost: None };
+        let shared = Arc::new(Shared { size, deadline, state: Mutex::new(state), changed: Condvar::new() });
         (0..size).map(|rank| Self { rank, shared: Arc::clone(&shared), posts: posts.clone() }).collect()
     }
 
@@ -78,13 +92,26 @@ impl Threads {
         {
             let mut state = self.shared.lock();
             state.posts[self.rank] = mine;
-            let state = self.shared.meet(state)?;
+            let state = self.shared.meet(state, self.rank, self.shared.deadline)?;
             self.posts.copy_from_slice(&state.posts);
         }
-        let result = agree(&self.posts).map(|()| work(&self.posts));
-        let ended = self.shared.meet(self.shared.lock());
+        let result = self.agree().map(|()| work(&self.posts));
+        // Nobody waits here for anything but copying.
+        let ended = self.shared.meet(self.shared.lock(), self.rank, None);
         debug_assert!(ended.is_ok(), "a rank is gone in the middle of a call");
         result
+    }
+
+    /// All ranks see the same posts, and so come to the same verdict.
+    fn agree(&self) -> Result<(), Error> {
+        let expected = self.posts[0].call;
+        match self.posts.iter().position(|post| post.call != expected) {
+            None => Ok(()),
+            Some(rank) => {
+                let found = self.posts[rank].call.to_string();
+                Err(Error::Mismatch { peer: self.peer(rank), found, expected: expected.to_string() })
+            }
+        }
     }
 
     fn reduce<T: Scalar>(&mut self, call: Call, x: &mut [T], combine: fn(&mut [T], &[T])) -> Result<(), Error> {
@@ -97,6 +124,37 @@ impl Threads {
             let sum = of(first);
             others.iter().for_each(|post| combine(sum, of(post)));
             others.iter().for_each(|post| of(post).copy_from_slice(sum));
+        })
+    }
+
+    fn sum_shares_of<T: Scalar>(&mut self, x: &mut [T]) -> Result<(), Error> {
+        let (rank, part) = (self.rank, share(x.len(), self.rank, self.shared.size));
+        self.call(Post::of(Call::SumShares(T::DTYPE, x.len()), x), |posts| {
+            // SAFETY: the ranks agree on type and length, and lend slices that are apart; of all of them, this rank alone
+            // touches this part until the meeting that ends the call.
+            let of = |post: &Post| unsafe { from_raw_parts_mut(post.start.cast::<T>().add(part.start), part.len()) };
+            let sum = of(&posts[rank]);
+            if rank == 0 {
+                posts[1..].iter().for_each(|post| kernels::add_assign(sum, of(post)));
+            } else {
+                // Added up where the first rank has its values, which nobody needs any more.
+                let first = of(&posts[0]);
+                posts[1..].iter().for_each(|post| kernels::add_assign(first, of(post)));
+                sum.copy_from_slice(first);
+            }
+        })
+    }
+
+    fn gather_shares_of<T: Scalar>(&mut self, x: &mut [T]) -> Result<(), Error> {
+        let (rank, size, len) = (self.rank, self.shared.size, x.len());
+        self.call(Post::of(Call::GatherShares(T::DTYPE, len), x), |posts| {
+            for other in (0..size).filter(|&other| other != rank) {
+                let part = share(len, other, size);
+                let at = |post: &Post| post.start.cast::<T>().wrapping_add(part.start);
+                // SAFETY: the ranks agree on type and length, and lend slices that are apart; nobody writes to the share of
+                // `other` where that is, and nobody else to this rank's slice.
+                unsafe { at(&posts[rank]).copy_from_nonoverlapping(at(&posts[other]), part.len()) };
+            }
         })
     }
 }
@@ -114,6 +172,20 @@ impl Collective for Threads {
         match values {
             Values::F32(x) => self.reduce(Call::Sum(DType::F32, x.len()), x, kernels::add_assign),
             Values::F64(x) => self.reduce(Call::Sum(DType::F64, x.len()), x, kernels::add_assign),
+        }
+    }
+
+    fn sum_shares(&mut self, values: Values<'_>) -> Result<(), Error> {
+        match values {
+            Values::F32(x) => self.sum_shares_of(x),
+            Values::F64(x) => self.sum_shares_of(x),
+        }
+    }
+
+    fn gather_shares(&mut self, values: Values<'_>) -> Result<(), Error> {
+        match values {
+            Values::F32(x) => self.gather_shares_of(x),
+            Values::F64(x) => self.gather_shares_of(x),
         }
     }
 
@@ -142,25 +214,29 @@ impl Collective for Threads {
         })
     }
 
-    fn gather(&mut self, mine: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+    fn gather(&mut self, mine: &[u8], all: &mut Gathered) -> Result<(), Error> {
         let mine = Post { call: Call::Gather, start: mine.as_ptr().cast_mut(), bytes: mine.len() };
-        // SAFETY: what was posted is lent, and nobody writes to it.
-        let copy = |post: &Post| unsafe { from_raw_parts(post.start, post.bytes) }.to_vec();
-        self.call(mine, |posts| posts.iter().map(copy).collect())
+        self.call(mine, |posts| {
+            all.clear();
+            // SAFETY: what was posted is lent, and nobody writes to it.
+            posts.iter().for_each(|post| all.push(unsafe { from_raw_parts(post.start, post.bytes) }));
+        })
     }
 
     fn barrier(&mut self) -> Result<(), Error> {
         self.call(Post::NOTHING, |_| ())
     }
+
+    fn abandon(&mut self, why: &str) {
+        self.shared.lose(Error::Abandoned { peer: self.peer(self.rank), why: why.to_owned() });
+    }
 }
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        let (rank, size) = (self.rank, self.shared.size);
+        let peer = self.peer(self.rank);
         let panicked = std::thread::panicking();
-        let lost = if panicked { Error::Panicked { rank, size } } else { Error::Left { rank, size } };
-        self.shared.lock().lost.get_or_insert(lost);
-        self.shared.changed.notify_all();
+        self.shared.lose(if panicked { Error::Panicked { peer } } else { Error::Left { peer } });
     }
 }
 
@@ -176,44 +252,52 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until all ranks are here; fails when one is gone and will never be.
-    fn meet<'s>(&'s self, mut state: MutexGuard<'s, State>) -> Result<MutexGuard<'s, State>, Error> {
+    /// All calls fail from now on, unless they do already.
+    fn lose(&self, why: Error) {
+        self.lock().lost.get_or_insert(why);
+        self.changed.notify_all();
+    }
+
+    /// Waits until all ranks are here; fails when one is gone and will never be, or did not come in time.
+    fn meet<'s>(
+        &'s self,
+        mut state: MutexGuard<'s, State>,
+        rank: usize,
+        deadline: Option<Duration>,
+    ) -> Result<MutexGuard<'s, State>, Error> {
         if let Some(lost) = &state.lost {
             return Err(lost.clone());
         }
         let meeting = state.meetings;
-        state.arrived += 1;
-        if state.arrived == self.size {
-            state.arrived = 0;
+        state.arrived[rank] = true;
+        state.count += 1;
+        if state.count == self.size {
+            state.arrived.fill(false);
+            state.count = 0;
             state.meetings += 1;
             self.changed.notify_all();
             return Ok(state);
         }
         let waiting = |state: &mut State| state.meetings == meeting && state.lost.is_none();
-        let state = self.changed.wait_while(state, waiting).unwrap_or_else(PoisonError::into_inner);
-        match &state.lost {
-            Some(lost) if state.meetings == meeting => Err(lost.clone()),
-            _ => Ok(state),
+        let mut state = match deadline {
+            None => self.changed.wait_while(state, waiting).unwrap_or_else(PoisonError::into_inner),
+            Some(after) => {
+                let waited = self.changed.wait_timeout_while(state, after, waiting);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        if state.meetings != meeting {
+            return Ok(state);
         }
-    }
-}
-
-/// All ranks see the same posts, and so come to the same verdict.
-fn agree(posts: &[Post]) -> Result<(), Error> {
-    let expected = posts[0].call;
-    match posts.iter().position(|post| post.call != expected) {
-        None => Ok(()),
-        Some(rank) => {
-            let found = posts[rank].call.to_string();
-            Err(Error::Mismatch { rank, found, expected: expected.to_string() })
+        if state.lost.is_none() {
+            let late = (0..self.size).filter(|&rank| !state.arrived[rank]);
+            let peers = late.map(|rank| Peer { rank, size: self.size, host: None }).collect();
+            let call = state.posts[rank].call.to_string();
+            state.lost = Some(Error::Late { call, after: deadline.unwrap_or_default(), peers });
+            self.changed.notify_all();
         }
+        Err(state.lost.clone().expect("a rank is gone"))
     }
-}
-
-/// A rank's share of so many elements, in whole cache lines.
-fn share(len: usize, rank: usize, size: usize) -> Range<usize> {
-    let part = len.div_ceil(size).next_multiple_of(16);
-    (rank * part).min(len)..((rank + 1) * part).min(len)
 }
 
 /// `a ← max(a, b)`, NaN where either is.
@@ -230,6 +314,8 @@ impl fmt::Display for Call {
         let name = |dtype| if dtype == DType::F32 { "f32" } else { "f64" };
         match *self {
             Self::Sum(dtype, len) => write!(f, "sum of {len} {}", name(dtype)),
+            Self::SumShares(dtype, len) => write!(f, "sum of shares of {len} {}", name(dtype)),
+            Self::GatherShares(dtype, len) => write!(f, "gather of shares of {len} {}", name(dtype)),
             Self::Max(dtype, len) => write!(f, "max of {len} {}", name(dtype)),
             Self::Broadcast(dtype, len, from) => write!(f, "broadcast of {len} {} from rank {from}", name(dtype)),
             Self::Gather => write!(f, "gather"),

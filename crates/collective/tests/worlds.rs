@@ -4,8 +4,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
-use tidemill_collective::{Collective, Error, Solo, Threads, Values, conformance};
+use tidemill_collective::{Collective, Error, Gathered, Peer, Solo, Threads, Values, conformance};
 
 /// The system's allocator, counting what the current thread asks of it.
 struct Counting;
@@ -38,6 +39,10 @@ fn world<R: Send>(size: usize, work: impl Fn(Threads) -> R + Sync) -> Vec<Option
         let ranks: Vec<_> = Threads::world(size).into_iter().map(|rank| scope.spawn(|| work(rank))).collect();
         ranks.into_iter().map(|rank| rank.join().ok()).collect()
     })
+}
+
+fn peer(rank: usize, size: usize) -> Peer {
+    Peer { rank, size, host: None }
 }
 
 #[test]
@@ -76,11 +81,14 @@ fn nobody_passes_a_barrier_before_all_have_come() {
 #[test]
 fn calls_on_numbers_allocate_nothing() {
     let ranks = world(3, |mut rank| {
-        let (mut x, mut y) = (vec![1.0_f32; 1000], vec![1.0_f64; 1000]);
+        let (mut x, mut y, mut all) = (vec![1.0_f32; 1000], vec![1.0_f64; 1000], Gathered::default());
         let mut step = || {
             rank.sum(Values::of(&mut x)).unwrap();
             rank.max(Values::of(&mut y)).unwrap();
+            rank.sum_shares(Values::of(&mut x)).unwrap();
+            rank.gather_shares(Values::of(&mut x)).unwrap();
             rank.broadcast(1, Values::of(&mut x)).unwrap();
+            rank.gather(&[1, 2, 3], &mut all).unwrap();
             rank.barrier().unwrap();
         };
         step();
@@ -97,7 +105,7 @@ fn calls_on_numbers_allocate_nothing() {
 #[test]
 fn a_rank_that_left_is_named_now_and_later() {
     let size = 4;
-    let left = Error::Left { rank: 2, size };
+    let left = Error::Left { peer: peer(2, size) };
     let ranks = world(size, |mut rank| {
         let mut x = [1.0, 2.0];
         rank.sum(Values::of(&mut x)).unwrap();
@@ -112,14 +120,14 @@ fn a_rank_that_left_is_named_now_and_later() {
             rank.barrier().unwrap_err(),
             rank.max(Values::of(&mut x)).unwrap_err(),
             rank.broadcast(0, Values::of(&mut x)).unwrap_err(),
-            rank.gather(&[1]).unwrap_err(),
+            rank.gather(&[1], &mut Gathered::default()).unwrap_err(),
         ])
     });
     for (rank, errors) in ranks.into_iter().enumerate() {
         let want = (rank != 2).then(|| [(); 5].map(|()| left.clone()));
         assert_eq!(errors, Some(want), "rank {rank}");
     }
-    assert_eq!(left.to_string(), "rank 2 has left the world of 4 ranks");
+    assert_eq!(left.to_string(), "rank 2 of 4 has left");
 }
 
 #[test]
@@ -130,9 +138,9 @@ fn a_rank_that_panics_is_named() {
         assert!(rank.rank() != 1, "this rank is meant to panic");
         rank.barrier().unwrap_err()
     });
-    let panicked = Error::Panicked { rank: 1, size };
+    let panicked = Error::Panicked { peer: peer(1, size) };
     assert_eq!(ranks, [Some(panicked.clone()), None, Some(panicked.clone())]);
-    assert_eq!(panicked.to_string(), "rank 1 of 3 ranks has panicked");
+    assert_eq!(panicked.to_string(), "rank 1 of 3 has panicked");
 }
 
 #[test]
@@ -153,15 +161,24 @@ fn different_calls_are_told_apart_and_the_world_goes_on() {
         rank.sum(Values::of(&mut [0.0_f32; 3]))
     }
     let calls: [(Call, &str); 6] = [
-        (|rank| rank.sum(Values::of(&mut [0.0_f64; 3])), "rank 1 calls sum of 3 f64, rank 0 calls sum of 3 f32"),
-        (|rank| rank.sum(Values::of(&mut [0.0_f32; 2])), "rank 1 calls sum of 2 f32, rank 0 calls sum of 3 f32"),
-        (|rank| rank.max(Values::of(&mut [0.0_f32; 3])), "rank 1 calls max of 3 f32, rank 0 calls sum of 3 f32"),
+        (
+            |rank| rank.sum(Values::of(&mut [0.0_f64; 3])),
+            "rank 1 of 3 calls sum of 3 f64, where sum of 3 f32 was called",
+        ),
+        (
+            |rank| rank.sum(Values::of(&mut [0.0_f32; 2])),
+            "rank 1 of 3 calls sum of 2 f32, where sum of 3 f32 was called",
+        ),
+        (
+            |rank| rank.max(Values::of(&mut [0.0_f32; 3])),
+            "rank 1 of 3 calls max of 3 f32, where sum of 3 f32 was called",
+        ),
         (
             |rank| rank.broadcast(2, Values::of(&mut [0.0_f32; 3])),
-            "rank 1 calls broadcast of 3 f32 from rank 2, rank 0 calls sum of 3 f32",
+            "rank 1 of 3 calls broadcast of 3 f32 from rank 2, where sum of 3 f32 was called",
         ),
-        (|rank| rank.gather(&[]).map(drop), "rank 1 calls gather, rank 0 calls sum of 3 f32"),
-        (Threads::barrier, "rank 1 calls barrier, rank 0 calls sum of 3 f32"),
+        (|rank| rank.gather(&[], &mut Gathered::default()), "rank 1 of 3 calls gather, where sum of 3 f32 was called"),
+        (Threads::barrier, "rank 1 of 3 calls barrier, where sum of 3 f32 was called"),
     ];
     let ranks = world(3, |mut rank| {
         calls.map(|(other, _)| {
@@ -171,4 +188,46 @@ fn different_calls_are_told_apart_and_the_world_goes_on() {
         })
     });
     assert_eq!(ranks, vec![Some(calls.map(|(_, message)| message.to_owned())); 3]);
+}
+
+#[test]
+fn a_rank_that_cannot_go_on_says_why_to_those_that_wait_and_to_those_that_come() {
+    let size = 4;
+    let ranks = world(size, |mut rank| {
+        rank.barrier().unwrap();
+        match rank.rank() {
+            1 => rank.abandon("no more data"),
+            2 => thread::sleep(Duration::from_millis(20)),
+            _ => {}
+        }
+        [rank.sum(Values::of(&mut [0.0_f32])).unwrap_err(), rank.barrier().unwrap_err()]
+    });
+    let abandoned = Error::Abandoned { peer: peer(1, size), why: "no more data".into() };
+    assert_eq!(ranks, vec![Some([abandoned.clone(), abandoned.clone()]); size]);
+    assert_eq!(abandoned.to_string(), "rank 1 of 4 could not go on: no more data");
+}
+
+#[test]
+fn ranks_that_do_not_come_in_time_are_named() {
+    let (size, after) = (4, Duration::from_millis(500));
+    let done = std::sync::Barrier::new(size);
+    let ranks = thread::scope(|scope| {
+        let ranks: Vec<_> = Threads::world_within(size, after)
+            .into_iter()
+            .map(|mut rank| {
+                let done = &done;
+                scope.spawn(move || {
+                    rank.barrier().unwrap();
+                    let hangs = [1, 3].contains(&rank.rank());
+                    let error = (!hangs).then(|| rank.sum(Values::of(&mut [0.0_f32; 5])).unwrap_err());
+                    done.wait();
+                    error.unwrap_or_else(|| rank.barrier().unwrap_err())
+                })
+            })
+            .collect();
+        ranks.into_iter().map(|rank| rank.join().unwrap()).collect::<Vec<_>>()
+    });
+    let late = Error::Late { call: "sum of 5 f32".into(), after, peers: vec![peer(1, size), peer(3, size)] };
+    assert_eq!(ranks, vec![late.clone(); size]);
+    assert_eq!(late.to_string(), "sum of 5 f32: after 500ms, still nothing from rank 1 of 4, rank 3 of 4");
 }
