@@ -89,6 +89,7 @@ pub(crate) fn compile<T: Scalar>(
                     gradient: gradients[index],
                     targets: Vec::new(),
                     param_writes: Vec::new(),
+                    whole_from: 0,
                 });
             }
         }
@@ -218,6 +219,14 @@ fn plan_writes<T: Scalar>(
     }
     let unwritten = graph.layout.parameters().iter().zip(&param_written).filter(|(_, written)| !**written);
     program.unwritten = unwritten.map(|(parameter, _)| parameter.range()).collect();
+    // What a step adds to is not whole after any step that comes before it in backward.
+    let mut end = 0;
+    for step in &mut program.steps {
+        step.whole_from = end;
+        if step.gradient.is_some() {
+            end = step.ranges.iter().map(|range| range.end).fold(end, usize::max);
+        }
+    }
 }
 
 fn allot(len: &mut usize, width: usize) -> Place {

@@ -38,6 +38,8 @@ pub(crate) struct Step<T> {
     pub(crate) gradient: Option<Place>,
     pub(crate) targets: Vec<Option<Target>>,
     pub(crate) param_writes: Vec<Write>,
+    /// Once backward has done this step, nothing is added any more to gradients of parameters from here on.
+    pub(crate) whole_from: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -187,12 +189,31 @@ impl<T: Scalar> Program<T> {
     ///
     /// As [`forward`](Program::forward), which must have run before on the same rows.
     pub fn backward(&self, run: &Run<'_, T>, workspace: &mut Workspace<T>, gradients: &mut [T], write: Write) {
+        self.backward_in_parts(run, workspace, gradients, write, usize::MAX, |_, _| ());
+    }
+
+    /// As [`backward`](Program::backward), and tells of each part of the gradient when it is whole, from the end of the
+    /// arena to its start: of which elements, and what they are. A part has `least` elements or more, but for the last.
+    ///
+    /// # Panics
+    ///
+    /// As [`backward`](Program::backward).
+    pub fn backward_in_parts(
+        &self,
+        run: &Run<'_, T>,
+        workspace: &mut Workspace<T>,
+        gradients: &mut [T],
+        write: Write,
+        least: usize,
+        mut whole: impl FnMut(Range<usize>, &mut [T]),
+    ) {
         assert_eq!(gradients.len(), self.layout.len(), "elements of the gradient arena");
         assert_eq!(workspace.rows(), run.rows, "rows of the forward pass");
         if write == Write::Assign {
             self.unwritten.iter().for_each(|range| gradients[range.clone()].fill(T::zero()));
         }
         let capacity = workspace.stride;
+        let mut whole_from = gradients.len();
         for step in self.steps[..=self.root_step].iter().rev() {
             let Some(place) = step.gradient else { continue };
             let values = &workspace.values[..];
@@ -215,6 +236,13 @@ impl<T: Scalar> Program<T> {
                 param_writes: &step.param_writes,
                 write,
             });
+            if whole_from - step.whole_from.min(whole_from) >= least {
+                whole(step.whole_from..whole_from, &mut gradients[step.whole_from..whole_from]);
+                whole_from = step.whole_from;
+            }
+        }
+        if whole_from > 0 {
+            whole(0..whole_from, &mut gradients[..whole_from]);
         }
     }
 }

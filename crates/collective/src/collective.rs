@@ -110,6 +110,42 @@ pub trait Collective: Debug + Send {
     fn abandon(&mut self, why: &str);
 }
 
+macro_rules! forward {
+    ($($call:ident($($name:ident: $kind:ty),*) -> $result:ty;)*) => {
+        $(fn $call(&mut self, $($name: $kind),*) -> $result {
+            (**self).$call($($name),*)
+        })*
+    };
+}
+
+impl<C: Collective + ?Sized> Collective for Box<C> {
+    fn rank(&self) -> usize {
+        (**self).rank()
+    }
+
+    fn size(&self) -> usize {
+        (**self).size()
+    }
+
+    fn peer(&self, rank: usize) -> Peer {
+        (**self).peer(rank)
+    }
+
+    forward! {
+        sum(values: Values<'_>) -> Result<(), Error>;
+        fast_sum(values: Values<'_>) -> Result<(), Error>;
+        sum_shares(values: Values<'_>) -> Result<(), Error>;
+        gather_shares(values: Values<'_>) -> Result<(), Error>;
+        begin_sum(values: Values<'_>) -> Result<(), Error>;
+        end_sum(values: Values<'_>) -> Result<(), Error>;
+        max(values: Values<'_>) -> Result<(), Error>;
+        broadcast(from: usize, values: Values<'_>) -> Result<(), Error>;
+        gather(mine: &[u8], all: &mut Gathered) -> Result<(), Error>;
+        barrier() -> Result<(), Error>;
+        abandon(why: &str) -> ();
+    }
+}
+
 /// A rank, as messages name it: `rank 1 of 4 on node2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {

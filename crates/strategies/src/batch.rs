@@ -70,10 +70,12 @@ impl<T: Scalar> Strategy<T> for Batch {
             memory = memory.shuffled(state.seed);
         }
         let rows = memory.len();
-        if rows == 0 {
+        // Other ranks may have some.
+        if rows == 0 && trainer.declared_engine().ranks() == 1 {
             return Err(Error::setting("batch training", "the source has no rows"));
         }
-        let plan = Plan { epochs: Some(self.epochs), batch_size: self.batch_size.unwrap_or(rows), test: Test::Never };
+        let plan =
+            Plan { epochs: Some(self.epochs), batch_size: self.batch_size.unwrap_or(rows.max(1)), test: Test::Never };
         drive(trainer, state, &mut memory, &plan, observer)
     }
 }

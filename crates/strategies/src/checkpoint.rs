@@ -49,6 +49,15 @@ pub fn saved_encoder(path: impl AsRef<Path>) -> Result<Option<Encoder>, Error> {
 }
 
 pub(crate) fn save<T: Scalar>(trainer: &Trainer<T>, state: &State<T>, path: &Path) -> Result<(), Error> {
+    let impossible = |problem: &str| Error::Checkpoint { path: path.to_owned(), problem: problem.into() };
+    if state.is_spread {
+        return Err(impossible("parts of the state are on other ranks; an observer says by `saves` that it will save"));
+    }
+    if state.is_elsewhere {
+        return Err(impossible(
+            "the ranks' sources stand at different rows, which one cursor cannot tell; let them be shards of one",
+        ));
+    }
     let mut tensors = parameters::write(trainer.program().layout(), &state.params);
     for block in trainer.optimizer().state_blocks() {
         let values = &state.optimizer[block.range.clone()];
@@ -123,6 +132,8 @@ fn parse<T: Scalar>(
         cursor: header.cursor,
         epoch: Sums { loss, weight, rows: header.epoch_rows },
         metrics,
+        is_spread: false,
+        is_elsewhere: false,
     })
 }
 

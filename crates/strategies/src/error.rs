@@ -36,6 +36,14 @@ pub enum Error {
         /// What is known of why, and what to do.
         cause: String,
     },
+    /// Another rank is gone, late, or not as this one.
+    #[error("step {step}: {source}")]
+    Ranks {
+        /// The step, counted from zero.
+        step: u64,
+        /// Which rank, and why.
+        source: tidemill_collective::Error,
+    },
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
     File {

@@ -18,14 +18,20 @@ mod observer;
 mod observers;
 mod online;
 mod parameters;
+mod ranks;
+mod scores;
 mod state;
+mod stepper;
 mod strategy;
 mod trainer;
 
 pub use batch::Batch;
 pub use binding::{Binding, Need};
 pub use checkpoint::saved_encoder;
-pub use engine::{Accumulate, Arenas, Auto, DataParallel, Engine, Outputs, Running, Serial, Task};
+pub use engine::{
+    Accumulate, Arenas, Auto, DataParallel, Distributed, Engine, InParts, Outputs, RankRows, Ranks, Running, Serial,
+    Task, Updated,
+};
 pub use error::Error;
 pub use evaluate::{Evaluation, Predictions, evaluate, predict};
 pub use model::Model;

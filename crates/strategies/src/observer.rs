@@ -72,6 +72,28 @@ pub trait Observer<T> {
     fn interrupt(&self) -> Option<Interrupt> {
         None
     }
+
+    /// Whether the state after step `step` (counted from one) will be saved, in [`Event::Step`]: what other ranks hold
+    /// of it is gathered then.
+    fn saves(&self, step: u64) -> bool {
+        let _ = step;
+        false
+    }
+}
+
+/// Nobody, or somebody: of several ranks, one alone may have something to say or to save.
+impl<T, O: Observer<T>> Observer<T> for Option<O> {
+    fn observe(&mut self, event: &Event<'_, T>) -> Result<Flow, Error> {
+        self.as_mut().map_or(Ok(Flow::Continue), |observer| observer.observe(event))
+    }
+
+    fn interrupt(&self) -> Option<Interrupt> {
+        self.as_ref().and_then(Observer::interrupt)
+    }
+
+    fn saves(&self, step: u64) -> bool {
+        self.as_ref().is_some_and(|observer| observer.saves(step))
+    }
 }
 
 impl<T> Observer<T> for () {
@@ -88,6 +110,10 @@ impl<T, O: Observer<T> + ?Sized> Observer<T> for &mut O {
     fn interrupt(&self) -> Option<Interrupt> {
         (**self).interrupt()
     }
+
+    fn saves(&self, step: u64) -> bool {
+        (**self).saves(step)
+    }
 }
 
 impl<T, O: Observer<T> + ?Sized> Observer<T> for Box<O> {
@@ -98,6 +124,10 @@ impl<T, O: Observer<T> + ?Sized> Observer<T> for Box<O> {
     fn interrupt(&self) -> Option<Interrupt> {
         (**self).interrupt()
     }
+
+    fn saves(&self, step: u64) -> bool {
+        (**self).saves(step)
+    }
 }
 
 impl<T, A: Observer<T>, B: Observer<T>> Observer<T> for (A, B) {
@@ -107,6 +137,10 @@ impl<T, A: Observer<T>, B: Observer<T>> Observer<T> for (A, B) {
 
     fn interrupt(&self) -> Option<Interrupt> {
         Some(Interrupt::any([self.0.interrupt(), self.1.interrupt()].into_iter().flatten()))
+    }
+
+    fn saves(&self, step: u64) -> bool {
+        self.0.saves(step) || self.1.saves(step)
     }
 }
 
@@ -119,6 +153,10 @@ impl<T, A: Observer<T>, B: Observer<T>, C: Observer<T>> Observer<T> for (A, B, C
         let all = [self.0.interrupt(), self.1.interrupt(), self.2.interrupt()];
         Some(Interrupt::any(all.into_iter().flatten()))
     }
+
+    fn saves(&self, step: u64) -> bool {
+        self.0.saves(step) || self.1.saves(step) || self.2.saves(step)
+    }
 }
 
 impl<T, O: Observer<T>> Observer<T> for [O] {
@@ -129,6 +167,10 @@ impl<T, O: Observer<T>> Observer<T> for [O] {
     fn interrupt(&self) -> Option<Interrupt> {
         Some(Interrupt::any(self.iter().filter_map(Observer::interrupt)))
     }
+
+    fn saves(&self, step: u64) -> bool {
+        self.iter().any(|observer| observer.saves(step))
+    }
 }
 
 impl<T, O: Observer<T>> Observer<T> for Vec<O> {
@@ -138,6 +180,10 @@ impl<T, O: Observer<T>> Observer<T> for Vec<O> {
 
     fn interrupt(&self) -> Option<Interrupt> {
         self.as_slice().interrupt()
+    }
+
+    fn saves(&self, step: u64) -> bool {
+        self.as_slice().saves(step)
     }
 }
 

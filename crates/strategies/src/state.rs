@@ -47,6 +47,10 @@ pub struct State<T> {
     pub epoch: Sums,
     /// Test-then-train scores, updated by [`Online`](crate::Online).
     pub metrics: Vec<Box<dyn Metric<T>>>,
+    /// Whether the optimizer's memory is up to date only in part, the rest being so on other ranks.
+    pub(crate) is_spread: bool,
+    /// Whether other ranks' sources stand at another row than this one's.
+    pub(crate) is_elsewhere: bool,
 }
 
 impl<T: Scalar> State<T> {

@@ -1,11 +1,11 @@
 use std::time::{Duration, Instant};
 
-use tidemill_autograd::tensor::{Arena, Key, Scalar};
+use tidemill_autograd::tensor::Scalar;
 use tidemill_data::{Batch as Rows, Cursor, Interrupt, Source};
 use tidemill_metrics::{Rows as Scored, Target};
 
-use crate::binding::{Binding, Need};
-use crate::engine::{Arenas, Outputs, Running, Task};
+use crate::engine::Outputs;
+use crate::stepper::{Round, Stepper};
 use crate::{Error, Event, Flow, Observer, State, Sums, Trainer};
 
 /// How data reaches the model, and when parameters move.
@@ -84,7 +84,8 @@ pub(crate) fn drive<T: Scalar>(
     if plan.batch_size == 0 {
         return Err(Error::setting("batch size", "0 rows; expected 1 or more"));
     }
-    let mut stepper = Stepper::new(trainer, state, source, plan)?;
+    let mut stepper = Stepper::new(trainer, source, plan)?;
+    stepper.join(state, source, plan)?;
     // Of this run alone: when it is over, nobody has a handle of it.
     let stop = Interrupt::any(observer.interrupt());
     source.watch(&stop);
@@ -93,39 +94,40 @@ pub(crate) fn drive<T: Scalar>(
     let (began, first_step, first_row) = (Instant::now(), state.step, state.rows_trained);
     let mut last_epoch = state.epoch;
     let rows_of_epoch = source.rows();
-    let engine = stepper.engine.describe();
+    let engine = stepper.describe_engine();
     let memory = source.memory_plan();
     let started = Event::Started { state, rows: rows_of_epoch, epochs: plan.epochs, engine: &engine, memory: &memory };
     let mut flow = observer.observe(&started)?;
     if there.is_none() {
         flow = Flow::Stop;
     }
-    while flow == Flow::Continue && plan.epochs.is_none_or(|epochs| state.cursor.epoch < epochs) {
-        let filled = clock.fill(source, &mut stepper.batch, plan.batch_size);
-        let Some(rows) = unless_interrupted(filled)? else {
-            flow = Flow::Stop;
-            break;
-        };
-        if rows > 0 {
-            let sums = stepper.step(state, plan.test)?;
-            state.cursor = source.cursor();
-            let waited = clock.waited;
-            flow = observer.observe(&Event::Step { state, sums, optimizer: trainer.optimizer(), waited })?;
-        } else {
-            last_epoch = std::mem::take(&mut state.epoch);
-            if last_epoch.rows == 0 && plan.epochs.is_none() {
-                return Err(Error::setting("source", "it has no rows, and endless training was asked for"));
+    while plan.epochs.is_none_or(|epochs| state.cursor.epoch < epochs) {
+        match stepper.round(state, source, &mut clock, flow, observer)? {
+            Round::Step(sums) => {
+                let (waited, optimizer) = (clock.waited, stepper.optimizer());
+                flow = observer.observe(&Event::Step { state, sums, optimizer, waited })?;
             }
-            state.cursor = Cursor::start(state.cursor.epoch + 1);
-            flow = observer.observe(&Event::Epoch { state, number: state.cursor.epoch - 1, sums: last_epoch })?;
-            if flow == Flow::Continue
-                && plan.epochs.is_none_or(|epochs| state.cursor.epoch < epochs)
-                && unless_interrupted(clock.seek(source, state.cursor))?.is_none()
-            {
+            Round::EpochOver => {
+                last_epoch = std::mem::take(&mut state.epoch);
+                if last_epoch.rows == 0 && plan.epochs.is_none() {
+                    return Err(Error::setting("source", "it has no rows, and endless training was asked for"));
+                }
+                state.cursor = Cursor::start(state.cursor.epoch + 1);
+                flow = observer.observe(&Event::Epoch { state, number: state.cursor.epoch - 1, sums: last_epoch })?;
+                if flow == Flow::Continue
+                    && plan.epochs.is_none_or(|epochs| state.cursor.epoch < epochs)
+                    && unless_interrupted(clock.seek(source, state.cursor))?.is_none()
+                {
+                    flow = Flow::Stop;
+                }
+            }
+            Round::Stopped => {
                 flow = Flow::Stop;
+                break;
             }
         }
     }
+    stepper.make_whole(state)?;
     let summary = Summary {
         steps: state.step - first_step,
         rows: state.rows_trained - first_row,
@@ -139,7 +141,7 @@ pub(crate) fn drive<T: Scalar>(
 }
 
 /// `None` when waiting was interrupted: the run ends as it stands.
-fn unless_interrupted<R>(result: Result<R, tidemill_data::Error>) -> Result<Option<R>, Error> {
+pub(crate) fn unless_interrupted<R>(result: Result<R, tidemill_data::Error>) -> Result<Option<R>, Error> {
     match result {
         Err(tidemill_data::Error::Interrupted) => Ok(None),
         other => Ok(Some(other?)),
@@ -148,7 +150,7 @@ fn unless_interrupted<R>(result: Result<R, tidemill_data::Error>) -> Result<Opti
 
 /// Measures what a source takes; rows in memory keep nobody waiting, and reading the clock takes a good part of a small
 /// step, so there it does not.
-struct Clock {
+pub(crate) struct Clock {
     runs: bool,
     blocked_before: Duration,
     waited: Waited,
@@ -159,7 +161,7 @@ impl Clock {
         Self { runs: source.memory().is_none(), blocked_before: source.blocked(), waited: Waited::default() }
     }
 
-    fn fill<T: Scalar>(
+    pub(crate) fn fill<T: Scalar>(
         &mut self,
         source: &mut dyn Source<T>,
         batch: &mut Rows<T>,
@@ -183,114 +185,6 @@ impl Clock {
         self.waited.blocked = source.blocked().saturating_sub(self.blocked_before);
         result
     }
-}
-
-/// The memory of the loop: nothing in it outlives the run.
-struct Stepper<'t, T> {
-    trainer: &'t Trainer<T>,
-    engine: Box<dyn Running<T>>,
-    binding: Binding,
-    batch: Rows<T>,
-    gradients: Arena<T>,
-    outputs: Outputs<T>,
-    target: Option<usize>,
-    steps_key: Key,
-}
-
-impl<'t, T: Scalar> Stepper<'t, T> {
-    fn new(trainer: &'t Trainer<T>, state: &State<T>, source: &dyn Source<T>, plan: &Plan) -> Result<Self, Error> {
-        let program = trainer.program();
-        let rows = source.rows().map_or(plan.batch_size, |rows| plan.batch_size.min(rows.max(1) as usize));
-        Ok(Self {
-            trainer,
-            engine: trainer.declared_engine().start(program, rows)?,
-            binding: Binding::new(program, source.schema(), Need::Target)?,
-            batch: Rows::new(source.schema().clone()),
-            gradients: Arena::zeros(program.layout().len()),
-            outputs: Outputs::default(),
-            target: source.schema().role(tidemill_data::Role::Target),
-            steps_key: state.steps_key(),
-        })
-    }
-
-    /// Of this step's random numbers; making a new one takes a good part of a small step, so only where any are drawn.
-    fn key(&self, state: &State<T>) -> Key {
-        if self.trainer.program().is_random() { self.steps_key.fold(state.step) } else { self.steps_key }
-    }
-
-    /// Tests if asked to, then trains, on the batch that was filled.
-    fn step(&mut self, state: &mut State<T>, test: Test) -> Result<Sums, Error> {
-        let task = Task {
-            params: &state.params,
-            batch: &self.batch,
-            binding: &self.binding,
-            rows: 0..self.batch.rows(),
-            key: self.key(state),
-        };
-        let tested = test == Test::BeforeTraining && !state.metrics.is_empty();
-        if tested {
-            self.outputs.resize(self.trainer.program(), task.rows.len(), Need::Target);
-        }
-        let outputs = tested.then_some(&mut self.outputs);
-        let sums = self.engine.gradient(&task, &mut self.gradients, tidemill_autograd::Write::Assign, outputs);
-        if !sums.loss.is_finite() {
-            return Err(self.non_finite(state));
-        }
-        if tested {
-            self.score(state)?;
-        }
-        if sums.weight > 0.0 {
-            let arenas =
-                Arenas { params: &mut state.params, gradients: &mut self.gradients, optimizer: &mut state.optimizer };
-            self.engine.update(self.trainer.optimizer(), state.step, T::of(1.0 / sums.weight), arenas);
-        }
-        state.step += 1;
-        state.rows_trained += sums.rows;
-        state.epoch.add(sums);
-        Ok(sums)
-    }
-
-    fn score(&self, state: &mut State<T>) -> Result<(), Error> {
-        let Some(target) = self.target else { return Ok(()) };
-        let rows = scored(self.trainer.program().prediction_width(), &self.batch, target, &self.outputs)?;
-        for metric in &mut state.metrics {
-            metric.update(&rows)?;
-        }
-        Ok(())
-    }
-
-    /// Looks for what made the loss of a batch no number: an input, or else the parameters.
-    fn non_finite(&mut self, state: &State<T>) -> Error {
-        let task = Task {
-            params: &state.params,
-            batch: &self.batch,
-            binding: &self.binding,
-            rows: 0..self.batch.rows(),
-            key: self.key(state),
-        };
-        self.outputs.resize(self.trainer.program(), task.rows.len(), Need::Target);
-        self.engine.evaluate(&task, &mut self.outputs);
-        let row = self.outputs.losses.iter().position(|l| !l.is_finite()).unwrap_or(0);
-        let loss = self.outputs.losses.get(row).map_or(f64::NAN, |l| l.widen());
-        let cause = non_finite_column(&self.batch, row).unwrap_or_else(|| {
-            "every number of that row is finite, so training has diverged: lower the learning rate, clip the gradient or \
-             standardise the features"
-                .to_owned()
-        });
-        Error::NonFiniteLoss { step: state.step, row, loss, cause }
-    }
-}
-
-fn non_finite_column<T: Scalar>(batch: &Rows<T>, row: usize) -> Option<String> {
-    for (column, field) in batch.schema().fields.iter().enumerate() {
-        let tidemill_data::Kind::Real { width } = field.kind else { continue };
-        let values = &batch.reals(column)[row * width..(row + 1) * width];
-        if let Some((i, value)) = values.iter().enumerate().find(|(_, v)| !v.is_finite()) {
-            let at = if width > 1 { format!("[{i}]") } else { String::new() };
-            return Some(format!("column {}{at} is {value} there", field.name));
-        }
-    }
-    None
 }
 
 /// A batch's outputs as metrics see them.

@@ -93,6 +93,8 @@ impl<T: Scalar> Trainer<T> {
             cursor: Cursor::start(0),
             epoch: crate::Sums::default(),
             metrics,
+            is_spread: false,
+            is_elsewhere: false,
         }
     }
 
@@ -126,6 +128,6 @@ impl<T: Scalar> Trainer<T> {
         source: &mut dyn Source<T>,
         observer: &mut dyn Observer<T>,
     ) -> Result<Summary, Error> {
-        strategy.run(self, state, source, observer)
+        strategy.run(self, state, source, observer).inspect_err(|error| self.engine.abandon(&error.to_string()))
     }
 }

@@ -9,8 +9,11 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::{metrics, rows, trainer};
+use tidemill_collective::Threads;
 use tidemill_data::{Source, SourceExt};
-use tidemill_strategies::{Accumulate, Batch, DataParallel, Engine, Event, Flow, Online, Serial, Strategy, on_event};
+use tidemill_strategies::{
+    Accumulate, Batch, DataParallel, Distributed, Engine, Event, Flow, Online, Serial, Strategy, on_event,
+};
 
 struct Counting;
 
@@ -57,6 +60,20 @@ fn check(engine: impl Engine<f32> + 'static, strategy: impl Strategy<f32>, mut s
     assert_eq!(after - before, 0, "allocations with {what}");
 }
 
+/// As `check`, of two ranks at once.
+fn check_ranks(
+    make: impl Fn(Threads) -> Distributed<Serial> + Sync,
+    strategy: impl Strategy<f32> + Copy + Send + Sync,
+    shard: impl Fn(u64) -> Box<dyn Source<f32>> + Sync,
+) {
+    std::thread::scope(|scope| {
+        for (rank, collective) in (0..).zip(Threads::world(2)) {
+            let (make, shard) = (&make, &shard);
+            scope.spawn(move || check(make(collective), strategy, shard(rank)));
+        }
+    });
+}
+
 #[test]
 fn nothing_is_allocated_from_the_second_step_on() {
     let before = COUNT.load(Ordering::Relaxed);
@@ -71,6 +88,9 @@ fn nothing_is_allocated_from_the_second_step_on() {
     check(DataParallel::new(2), batch, rows(155));
     check(DataParallel::new(2).shards(3), online, rows(155));
     check(Accumulate::new(9, DataParallel::new(2)), online, rows(155));
+    check_ranks(|rank| Distributed::new(rank, Serial).share_rows(), batch, |_| Box::new(rows(155)));
+    check_ranks(|rank| Distributed::new(rank, Serial), online, |rank| Box::new(rows(310).shard(rank, 2).unwrap()));
+    check_ranks(|rank| Distributed::new(rank, Serial).overlap(100), online, |rank| Box::new(rows(150 + rank as usize)));
     check(Serial, Online::new().passes(2).batch_size(20), rows(155).shuffle(50, 1).unwrap());
     check(DataParallel::new(2), online, rows(155).prefetch(3, 20).unwrap());
 }

@@ -4,7 +4,7 @@ use tidemill_autograd::tensor::Scalar;
 use tidemill_autograd::{Program, Write};
 use tidemill_optim::Optimizer;
 
-use super::{Arenas, Engine, Outputs, Running, Task};
+use super::{Arenas, Engine, InParts, Outputs, Running, Task, Updated};
 use crate::{Error, Sums};
 
 /// The batch in pieces of so many rows, one after the other, their gradients added before the one update: large
@@ -35,7 +35,11 @@ impl<T: Scalar, E: Engine<T>> Engine<T> for Accumulate<E> {
                 "the model looks at several rows at once; its batch cannot be cut",
             ));
         }
-        let inner = self.inner.start(program, self.rows.min(rows))?;
+        let mut inner = self.inner.start(program, self.rows.min(rows))?;
+        if inner.ranks().is_some() {
+            let problem = "put it inside of the distributed engine: pieces are added up before ranks are";
+            return Err(Error::setting("accumulate", problem));
+        }
         Ok(Box::new(Accumulating { rows: self.rows, inner }))
     }
 
@@ -85,6 +89,28 @@ impl<T: Scalar> Running<T> for Accumulating<T> {
         sums
     }
 
+    fn gradient_in_parts(
+        &mut self,
+        task: &Task<'_, T>,
+        gradients: &mut [T],
+        write: Write,
+        mut outputs: Option<&mut Outputs<T>>,
+        parts: &mut InParts<'_, T>,
+    ) -> Sums {
+        let mut sums = Sums::default();
+        let mut write = write;
+        for piece in self.pieces(task) {
+            let outputs = outputs.as_deref_mut();
+            sums.add(if piece.rows.end == task.rows.end {
+                self.inner.gradient_in_parts(&piece, gradients, write, outputs, parts)
+            } else {
+                self.inner.gradient(&piece, gradients, write, outputs)
+            });
+            write = Write::Add;
+        }
+        sums
+    }
+
     fn reduce(&mut self, gradients: &mut [T]) {
         self.inner.reduce(gradients);
     }
@@ -97,7 +123,13 @@ impl<T: Scalar> Running<T> for Accumulating<T> {
         sums
     }
 
-    fn update(&mut self, optimizer: &Optimizer<T>, step: u64, scale: T, arenas: Arenas<'_, T>) {
-        self.inner.update(optimizer, step, scale, arenas);
+    fn update(
+        &mut self,
+        optimizer: &Optimizer<T>,
+        step: u64,
+        scale: T,
+        arenas: Arenas<'_, T>,
+    ) -> Result<Updated, tidemill_collective::Error> {
+        self.inner.update(optimizer, step, scale, arenas)
     }
 }

@@ -7,7 +7,7 @@ use tidemill_optim::{Optimizer, Part};
 
 use super::pool::{Parts, Pool};
 use super::serial::{RowOutputs, Shard};
-use super::{Arenas, Engine, Outputs, Running, Task, share};
+use super::{Arenas, Engine, Outputs, Running, Task, Updated, share};
 use crate::{Error, Sums};
 
 /// The batch cut into shards of equal size, computed on several threads, each shard with its workspace and gradient
@@ -164,7 +164,13 @@ impl<T: Scalar> Running<T> for Parallel<T> {
 
     /// Each worker adds up and updates a slice of its own. Only where something must be measured of the whole gradient
     /// first is that made whole before.
-    fn update(&mut self, optimizer: &Optimizer<T>, step: u64, scale: T, arenas: Arenas<'_, T>) {
+    fn update(
+        &mut self,
+        optimizer: &Optimizer<T>,
+        step: u64,
+        scale: T,
+        arenas: Arenas<'_, T>,
+    ) -> Result<Updated, tidemill_collective::Error> {
         let Arenas { params, gradients, optimizer: memory } = arenas;
         if optimizer.phases()[0].blocks() > 0 {
             self.reduce(gradients);
@@ -191,6 +197,7 @@ impl<T: Scalar> Running<T> for Parallel<T> {
                 }
             });
         }
+        Ok(Updated::Whole)
     }
 }
 

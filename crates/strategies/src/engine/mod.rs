@@ -3,6 +3,7 @@
 mod accumulate;
 mod auto;
 mod data_parallel;
+mod distributed;
 mod gate;
 mod pool;
 mod serial;
@@ -13,10 +14,12 @@ use std::sync::Arc;
 pub use accumulate::Accumulate;
 pub use auto::Auto;
 pub use data_parallel::DataParallel;
+pub use distributed::Distributed;
 pub use serial::Serial;
 
 use tidemill_autograd::tensor::{Key, Scalar};
 use tidemill_autograd::{Program, Write};
+use tidemill_collective::Collective;
 use tidemill_data::Batch;
 use tidemill_optim::Optimizer;
 
@@ -34,6 +37,21 @@ pub trait Engine<T: Scalar>: Send + Sync {
 
     /// What was asked for, such as `2 shards on 2 threads`. What runs is told by [`Running::describe`].
     fn describe(&self) -> String;
+
+    /// How many ranks take part in a run, each with an engine of its own.
+    fn ranks(&self) -> usize {
+        1
+    }
+
+    /// This one's number among them.
+    fn rank(&self) -> usize {
+        0
+    }
+
+    /// Tells other ranks, where there are any, that this one cannot go on, and why.
+    fn abandon(&self, why: &str) {
+        let _ = why;
+    }
 }
 
 /// A started [`Engine`].
@@ -54,6 +72,22 @@ pub trait Running<T: Scalar>: Send {
         outputs: Option<&mut Outputs<T>>,
     ) -> Sums;
 
+    /// As [`gradient`](Running::gradient), the last before an update; and tells of each part of the gradient when it is
+    /// whole, from the end of the arena to its start.
+    fn gradient_in_parts(
+        &mut self,
+        task: &Task<'_, T>,
+        gradients: &mut [T],
+        write: Write,
+        outputs: Option<&mut Outputs<T>>,
+        parts: &mut InParts<'_, T>,
+    ) -> Sums {
+        let sums = self.gradient(task, gradients, write, outputs);
+        self.reduce(gradients);
+        (parts.whole)(0..gradients.len(), gradients);
+        sums
+    }
+
     /// Makes `gradients` whole: adds what [`gradient`](Running::gradient) left elsewhere. Only who reads gradients needs
     /// it; [`update`](Running::update) does so itself.
     fn reduce(&mut self, gradients: &mut [T]) {
@@ -65,9 +99,63 @@ pub trait Running<T: Scalar>: Send {
 
     /// Moves the parameters: the gradient, summed over rows, times `scale`, through the optimizer. `arenas.gradients`
     /// are those given to [`gradient`](Running::gradient), reduced or not.
-    fn update(&mut self, optimizer: &Optimizer<T>, step: u64, scale: T, arenas: Arenas<'_, T>) {
+    ///
+    /// # Errors
+    ///
+    /// When other ranks take part, and one is gone or late.
+    fn update(
+        &mut self,
+        optimizer: &Optimizer<T>,
+        step: u64,
+        scale: T,
+        arenas: Arenas<'_, T>,
+    ) -> Result<Updated, tidemill_collective::Error> {
         optimizer.update(step, scale, arenas.params, arenas.gradients, arenas.optimizer);
+        Ok(Updated::Whole)
     }
+
+    /// The ranks that take part in each step, where there are any but this one.
+    fn ranks(&mut self) -> Option<Ranks<'_>> {
+        None
+    }
+}
+
+/// Who is told of parts of a gradient that are whole.
+pub struct InParts<'a, T> {
+    /// Elements that a part has at least, but for the last.
+    pub least: usize,
+    /// Told of a part: where in the arena it is, and the part.
+    pub whole: &'a mut dyn FnMut(Range<usize>, &mut [T]),
+}
+
+/// Other ranks that train the same parameters.
+pub struct Ranks<'a> {
+    /// What reaches them.
+    pub collective: &'a mut dyn Collective,
+    /// Whether they compute on rows of their own, or share out the same.
+    pub rows: RankRows,
+    /// Steps after which parameters are compared again.
+    pub compare_every: u64,
+    /// What else must be the same on all of them: names and texts.
+    pub agreed: &'a [(String, String)],
+}
+
+/// Which rows the ranks of a distributed run compute on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RankRows {
+    /// Each on those that its own source gives: a step is on all of them together.
+    Own,
+    /// All sources give the same rows, and each rank computes on its share of them.
+    Shared,
+}
+
+/// What an update has brought up to date here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Updated {
+    /// Everything.
+    Whole,
+    /// All parameters, but of the optimizer's memory only this rank's [`share`](tidemill_collective::share).
+    OwnMemory,
 }
 
 /// What an update works on.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use tidemill_autograd::tensor::Scalar;
 use tidemill_autograd::{Mode, Program, Run, Workspace, Write};
 
-use super::{Engine, Outputs, Running, Task, share};
+use super::{Engine, InParts, Outputs, Running, Task, share};
 use crate::binding::BoundRows;
 use crate::{Error, Sums};
 
@@ -56,14 +56,28 @@ impl<T: Scalar> Shard<T> {
         task: &Task<'_, T>,
         gradients: &mut [T],
         write: Write,
+        outputs: Option<RowOutputs<'_, T>>,
+    ) -> Sums {
+        let mut unwatched = InParts { least: usize::MAX, whole: &mut |_, _| () };
+        self.gradient_in_parts(task, gradients, write, outputs, &mut unwatched)
+    }
+
+    /// The gradient is whole, part by part, as the last block adds to it.
+    fn gradient_in_parts(
+        &mut self,
+        task: &Task<'_, T>,
+        gradients: &mut [T],
+        write: Write,
         mut outputs: Option<RowOutputs<'_, T>>,
+        parts: &mut InParts<'_, T>,
     ) -> Sums {
         let mut sums = Sums::default();
         let mut write = write;
         for rows in self.blocks(task.rows.clone()) {
             let block = Task { rows: rows.clone(), ..task.clone() };
             let outputs = outputs.as_mut().map(|outputs| outputs.take(rows.len(), &self.program));
-            sums.add(self.block_gradient(&block, gradients, write, outputs));
+            let parts = (rows.end == task.rows.end).then_some(&mut *parts);
+            sums.add(self.block_gradient(&block, gradients, write, outputs, parts));
             write = Write::Add;
         }
         sums
@@ -75,6 +89,7 @@ impl<T: Scalar> Shard<T> {
         gradients: &mut [T],
         write: Write,
         outputs: Option<RowOutputs<'_, T>>,
+        parts: Option<&mut InParts<'_, T>>,
     ) -> Sums {
         let Self { program, workspace, .. } = self;
         let inputs = BoundRows { binding: task.binding, batch: task.batch, rows: task.rows.clone() };
@@ -100,7 +115,12 @@ impl<T: Scalar> Shard<T> {
             None => workspace.upstream().fill(T::one()),
         }
         let sums = sum(workspace.losses(), weights);
-        program.backward(&train, workspace, gradients, write);
+        match parts {
+            Some(InParts { least, whole }) => {
+                program.backward_in_parts(&train, workspace, gradients, write, *least, whole);
+            }
+            None => program.backward(&train, workspace, gradients, write),
+        }
         sums
     }
 
@@ -142,6 +162,18 @@ impl<T: Scalar> Running<T> for Shard<T> {
     ) -> Sums {
         let outputs = outputs.map(|o| RowOutputs::of(o, task.rows.clone(), self.program.prediction_width()));
         Shard::gradient(self, task, gradients, write, outputs)
+    }
+
+    fn gradient_in_parts(
+        &mut self,
+        task: &Task<'_, T>,
+        gradients: &mut [T],
+        write: Write,
+        outputs: Option<&mut Outputs<T>>,
+        parts: &mut InParts<'_, T>,
+    ) -> Sums {
+        let outputs = outputs.map(|o| RowOutputs::of(o, task.rows.clone(), self.program.prediction_width()));
+        Shard::gradient_in_parts(self, task, gradients, write, outputs, parts)
     }
 
     fn evaluate(&mut self, task: &Task<'_, T>, outputs: &mut Outputs<T>) -> Sums {

@@ -5,7 +5,7 @@ use tidemill_autograd::tensor::Scalar;
 use crate::{Error, Event, Flow, Observer, Trainer};
 
 /// Saves the state every so many steps, and when the run ends. The file is always a whole checkpoint: the last one, or
-/// the one before.
+/// the one before. Of several ranks, the first one saves.
 pub struct Checkpoints<'t, T> {
     trainer: &'t Trainer<T>,
     path: PathBuf,
@@ -22,12 +22,17 @@ impl<'t, T: Scalar> Checkpoints<'t, T> {
 impl<T: Scalar> Observer<T> for Checkpoints<'_, T> {
     fn observe(&mut self, event: &Event<'_, T>) -> Result<Flow, Error> {
         match event {
-            Event::Step { state, .. } if self.every > 0 && state.step % self.every == 0 => {
+            _ if self.trainer.declared_engine().rank() > 0 => {}
+            Event::Step { state, .. } if Observer::<T>::saves(self, state.step) => {
                 self.trainer.save(state, &self.path)?;
             }
             Event::Finished { state, .. } => self.trainer.save(state, &self.path)?,
             _ => {}
         }
         Ok(Flow::Continue)
+    }
+
+    fn saves(&self, step: u64) -> bool {
+        self.every > 0 && step.is_multiple_of(self.every)
     }
 }

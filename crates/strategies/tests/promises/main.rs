@@ -5,6 +5,7 @@ mod crash;
 mod deterministic;
 mod early;
 mod model;
+mod ranks;
 mod resume;
 mod same_steps;
 mod streams;

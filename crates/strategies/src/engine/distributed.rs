@@ -1,0 +1,321 @@
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tidemill_autograd::tensor::Scalar;
+use tidemill_autograd::{Program, Write};
+use tidemill_collective::{Collective, Error as Lost, Values, share};
+use tidemill_optim::Optimizer;
+
+use super::{Arenas, Engine, InParts, Outputs, RankRows, Ranks, Running, Task, Updated};
+use crate::{Error, Sums};
+
+/// Another engine on each of several ranks, whose gradients are added up before the one update.
+///
+/// Gradients travel as sums over rows, with the number of rows, and are divided once by the weight of all: ranks with
+/// fewer rows, or none, need nothing special and bias nothing. An epoch ends when no rank has a row left. The first
+/// rank's state is everybody's when a run begins; layout, settings and columns are compared before. Then all ranks hold
+/// the same parameters after every step, to the bit, which is looked at from time to time.
+///
+/// Each rank computes on the rows that its own source gives ([`shard`](tidemill_data::SourceExt::shard)), and a step is
+/// on all of them together; or on its share of the same rows ([`share_rows`](Distributed::share_rows)).
+///
+/// Ranks add in their order, so their number changes the rounding of a sum, and nothing else does.
+///
+/// # Example
+///
+/// ```
+/// use tidemill_collective::Threads;
+/// # use tidemill_autograd::Program;
+/// # use tidemill_data::MemorySource;
+/// # use tidemill_layers::{Dense, Layer};
+/// # use tidemill_losses::{Loss, MeanSquaredError};
+/// # use tidemill_optim::sgd;
+/// use tidemill_strategies::{Batch, Distributed, Serial, Trainer};
+///
+/// let train = |rank: Threads| {
+///     # let program = Program::<f64>::build(|graph| {
+///     #     let x = graph.input("x", &[1])?;
+///     #     let y = Dense::new(1).apply(graph, x)?;
+///     #     MeanSquaredError.apply(graph, y)
+///     # })?;
+///     # let mut rows = MemorySource::builder().reals("x", 1, vec![1.0, 2.0, 3.0]).target(vec![2.0, 4.0, 6.0]).build()?;
+///     let trainer = Trainer::new(program, sgd(0.1))?.engine(Distributed::new(rank, Serial).share_rows());
+///     let mut state = trainer.start(7);
+///     trainer.run(&Batch::new(50), &mut state, &mut rows, &mut ())?;
+///     Ok::<_, tidemill_strategies::Error>(state.params)
+/// };
+/// let params = std::thread::scope(|scope| {
+///     let ranks: Vec<_> = Threads::world(2).into_iter().map(|rank| scope.spawn(|| train(rank))).collect();
+///     ranks.into_iter().map(|rank| rank.join().unwrap()).collect::<Result<Vec<_>, _>>()
+/// })?;
+/// assert_eq!(params[0], params[1]);
+/// # Ok::<(), tidemill_strategies::Error>(())
+/// ```
+///
+/// # References
+///
+/// A. Sergeev, M. Del Balso, *Horovod: fast and easy distributed deep learning in TensorFlow*, 2018. S. Rajbhandari et
+/// al., *ZeRO: memory optimizations toward training trillion parameter models*, 2020 (each rank updates its share).
+/// S. Li et al., *PyTorch distributed: experiences on accelerating data parallel training*, 2020 (buckets).
+#[derive(Clone, Debug)]
+pub struct Distributed<E> {
+    link: Link,
+    inner: E,
+    settings: Settings,
+}
+
+/// Where the way to the other ranks is while no run has it.
+type Link = Arc<Mutex<Option<Box<dyn Collective>>>>;
+
+#[derive(Clone, Debug)]
+struct Settings {
+    rank: usize,
+    size: usize,
+    rows: RankRows,
+    exchange: Exchange,
+    compare_every: u64,
+    agreed: Vec<(String, String)>,
+}
+
+/// How gradients are added up across ranks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exchange {
+    /// Each rank adds up and updates its share, and all get the parameters.
+    Shares,
+    /// In the order that is fastest; each rank updates everything.
+    Fast,
+    /// InParts of so many bytes, each from when it is whole.
+    Overlapping(usize),
+}
+
+impl<E> Distributed<E> {
+    /// Each rank computes with `inner` on the rows of its own source.
+    pub fn new(collective: impl Collective + 'static, inner: E) -> Self {
+        let settings = Settings {
+            rank: collective.rank(),
+            size: collective.size(),
+            rows: RankRows::Own,
+            exchange: Exchange::Shares,
+            compare_every: 1000,
+            agreed: Vec::new(),
+        };
+        Self { link: Arc::new(Mutex::new(Some(Box::new(collective)))), inner, settings }
+    }
+
+    /// The sources of all ranks give the same rows; of each step's, every rank computes on its share. Then the result
+    /// is that of one process with the same batch size, up to rounding, on any number of ranks; but each reads all rows.
+    #[must_use]
+    pub fn share_rows(mut self) -> Self {
+        self.settings.rows = RankRows::Shared;
+        self
+    }
+
+    /// Adds gradients up in whatever order is fastest: possibly to other bits in another world, though the same on all
+    /// ranks. Each rank then updates all parameters.
+    #[must_use]
+    pub fn fast_sums(mut self) -> Self {
+        self.settings.exchange = Exchange::Fast;
+        self
+    }
+
+    /// Begins to add up parts of the gradient, of at least so many bytes, as soon as they are whole, from the end of the
+    /// arena, while the rest is still computed. The result is the same to the bit. Each rank then updates all parameters.
+    ///
+    /// It pays where messages take long and processors are not all busy: over a network.
+    #[must_use]
+    pub fn overlap(mut self, bytes: usize) -> Self {
+        self.settings.exchange = Exchange::Overlapping(bytes);
+        self
+    }
+
+    /// Compares the parameters of all ranks every so many steps (zero: never) rather than every 1000.
+    #[must_use]
+    pub fn compare_every(mut self, steps: u64) -> Self {
+        self.settings.compare_every = steps;
+        self
+    }
+
+    /// Something that must be the same on all ranks, such as a configuration or the fingerprint of data: it is compared
+    /// before each run.
+    #[must_use]
+    pub fn agree_on(mut self, what: impl Into<String>, text: impl Into<String>) -> Self {
+        self.settings.agreed.push((what.into(), text.into()));
+        self
+    }
+}
+
+impl<T: Scalar, E: Engine<T>> Engine<T> for Distributed<E> {
+    fn start(&self, program: &Arc<Program<T>>, rows: usize) -> Result<Box<dyn Running<T>>, Error> {
+        let settings = &self.settings;
+        let rows = match settings.rows {
+            RankRows::Own => rows,
+            RankRows::Shared if program.couples_rows() && settings.size > 1 => {
+                let problem = "the model looks at several rows at once; its batch cannot be shared out";
+                return Err(Error::setting("distributed", problem));
+            }
+            RankRows::Shared => rows.div_ceil(settings.size),
+        };
+        let mut inner = self.inner.start(program, rows)?;
+        if inner.ranks().is_some() {
+            return Err(Error::setting("distributed", "the engine inside is distributed itself"));
+        }
+        let collective = self.link.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(collective) = collective else {
+            return Err(Error::setting("distributed", "another run has these workers; they do one at a time"));
+        };
+        Ok(Box::new(Joined {
+            collective: Some(collective),
+            link: Arc::clone(&self.link),
+            inner,
+            settings: settings.clone(),
+            begun: Vec::new(),
+            failed: None,
+        }))
+    }
+
+    fn describe(&self) -> String {
+        describe(&self.settings, &self.inner.describe())
+    }
+
+    fn ranks(&self) -> usize {
+        self.settings.size
+    }
+
+    fn rank(&self) -> usize {
+        self.settings.rank
+    }
+
+    fn abandon(&self, why: &str) {
+        if let Some(collective) = &mut *self.link.lock().unwrap_or_else(PoisonError::into_inner) {
+            collective.abandon(why);
+        }
+    }
+}
+
+fn describe(settings: &Settings, inner: &str) -> String {
+    let rows = match settings.rows {
+        RankRows::Own => "",
+        RankRows::Shared => " that share rows",
+    };
+    let how = match settings.exchange {
+        Exchange::Shares => String::new(),
+        Exchange::Fast => ", sums in any order".into(),
+        Exchange::Overlapping(bytes) => format!(", sums of {bytes} bytes begun early"),
+    };
+    format!("{} ranks{rows}{how}, each {inner}", settings.size)
+}
+
+/// Fewer parameters than this each rank updates itself: one message less.
+const WORTH_SHARING: usize = 4096;
+
+struct Joined<T> {
+    /// Until this is dropped.
+    collective: Option<Box<dyn Collective>>,
+    link: Link,
+    inner: Box<dyn Running<T>>,
+    settings: Settings,
+    /// InParts of the gradient whose sums have begun, in that order.
+    begun: Vec<Range<usize>>,
+    /// Why a sum could not begin.
+    failed: Option<Lost>,
+}
+
+impl<T: Scalar> Joined<T> {
+    /// Ends the sums that have begun.
+    fn end(&mut self, gradients: &mut [T]) -> Result<(), Lost> {
+        let collective = self.collective.as_mut().expect("the run is on");
+        for range in self.begun.drain(..) {
+            collective.end_sum(Values::of(&mut gradients[range]))?;
+        }
+        self.failed.take().map_or(Ok(()), Err)
+    }
+}
+
+impl<T: Scalar> Running<T> for Joined<T> {
+    fn describe(&self) -> String {
+        describe(&self.settings, &self.inner.describe())
+    }
+
+    fn gradient(
+        &mut self,
+        task: &Task<'_, T>,
+        gradients: &mut [T],
+        write: Write,
+        outputs: Option<&mut Outputs<T>>,
+    ) -> Sums {
+        let Exchange::Overlapping(bytes) = self.settings.exchange else {
+            return self.inner.gradient(task, gradients, write, outputs);
+        };
+        // Of a step that was not taken after all.
+        self.failed = self.end(gradients).err();
+        let Self { collective, begun, failed, .. } = self;
+        let collective = collective.as_mut().expect("the run is on");
+        let mut whole = |range: Range<usize>, part: &mut [T]| {
+            if failed.is_none() && !range.is_empty() {
+                match collective.begin_sum(Values::of(part)) {
+                    Ok(()) => begun.push(range),
+                    Err(lost) => *failed = Some(lost),
+                }
+            }
+        };
+        let mut parts = InParts { least: bytes.div_ceil(size_of::<T>()), whole: &mut whole };
+        self.inner.gradient_in_parts(task, gradients, write, outputs, &mut parts)
+    }
+
+    fn reduce(&mut self, gradients: &mut [T]) {
+        self.inner.reduce(gradients);
+    }
+
+    fn evaluate(&mut self, task: &Task<'_, T>, outputs: &mut Outputs<T>) -> Sums {
+        self.inner.evaluate(task, outputs)
+    }
+
+    fn update(
+        &mut self,
+        optimizer: &Optimizer<T>,
+        step: u64,
+        scale: T,
+        arenas: Arenas<'_, T>,
+    ) -> Result<Updated, Lost> {
+        let Arenas { params, gradients, optimizer: memory } = arenas;
+        let collective = self.collective.as_mut().expect("the run is on");
+        match self.settings.exchange {
+            Exchange::Overlapping(_) => self.end(gradients)?,
+            Exchange::Fast => {
+                self.inner.reduce(gradients);
+                collective.fast_sum(Values::of(gradients))?;
+            }
+            Exchange::Shares => {
+                self.inner.reduce(gradients);
+                let measures = optimizer.phases().iter().any(|phase| phase.blocks() > 0);
+                if !measures && params.len() >= WORTH_SHARING && self.settings.size > 1 {
+                    collective.sum_shares(Values::of(gradients))?;
+                    let own = share(params.len(), self.settings.rank, self.settings.size);
+                    let (part, factors) = optimizer.split(params, gradients, memory);
+                    let mut part = part.split_at(own.end).0.split_at(own.start).1;
+                    optimizer.phases().iter().for_each(|phase| phase.update(step, scale, &mut part, factors));
+                    collective.gather_shares(Values::of(params))?;
+                    return Ok(Updated::OwnMemory);
+                }
+                collective.sum(Values::of(gradients))?;
+            }
+        }
+        self.inner.update(optimizer, step, scale, Arenas { params, gradients, optimizer: memory })
+    }
+
+    fn ranks(&mut self) -> Option<Ranks<'_>> {
+        let Settings { rows, compare_every, agreed, .. } = &self.settings;
+        let collective = &mut **self.collective.as_mut().expect("the run is on");
+        Some(Ranks { collective, rows: *rows, compare_every: *compare_every, agreed })
+    }
+}
+
+impl<T> Drop for Joined<T> {
+    /// Gives the way to the others back, unless this rank is in a panic: then they are told as it ends.
+    fn drop(&mut self) {
+        let collective = self.collective.take();
+        if !std::thread::panicking() {
+            *self.link.lock().unwrap_or_else(PoisonError::into_inner) = collective;
+        }
+    }
+}
