@@ -74,8 +74,8 @@ impl<T: Scalar> Strategy<T> for Batch {
         if rows == 0 && trainer.declared_engine().ranks() == 1 {
             return Err(Error::setting("batch training", "the source has no rows"));
         }
-        let plan =
-            Plan { epochs: Some(self.epochs), batch_size: self.batch_size.unwrap_or(rows.max(1)), test: Test::Never };
+        let batch_size = self.batch_size.unwrap_or(rows.max(1));
+        let plan = Plan { epochs: Some(self.epochs), batch_size, loads: true, test: Test::Never };
         drive(trainer, state, &mut memory, &plan, observer)
     }
 }

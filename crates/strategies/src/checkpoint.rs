@@ -7,6 +7,7 @@ use tidemill_data::{Cursor, Encoder};
 use tidemill_metrics::Metric;
 
 use crate::parameters::{self, Written};
+use crate::state::RankMemory;
 use crate::{Error, State, Sums, Trainer, file};
 
 /// The safetensors metadata under which [`Header`] is stored.
@@ -24,9 +25,30 @@ struct Header {
     cursor: Cursor,
     epoch_rows: u64,
     metrics: Vec<String>,
+    /// Ranks with rows of their own.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    world: usize,
+    /// Where the source of each stands, where that is not the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    cursors: Vec<Cursor>,
+    /// Ranks that keep something for themselves.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    ranks: usize,
     /// What rows went through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     encoder: Option<Encoder>,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(count: &usize) -> bool {
+    *count == 1
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// The encoder that a checkpoint or a model was saved with; `None` where it was saved without.
@@ -49,14 +71,9 @@ pub fn saved_encoder(path: impl AsRef<Path>) -> Result<Option<Encoder>, Error> {
 }
 
 pub(crate) fn save<T: Scalar>(trainer: &Trainer<T>, state: &State<T>, path: &Path) -> Result<(), Error> {
-    let impossible = |problem: &str| Error::Checkpoint { path: path.to_owned(), problem: problem.into() };
     if state.is_spread {
-        return Err(impossible("parts of the state are on other ranks; an observer says by `saves` that it will save"));
-    }
-    if state.is_elsewhere {
-        return Err(impossible(
-            "the ranks' sources stand at different rows, which one cursor cannot tell; let them be shards of one",
-        ));
+        let problem = "parts of the state are on other ranks; an observer says by `saves` that it will save".into();
+        return Err(Error::Checkpoint { path: path.to_owned(), problem });
     }
     let mut tensors = parameters::write(trainer.program().layout(), &state.params);
     for block in trainer.optimizer().state_blocks() {
@@ -68,8 +85,16 @@ pub(crate) fn save<T: Scalar>(trainer: &Trainer<T>, state: &State<T>, path: &Pat
         let values = metric.state();
         tensors.push(Written::new(metric_name(i), &[values.len()], &values));
     }
+    for (rank, RankMemory { optimizer, feedback }) in state.ranks.iter().enumerate() {
+        for (what, values) in [(OPTIMIZER, optimizer), (FEEDBACK, feedback)] {
+            tensors.push(Written::new(rank_name(rank, what), &[values.len()], values));
+        }
+    }
     let header = Header {
         format: FORMAT,
+        world: state.world,
+        cursors: state.cursors.clone(),
+        ranks: state.ranks.len(),
         step: state.step,
         rows_trained: state.rows_trained,
         seed: state.seed,
@@ -132,8 +157,11 @@ fn parse<T: Scalar>(
         cursor: header.cursor,
         epoch: Sums { loss, weight, rows: header.epoch_rows },
         metrics,
+        feedback: Vec::new(),
+        ranks: rank_memories(&tensors, header.ranks)?,
         is_spread: false,
-        is_elsewhere: false,
+        world: header.world,
+        cursors: header.cursors,
     })
 }
 
@@ -152,6 +180,22 @@ fn header(bytes: &[u8]) -> Result<Header, String> {
 fn tensor<T: Scalar>(tensors: &SafeTensors<'_>, name: &str) -> Result<Vec<T>, String> {
     let view = tensors.tensor(name).map_err(|_| format!("it has no {name}"))?;
     file::numbers(&view).map_err(|problem| format!("{name}: {problem}"))
+}
+
+/// What each rank keeps for itself.
+fn rank_memories<T: Scalar>(tensors: &SafeTensors<'_>, ranks: usize) -> Result<Vec<RankMemory<T>>, String> {
+    let memory = |rank| {
+        let part = |what| tensor(tensors, &rank_name(rank, what));
+        Ok(RankMemory { optimizer: part(OPTIMIZER)?, feedback: part(FEEDBACK)? })
+    };
+    (0..ranks).map(memory).collect()
+}
+
+const OPTIMIZER: &str = "optimizer";
+const FEEDBACK: &str = "feedback";
+
+fn rank_name(rank: usize, what: &str) -> String {
+    format!("rank.{rank}.{what}")
 }
 
 fn metric_name(index: usize) -> String {

@@ -60,7 +60,7 @@ impl<T: Scalar> Strategy<T> for Online {
         source: &mut dyn Source<T>,
         observer: &mut dyn Observer<T>,
     ) -> Result<Summary, Error> {
-        let plan = Plan { epochs: self.passes, batch_size: self.batch_size, test: Test::BeforeTraining };
+        let plan = Plan { epochs: self.passes, batch_size: self.batch_size, loads: false, test: Test::BeforeTraining };
         drive(trainer, state, source, &plan, observer)
     }
 }

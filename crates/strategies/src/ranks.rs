@@ -3,11 +3,12 @@
 use std::hash::{DefaultHasher, Hasher};
 
 use serde::{Deserialize, Serialize};
-use tidemill_autograd::tensor::Scalar;
+use tidemill_autograd::tensor::{Scalar, kernels};
 use tidemill_collective::{Collective, Error as Lost, Gathered, Values, handshake};
 use tidemill_data::{Cursor, Schema};
 
 use crate::engine::{RankRows, Ranks};
+use crate::state::RankMemory;
 use crate::strategy::Plan;
 use crate::{Error, State, Sums, Trainer};
 
@@ -79,6 +80,8 @@ struct Head {
     cursor: Cursor,
     epoch: [u64; 3],
     metrics: Vec<Vec<u64>>,
+    world: usize,
+    cursors: Vec<Cursor>,
 }
 
 fn share_state<T: Scalar>(collective: &mut dyn Collective, state: &mut State<T>) -> Result<(), Lost> {
@@ -90,21 +93,94 @@ fn share_state<T: Scalar>(collective: &mut dyn Collective, state: &mut State<T>)
         cursor: state.cursor,
         epoch: [loss.to_bits(), weight.to_bits(), rows],
         metrics: state.metrics.iter().map(|m| m.state().into_iter().map(f64::to_bits).collect()).collect(),
+        world: state.world,
+        cursors: state.cursors.clone(),
     };
     let head = serde_json::to_vec(&head).expect("whole numbers can be written");
     let mut all = Gathered::default();
     collective.gather(if collective.rank() == 0 { &head } else { &[] }, &mut all)?;
-    let foreign = |problem: String| Lost::Transport { call: "state of rank 0".into(), problem };
-    let head: Head = serde_json::from_slice(all.get(0)).map_err(|error| foreign(error.to_string()))?;
+    let head: Head = serde_json::from_slice(all.get(0)).map_err(|error| foreign(&error))?;
     (state.step, state.rows_trained, state.seed, state.cursor) = (head.step, head.rows_trained, head.seed, head.cursor);
+    (state.world, state.cursors) = (head.world, head.cursors);
     let [loss, weight, rows] = head.epoch;
     state.epoch = Sums { loss: f64::from_bits(loss), weight: f64::from_bits(weight), rows };
     for (metric, numbers) in state.metrics.iter_mut().zip(&head.metrics) {
         let numbers: Vec<f64> = numbers.iter().map(|&bits| f64::from_bits(bits)).collect();
-        metric.restore(&numbers).map_err(|error| foreign(error.to_string()))?;
+        metric.restore(&numbers).map_err(|error| foreign(&error))?;
     }
     collective.broadcast(0, Values::of(&mut state.params))?;
-    collective.broadcast(0, Values::of(&mut state.optimizer))
+    collective.broadcast(0, Values::of(&mut state.optimizer))?;
+    give_each_its_own(collective, state)
+}
+
+/// Gives each rank what a rank of its number kept for itself when the state was saved. With fewer ranks now, what the
+/// others had not sent of their gradients is shared out.
+fn give_each_its_own<T: Scalar>(collective: &mut dyn Collective, state: &mut State<T>) -> Result<(), Lost> {
+    let saved = std::mem::take(&mut state.ranks);
+    let first = saved.first().map_or([0, 0], |memory| [memory.optimizer.len(), memory.feedback.len()]);
+    let mut lengths = [saved.len(), first[0], first[1]].map(|count| count as f64);
+    collective.broadcast(0, Values::of(&mut lengths))?;
+    let [ranks, optimizer, feedback] = lengths.map(|count| count as usize);
+    if optimizer > 0 && optimizer != state.optimizer.len() || feedback > 0 && feedback != state.params.len() {
+        return Err(foreign(&"what its ranks kept is of another model or optimizer"));
+    }
+    state.feedback.clear();
+    state.feedback.resize(feedback, T::zero());
+    let (own, size) = (collective.rank(), collective.size());
+    for rank in 0..ranks {
+        let mut memory = saved.get(rank).cloned().unwrap_or_default();
+        memory.optimizer.resize(optimizer, T::zero());
+        memory.feedback.resize(feedback, T::zero());
+        collective.broadcast(0, Values::of(&mut memory.optimizer))?;
+        collective.broadcast(0, Values::of(&mut memory.feedback))?;
+        if own % ranks == rank && optimizer > 0 {
+            state.optimizer.copy_from_slice(&memory.optimizer);
+        }
+        if rank % size == own && feedback > 0 {
+            kernels::add_assign(&mut state.feedback, &memory.feedback);
+        }
+    }
+    Ok(())
+}
+
+/// Gives all ranks what each keeps for itself, to be saved.
+pub(crate) fn gather_what_each_keeps<T: Scalar>(
+    collective: &mut dyn Collective,
+    state: &mut State<T>,
+    train_apart: bool,
+) -> Result<(), Lost> {
+    state.ranks.clear();
+    if !train_apart && state.feedback.is_empty() {
+        return Ok(());
+    }
+    for rank in 0..collective.size() {
+        let mut memory = RankMemory {
+            optimizer: if train_apart { state.optimizer.clone() } else { Vec::new() },
+            feedback: state.feedback.clone(),
+        };
+        collective.broadcast(rank, Values::of(&mut memory.optimizer))?;
+        collective.broadcast(rank, Values::of(&mut memory.feedback))?;
+        state.ranks.push(memory);
+    }
+    Ok(())
+}
+
+/// Makes of the parameters of all ranks their mean, each weighted by what it was trained on; gives the same to all.
+pub(crate) fn average<T: Scalar>(
+    collective: &mut dyn Collective,
+    params: &mut [T],
+    own_weight: f64,
+    weight: f64,
+) -> Result<(), Lost> {
+    kernels::scale(params, T::of(own_weight / weight));
+    collective.sum(Values::of(params))
+}
+
+/// The largest of a number of each rank.
+pub(crate) fn largest(collective: &mut dyn Collective, number: u64) -> Result<u64, Lost> {
+    let mut numbers = [number as f64];
+    collective.max(Values::of(&mut numbers))?;
+    Ok(numbers[0] as u64)
 }
 
 /// Compares the parameters of all ranks.
@@ -114,11 +190,21 @@ pub(crate) fn compare<T: Scalar>(collective: &mut dyn Collective, params: &[T]) 
     handshake(collective, &[("set of parameters", &format!("one of fingerprint {:016x}", hasher.finish()))])
 }
 
-/// Whether all ranks' sources stand at the same row, so that one cursor tells where the run goes on.
-pub(crate) fn same_place(collective: &mut dyn Collective, cursor: Cursor) -> Result<bool, Lost> {
+/// Notes where each rank's source stands, unless all stand at the same row.
+pub(crate) fn gather_cursors<T: Scalar>(collective: &mut dyn Collective, state: &mut State<T>) -> Result<(), Lost> {
     let mut all = Gathered::default();
-    collective.gather(&serde_json::to_vec(&cursor).expect("whole numbers can be written"), &mut all)?;
-    Ok(all.iter().all(|other| other == all.get(0)))
+    collective.gather(&serde_json::to_vec(&state.cursor).expect("whole numbers can be written"), &mut all)?;
+    state.cursors.clear();
+    if all.iter().any(|other| other != all.get(0)) {
+        for cursor in all.iter() {
+            state.cursors.push(serde_json::from_slice(cursor).map_err(|error| foreign(&error))?);
+        }
+    }
+    Ok(())
+}
+
+fn foreign(problem: &dyn std::fmt::Display) -> Lost {
+    Lost::Transport { call: "state of rank 0".into(), problem: problem.to_string() }
 }
 
 impl Error {

@@ -47,10 +47,25 @@ pub struct State<T> {
     pub epoch: Sums,
     /// Test-then-train scores, updated by [`Online`](crate::Online).
     pub metrics: Vec<Box<dyn Metric<T>>>,
+    /// What this rank has not yet sent of its gradients, where it sends less than all; empty otherwise.
+    pub feedback: Vec<T>,
+    /// What each rank keeps for itself, as it is saved and as it is found again.
+    pub(crate) ranks: Vec<RankMemory<T>>,
     /// Whether the optimizer's memory is up to date only in part, the rest being so on other ranks.
     pub(crate) is_spread: bool,
-    /// Whether other ranks' sources stand at another row than this one's.
-    pub(crate) is_elsewhere: bool,
+    /// How many ranks with rows of their own it is the state of.
+    pub(crate) world: usize,
+    /// Where each of their sources stands, as it is saved and as it is found again; none where all stand at `cursor`.
+    pub(crate) cursors: Vec<Cursor>,
+}
+
+/// What a rank of several keeps for itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct RankMemory<T> {
+    /// The optimizer's memory, where ranks train apart.
+    pub(crate) optimizer: Vec<T>,
+    /// As [`State::feedback`].
+    pub(crate) feedback: Vec<T>,
 }
 
 impl<T: Scalar> State<T> {

@@ -7,7 +7,7 @@ use tidemill_data::{Batch as Rows, Kind, Role, Source};
 use tidemill_optim::Optimizer;
 
 use crate::binding::{Binding, Need};
-use crate::engine::{Arenas, Outputs, RankRows, Running, Task, Updated};
+use crate::engine::{Arenas, LocalSteps, Outputs, RankRows, Running, Task, Updated};
 use crate::ranks::{self, Meeting};
 use crate::scores::Scores;
 use crate::strategy::{Clock, Plan, Test, scored, unless_interrupted};
@@ -26,6 +26,8 @@ pub(crate) struct Stepper<'t, T> {
     outputs: Outputs<T>,
     scores: Scores<T>,
     target: Option<usize>,
+    /// Whether all ranks have agreed to stop before the next round.
+    stops: bool,
 }
 
 /// This process among others.
@@ -35,6 +37,7 @@ struct World {
     size: usize,
     rows: RankRows,
     compare_every: u64,
+    local: Option<LocalSteps>,
     /// Whether there are others to agree with.
     is_alone: bool,
 }
@@ -55,12 +58,13 @@ impl<'t, T: Scalar> Stepper<'t, T> {
         let rows = source.rows().map_or(plan.batch_size, |rows| plan.batch_size.min(rows.max(1) as usize));
         let mut engine = trainer.declared_engine().start(program, rows)?;
         let world = match engine.ranks() {
-            None => World { rank: 0, size: 1, rows: RankRows::Own, compare_every: 0, is_alone: true },
+            None => World { rank: 0, size: 1, rows: RankRows::Own, compare_every: 0, local: None, is_alone: true },
             Some(ranks) => World {
                 rank: ranks.collective.rank(),
                 size: ranks.collective.size(),
                 rows: ranks.rows,
                 compare_every: ranks.compare_every,
+                local: ranks.local,
                 is_alone: false,
             },
         };
@@ -76,6 +80,7 @@ impl<'t, T: Scalar> Stepper<'t, T> {
             outputs: Outputs::default(),
             scores: Scores::default(),
             target: source.schema().role(Role::Target),
+            stops: false,
         })
     }
 
@@ -89,12 +94,30 @@ impl<'t, T: Scalar> Stepper<'t, T> {
 
     /// Compares with the other ranks what must be the same, and takes over the first one's state.
     pub(crate) fn join(&mut self, state: &mut State<T>, source: &dyn Source<T>, plan: &Plan) -> Result<(), Error> {
-        match self.engine.ranks() {
-            None => Ok(()),
-            Some(mut ranks) => {
-                let joined = ranks::join(&mut ranks, self.trainer, state, source.schema(), source.rows(), plan);
-                joined.map_err(Error::lost(state.step))
-            }
+        if let Some(mut ranks) = self.engine.ranks() {
+            let joined = ranks::join(&mut ranks, self.trainer, state, source.schema(), source.rows(), plan);
+            joined.map_err(Error::lost(state.step))?;
+        }
+        let world = self.ranks_with_own_rows();
+        if let Some(&cursor) = state.cursors.get(self.world.rank).filter(|_| state.world == world) {
+            state.cursor = cursor;
+        } else if !state.cursors.is_empty() || plan.loads && !state.cursor.is_start() && state.world != world {
+            let problem = format!(
+                "it was saved within an epoch by {} rank(s) with rows of their own, and goes on with as many only; here \
+                 are {world}. Resume with as many, or from a state that was saved between epochs",
+                state.world
+            );
+            return Err(Error::setting("state", problem));
+        }
+        state.world = world;
+        state.cursors.clear();
+        Ok(())
+    }
+
+    fn ranks_with_own_rows(&self) -> usize {
+        match self.world.rows {
+            RankRows::Own => self.world.size,
+            RankRows::Shared => 1,
         }
     }
 
@@ -108,6 +131,11 @@ impl<'t, T: Scalar> Stepper<'t, T> {
         flow: Flow,
         observer: &dyn Observer<T>,
     ) -> Result<Round, Error> {
+        if let Some(LocalSteps { every, after }) = self.world.local
+            && state.step >= after
+        {
+            return self.steps_apart(state, source, clock, flow, observer, every);
+        }
         let mut stops = flow == Flow::Stop;
         let mut rows = 0;
         self.batch.clear();
@@ -146,10 +174,74 @@ impl<'t, T: Scalar> Stepper<'t, T> {
         self.update(state, sums)?;
         state.cursor = source.cursor();
         if !self.world.is_alone {
-            self.compare(state)?;
+            self.compare(state, state.step - 1)?;
             if saves {
                 self.make_whole(state)?;
             }
+        }
+        Ok(Round::Step(sums))
+    }
+
+    /// Up to `steps` steps of this rank alone, then the average of all. A rank that stops does so behind it, so that all
+    /// have come as far as if none had.
+    fn steps_apart(
+        &mut self,
+        state: &mut State<T>,
+        source: &mut dyn Source<T>,
+        clock: &mut Clock,
+        flow: Flow,
+        observer: &dyn Observer<T>,
+        steps: u64,
+    ) -> Result<Round, Error> {
+        if self.stops {
+            return Ok(Round::Stopped);
+        }
+        let first = state.step;
+        let mut mine =
+            Meeting { stops: flow == Flow::Stop, saves: observer.saves(first + steps), sums: Sums::default() };
+        while state.step < first + steps {
+            self.batch.clear();
+            let Some(rows) = unless_interrupted(clock.fill(source, &mut self.batch, self.batch_size))? else {
+                mine.stops = true;
+                break;
+            };
+            if rows == 0 {
+                break;
+            }
+            let sums = self.gradient(state, 0..rows)?;
+            mine.sums.add(sums);
+            if let Some(target) = self.target.filter(|_| self.tests(state)) {
+                self.scores.push(
+                    self.trainer.program().prediction_width(),
+                    &self.batch,
+                    0..rows,
+                    target,
+                    &self.outputs,
+                );
+            }
+            self.move_parameters(state, sums.weight)?;
+            state.step += 1;
+        }
+        let Meeting { sums, stops, saves } = self.meet(first, mine)?;
+        self.stops = stops;
+        if sums.rows == 0 {
+            return Ok(if stops { Round::Stopped } else { Round::EpochOver });
+        }
+        let lost = Error::lost(first);
+        let ranks = self.engine.ranks().expect("there are others to train apart from");
+        state.step = first + ranks::largest(ranks.collective, state.step - first).map_err(&lost)?;
+        if sums.weight > 0.0 {
+            ranks::average(ranks.collective, &mut state.params, mine.sums.weight, sums.weight).map_err(&lost)?;
+        }
+        if self.tests(state) {
+            self.score_all(state)?;
+        }
+        state.rows_trained += sums.rows;
+        state.epoch.add(sums);
+        state.cursor = source.cursor();
+        self.compare(state, first)?;
+        if saves {
+            self.make_whole(state)?;
         }
         Ok(Round::Step(sums))
     }
@@ -214,48 +306,53 @@ impl<'t, T: Scalar> Stepper<'t, T> {
     fn score(&mut self, state: &mut State<T>, own: Range<usize>) -> Result<(), Error> {
         let Some(target) = self.target else { return Ok(()) };
         let width = self.trainer.program().prediction_width();
-        let metrics = &mut state.metrics;
-        match self.engine.ranks() {
-            None => {
-                let rows = scored(width, &self.batch, target, &self.outputs)?;
-                metrics.iter_mut().try_for_each(|metric| metric.update(&rows))?;
-            }
-            Some(ranks) => {
-                self.scores.push(width, &self.batch, own, target, &self.outputs);
-                self.scores.gather(ranks.collective).map_err(Error::lost(state.step))?;
-                self.scores.each(width, &self.batch, target, |rows| {
-                    metrics.iter_mut().try_for_each(|metric| Ok(metric.update(rows)?))
-                })?;
-            }
+        if self.world.is_alone {
+            let rows = scored(width, &self.batch, target, &self.outputs)?;
+            return state.metrics.iter_mut().try_for_each(|metric| Ok(metric.update(&rows)?));
         }
-        Ok(())
+        self.scores.push(width, &self.batch, own, target, &self.outputs);
+        self.score_all(state)
+    }
+
+    /// Scores what all ranks have predicted.
+    fn score_all(&mut self, state: &mut State<T>) -> Result<(), Error> {
+        let (Some(target), Some(ranks)) = (self.target, self.engine.ranks()) else { return Ok(()) };
+        let (width, metrics) = (self.trainer.program().prediction_width(), &mut state.metrics);
+        self.scores.gather(ranks.collective).map_err(Error::lost(state.step))?;
+        self.scores
+            .each(width, &self.batch, target, |rows| metrics.iter_mut().try_for_each(|metric| Ok(metric.update(rows)?)))
     }
 
     fn update(&mut self, state: &mut State<T>, sums: Sums) -> Result<(), Error> {
-        if sums.weight > 0.0 {
-            let arenas =
-                Arenas { params: &mut state.params, gradients: &mut self.gradients, optimizer: &mut state.optimizer };
-            let scale = T::of(1.0 / sums.weight);
-            let updated = self.engine.update(self.trainer.optimizer(), state.step, scale, arenas);
-            state.is_spread |= updated.map_err(Error::lost(state.step))? == Updated::OwnMemory;
-        }
+        self.move_parameters(state, sums.weight)?;
         state.step += 1;
         state.rows_trained += sums.rows;
         state.epoch.add(sums);
         Ok(())
     }
 
-    fn compare(&mut self, state: &State<T>) -> Result<(), Error> {
+    fn move_parameters(&mut self, state: &mut State<T>, weight: f64) -> Result<(), Error> {
+        if weight > 0.0 {
+            let State { params, optimizer, feedback, .. } = state;
+            let arenas = Arenas { params, gradients: &mut self.gradients, optimizer, feedback };
+            let updated = self.engine.update(self.trainer.optimizer(), state.step, T::of(1.0 / weight), arenas);
+            state.is_spread |= updated.map_err(Error::lost(state.step))? == Updated::OwnMemory;
+        }
+        Ok(())
+    }
+
+    /// Compares parameters, where it is time to since the step `before`.
+    fn compare(&mut self, state: &State<T>, before: u64) -> Result<(), Error> {
         let every = self.world.compare_every;
         match self.engine.ranks() {
-            Some(ranks) if every > 0 && state.step.is_multiple_of(every) => {
+            Some(ranks) if every > 0 && state.step / every > before / every => {
                 ranks::compare(ranks.collective, &state.params).map_err(Error::lost(state.step))
             }
             _ => Ok(()),
         }
     }
 
-    /// Gives every rank the whole of the optimizer's memory.
+    /// Gives every rank the whole of the state.
     pub(crate) fn make_whole(&mut self, state: &mut State<T>) -> Result<(), Error> {
         let Some(ranks) = self.engine.ranks() else { return Ok(()) };
         let lost = Error::lost(state.step);
@@ -265,8 +362,9 @@ impl<'t, T: Scalar> Stepper<'t, T> {
                 ranks.collective.gather_shares(Values::of(slot)).map_err(&lost)?;
             }
         }
-        state.is_elsewhere = !ranks::same_place(ranks.collective, state.cursor).map_err(&lost)?;
-        Ok(())
+        let train_apart = self.world.local.is_some_and(|local| state.step > local.after);
+        ranks::gather_what_each_keeps(ranks.collective, state, train_apart).map_err(&lost)?;
+        ranks::gather_cursors(ranks.collective, state).map_err(&lost)
     }
 
     /// Looks for what made the loss of a batch no number: an input, or else the parameters.

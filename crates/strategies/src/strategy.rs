@@ -63,6 +63,8 @@ pub(crate) struct Plan {
     pub(crate) epochs: Option<u64>,
     /// Rows a step.
     pub(crate) batch_size: usize,
+    /// Whether the source's rows have been loaded: a place among them says nothing of other ranks'.
+    pub(crate) loads: bool,
     /// Whether each batch is scored before it is trained on.
     pub(crate) test: Test,
 }

@@ -93,8 +93,11 @@ impl<T: Scalar> Trainer<T> {
             cursor: Cursor::start(0),
             epoch: crate::Sums::default(),
             metrics,
+            feedback: Vec::new(),
+            ranks: Vec::new(),
             is_spread: false,
-            is_elsewhere: false,
+            world: 1,
+            cursors: Vec::new(),
         }
     }
 

@@ -171,7 +171,7 @@ impl<T: Scalar> Running<T> for Parallel<T> {
         scale: T,
         arenas: Arenas<'_, T>,
     ) -> Result<Updated, tidemill_collective::Error> {
-        let Arenas { params, gradients, optimizer: memory } = arenas;
+        let Arenas { params, gradients, optimizer: memory, .. } = arenas;
         if optimizer.phases()[0].blocks() > 0 {
             self.reduce(gradients);
         }

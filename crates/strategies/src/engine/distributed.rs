@@ -6,6 +6,8 @@ use tidemill_autograd::{Program, Write};
 use tidemill_collective::{Collective, Error as Lost, Values, share};
 use tidemill_optim::Optimizer;
 
+use super::adasum::Adasum;
+use super::compress::{Compression, Compressor};
 use super::{Arenas, Engine, InParts, Outputs, RankRows, Ranks, Running, Task, Updated};
 use crate::{Error, Sums};
 
@@ -78,7 +80,7 @@ struct Settings {
 }
 
 /// How gradients are added up across ranks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Exchange {
     /// Each rank adds up and updates its share, and all get the parameters.
     Shares,
@@ -86,6 +88,21 @@ enum Exchange {
     Fast,
     /// InParts of so many bytes, each from when it is whole.
     Overlapping(usize),
+    /// Messages smaller than gradients, from this step on.
+    Compressed(Compression, u64),
+    /// By how much they agree.
+    Adasum,
+    /// Not at all: every so many steps from this one on, parameters are averaged.
+    Local(LocalSteps),
+}
+
+/// When ranks train apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LocalSteps {
+    /// Steps between averages.
+    pub(crate) every: u64,
+    /// The step from which on they do.
+    pub(crate) after: u64,
 }
 
 impl<E> Distributed<E> {
@@ -128,6 +145,51 @@ impl<E> Distributed<E> {
         self
     }
 
+    /// Sends less than whole gradients, see [`Compression`].
+    #[must_use]
+    pub fn compress(self, compression: Compression) -> Self {
+        self.compress_after(0, compression)
+    }
+
+    /// Sends whole gradients in the first steps, and then less, see [`Compression`].
+    #[must_use]
+    pub fn compress_after(mut self, steps: u64, compression: Compression) -> Self {
+        self.settings.exchange = Exchange::Compressed(compression, steps);
+        self
+    }
+
+    /// Combines mean gradients by how much they agree, parameter by parameter: those that point the same way are
+    /// averaged, those at right angles added. Two ranks so go further in a step than one, where that is safe, and not the
+    /// way that one process would go. Every rank gets every other's whole gradient.
+    ///
+    /// S. Maleki et al., *Scaling distributed training with adaptive summation*, 2020.
+    #[must_use]
+    pub fn adasum(mut self) -> Self {
+        self.settings.exchange = Exchange::Adasum;
+        self
+    }
+
+    /// Local SGD: each rank takes `steps` steps on its own, then all take the average of their parameters, weighted by
+    /// the rows that each has trained on since; so a message in `steps` steps. The optimizer's memory stays each rank's
+    /// own. It is not what one process would come to; how far from that grows with `steps` and the learning rate.
+    ///
+    /// Each rank must have rows of its own. Scores, checkpoints and stops are at averages alone.
+    ///
+    /// S. U. Stich, *Local SGD converges fast and communicates little*, 2019.
+    #[must_use]
+    pub fn average_every(self, steps: u64) -> Self {
+        self.average_every_after(0, steps)
+    }
+
+    /// Post-local SGD: whole gradients in the first `first` steps, then [`average_every`](Distributed::average_every).
+    ///
+    /// T. Lin et al., *Don't use large mini-batches, use local SGD*, 2020.
+    #[must_use]
+    pub fn average_every_after(mut self, first: u64, steps: u64) -> Self {
+        self.settings.exchange = Exchange::Local(LocalSteps { every: steps, after: first });
+        self
+    }
+
     /// Compares the parameters of all ranks every so many steps (zero: never) rather than every 1000.
     #[must_use]
     pub fn compare_every(mut self, steps: u64) -> Self {
@@ -155,6 +217,19 @@ impl<T: Scalar, E: Engine<T>> Engine<T> for Distributed<E> {
             }
             RankRows::Shared => rows.div_ceil(settings.size),
         };
+        match settings.exchange {
+            Exchange::Local(_) if settings.rows == RankRows::Shared => {
+                return Err(Error::setting("distributed", "ranks that train apart need rows of their own"));
+            }
+            Exchange::Local(LocalSteps { every: 0, .. }) => {
+                return Err(Error::setting("distributed", "averages every 0 steps; expected 1 or more"));
+            }
+            Exchange::Compressed(Compression::TopK(fraction), _) if !(fraction > 0.0 && fraction <= 1.0) => {
+                let problem = format!("the largest {fraction} of a gradient; expected a fraction above 0, up to 1");
+                return Err(Error::setting("distributed", problem));
+            }
+            _ => {}
+        }
         let mut inner = self.inner.start(program, rows)?;
         if inner.ranks().is_some() {
             return Err(Error::setting("distributed", "the engine inside is distributed itself"));
@@ -163,7 +238,15 @@ impl<T: Scalar, E: Engine<T>> Engine<T> for Distributed<E> {
         let Some(collective) = collective else {
             return Err(Error::setting("distributed", "another run has these workers; they do one at a time"));
         };
+        let compressor = match settings.exchange {
+            Exchange::Compressed(kind, _) => Some(Compressor::new(kind, program.layout())),
+            _ => None,
+        };
+        let adasum = (settings.exchange == Exchange::Adasum).then(|| Adasum::new(program.layout(), settings.size));
         Ok(Box::new(Joined {
+            compressor,
+            adasum,
+            own_weight: 0.0,
             collective: Some(collective),
             link: Arc::clone(&self.link),
             inner,
@@ -193,6 +276,7 @@ impl<T: Scalar, E: Engine<T>> Engine<T> for Distributed<E> {
 }
 
 fn describe(settings: &Settings, inner: &str) -> String {
+    let from = |step: u64| if step == 0 { String::new() } else { format!(" from step {step} on") };
     let rows = match settings.rows {
         RankRows::Own => "",
         RankRows::Shared => " that share rows",
@@ -201,6 +285,16 @@ fn describe(settings: &Settings, inner: &str) -> String {
         Exchange::Shares => String::new(),
         Exchange::Fast => ", sums in any order".into(),
         Exchange::Overlapping(bytes) => format!(", sums of {bytes} bytes begun early"),
+        Exchange::Compressed(compression, after) => {
+            let what = match compression {
+                Compression::Half => "half precision".into(),
+                Compression::TopK(fraction) => format!("the largest {fraction} of gradients"),
+                Compression::OneBit => "signs".into(),
+            };
+            format!(", sending {what}{}", from(after))
+        }
+        Exchange::Adasum => ", adasum".into(),
+        Exchange::Local(LocalSteps { every, after }) => format!(", averaged every {every} steps{}", from(after)),
     };
     format!("{} ranks{rows}{how}, each {inner}", settings.size)
 }
@@ -218,6 +312,10 @@ struct Joined<T> {
     begun: Vec<Range<usize>>,
     /// Why a sum could not begin.
     failed: Option<Lost>,
+    compressor: Option<Compressor>,
+    adasum: Option<Adasum<T>>,
+    /// Weight of the rows of the last gradient.
+    own_weight: f64,
 }
 
 impl<T: Scalar> Joined<T> {
@@ -244,7 +342,9 @@ impl<T: Scalar> Running<T> for Joined<T> {
         outputs: Option<&mut Outputs<T>>,
     ) -> Sums {
         let Exchange::Overlapping(bytes) = self.settings.exchange else {
-            return self.inner.gradient(task, gradients, write, outputs);
+            let sums = self.inner.gradient(task, gradients, write, outputs);
+            self.own_weight = sums.weight;
+            return sums;
         };
         // Of a step that was not taken after all.
         self.failed = self.end(gradients).err();
@@ -277,18 +377,34 @@ impl<T: Scalar> Running<T> for Joined<T> {
         scale: T,
         arenas: Arenas<'_, T>,
     ) -> Result<Updated, Lost> {
-        let Arenas { params, gradients, optimizer: memory } = arenas;
+        let Arenas { params, gradients, optimizer: memory, feedback } = arenas;
+        let mut scale = scale;
+        let exchange = match self.settings.exchange {
+            Exchange::Compressed(_, after) if step < after => Exchange::Shares,
+            Exchange::Local(LocalSteps { after, .. }) if step < after => Exchange::Shares,
+            exchange => exchange,
+        };
+        if !matches!(exchange, Exchange::Overlapping(_) | Exchange::Local(_)) {
+            self.inner.reduce(gradients);
+        }
         let collective = self.collective.as_mut().expect("the run is on");
-        match self.settings.exchange {
+        match exchange {
+            Exchange::Local(_) => {}
             Exchange::Overlapping(_) => self.end(gradients)?,
-            Exchange::Fast => {
-                self.inner.reduce(gradients);
-                collective.fast_sum(Values::of(gradients))?;
+            Exchange::Fast => collective.fast_sum(Values::of(gradients))?,
+            Exchange::Compressed(..) => {
+                let compressor = self.compressor.as_mut().expect("made when the run began");
+                compressor.exchange(collective, gradients, feedback)?;
+            }
+            Exchange::Adasum => {
+                let adasum = self.adasum.as_mut().expect("made when the run began");
+                adasum.exchange(collective, gradients, self.own_weight)?;
+                scale = T::one();
             }
             Exchange::Shares => {
-                self.inner.reduce(gradients);
                 let measures = optimizer.phases().iter().any(|phase| phase.blocks() > 0);
-                if !measures && params.len() >= WORTH_SHARING && self.settings.size > 1 {
+                let is_shared = matches!(self.settings.exchange, Exchange::Shares);
+                if is_shared && !measures && params.len() >= WORTH_SHARING && self.settings.size > 1 {
                     collective.sum_shares(Values::of(gradients))?;
                     let own = share(params.len(), self.settings.rank, self.settings.size);
                     let (part, factors) = optimizer.split(params, gradients, memory);
@@ -300,13 +416,17 @@ impl<T: Scalar> Running<T> for Joined<T> {
                 collective.sum(Values::of(gradients))?;
             }
         }
-        self.inner.update(optimizer, step, scale, Arenas { params, gradients, optimizer: memory })
+        self.inner.update(optimizer, step, scale, Arenas { params, gradients, optimizer: memory, feedback })
     }
 
     fn ranks(&mut self) -> Option<Ranks<'_>> {
         let Settings { rows, compare_every, agreed, .. } = &self.settings;
         let collective = &mut **self.collective.as_mut().expect("the run is on");
-        Some(Ranks { collective, rows: *rows, compare_every: *compare_every, agreed })
+        let local = match self.settings.exchange {
+            Exchange::Local(steps) => Some(steps),
+            _ => None,
+        };
+        Some(Ranks { collective, rows: *rows, compare_every: *compare_every, agreed, local })
     }
 }
 

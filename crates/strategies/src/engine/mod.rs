@@ -1,7 +1,9 @@
 //! How the gradient of one batch is obtained.
 
 mod accumulate;
+mod adasum;
 mod auto;
+mod compress;
 mod data_parallel;
 mod distributed;
 mod gate;
@@ -13,8 +15,10 @@ use std::sync::Arc;
 
 pub use accumulate::Accumulate;
 pub use auto::Auto;
+pub use compress::Compression;
 pub use data_parallel::DataParallel;
 pub use distributed::Distributed;
+pub(crate) use distributed::LocalSteps;
 pub use serial::Serial;
 
 use tidemill_autograd::tensor::{Key, Scalar};
@@ -138,6 +142,8 @@ pub struct Ranks<'a> {
     pub compare_every: u64,
     /// What else must be the same on all of them: names and texts.
     pub agreed: &'a [(String, String)],
+    /// When they train apart.
+    pub(crate) local: Option<LocalSteps>,
 }
 
 /// Which rows the ranks of a distributed run compute on.
@@ -166,6 +172,8 @@ pub struct Arenas<'a, T> {
     pub gradients: &'a mut [T],
     /// The optimizer's memory.
     pub optimizer: &'a mut [T],
+    /// What was not sent of gradients before; empty where all was.
+    pub feedback: &'a mut Vec<T>,
 }
 
 /// Rows to compute on.

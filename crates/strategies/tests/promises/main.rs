@@ -4,6 +4,7 @@
 mod crash;
 mod deterministic;
 mod early;
+mod fewer_messages;
 mod model;
 mod ranks;
 mod resume;

@@ -19,7 +19,7 @@ use tidemill_strategies::{
 use crate::model::{bits, close, metrics, program, rows, trainer};
 
 /// What each rank of a world returns.
-fn world<R: Send>(size: usize, work: impl Fn(Threads) -> R + Sync) -> Vec<R> {
+pub fn world<R: Send>(size: usize, work: impl Fn(Threads) -> R + Sync) -> Vec<R> {
     thread::scope(|scope| {
         let ranks = Threads::world_within(size, Duration::from_secs(20));
         let ranks: Vec<_> = ranks.into_iter().map(|rank| scope.spawn(|| work(rank))).collect();
@@ -58,14 +58,14 @@ fn check(what: &str, got: &[State<f64>], want: &State<f64>) {
     }
 }
 
-fn serial(trainer: Trainer<f64>, strategy: &impl Strategy<f64>, mut source: impl Source<f64>) -> State<f64> {
+pub fn serial(trainer: Trainer<f64>, strategy: &impl Strategy<f64>, mut source: impl Source<f64>) -> State<f64> {
     let mut state = trainer.start_with(7, metrics());
     trainer.run(strategy, &mut state, &mut source, &mut ()).unwrap();
     state
 }
 
 /// Enough parameters that ranks share the update.
-fn large() -> Trainer<f64> {
+pub fn large() -> Trainer<f64> {
     let program = Program::build(|graph| {
         let x = graph.input("x", &[3])?;
         let y = Sequential::new()
@@ -353,8 +353,9 @@ impl Running<f64> for FaultyRun {
         scale: f64,
         arenas: Arenas<'_, f64>,
     ) -> Result<Updated, Lost> {
-        let Arenas { params, gradients, optimizer: memory } = arenas;
-        let updated = self.0.update(optimizer, step, scale, Arenas { params, gradients, optimizer: memory })?;
+        let Arenas { params, gradients, optimizer: memory, feedback } = arenas;
+        let updated =
+            self.0.update(optimizer, step, scale, Arenas { params, gradients, optimizer: memory, feedback })?;
         if self.1 && step == 5 {
             params[3] = f64::from_bits(params[3].to_bits() ^ 1);
         }
@@ -430,4 +431,44 @@ fn in_single_precision_too() {
     let (single, double) = (params::<f32>(), params::<f64>());
     assert!(single.iter().all(|rank| *rank == single[0]));
     assert!(single[0].iter().zip(&double[0]).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-4));
+}
+
+/// Loaded shards are of different sizes, and a place in one is none in a shard of another world.
+#[test]
+fn loaded_shards_resume_on_as_many_ranks() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.safetensors");
+    let run = |size: usize, resume: bool, epochs: u64, stop_at: Option<u64>| {
+        world(size, |rank| {
+            let (number, is_first) = (rank.rank(), rank.rank() == 0);
+            let trainer = trainer(0.0).engine(Distributed::new(rank, Serial));
+            let mut state = if resume && is_first {
+                trainer.resume(&path, metrics()).unwrap()
+            } else {
+                trainer.start_with(7, metrics())
+            };
+            let stop = on_event(|event: &Event<'_, f64>| match event {
+                Event::Step { state, .. } if Some(state.step) == stop_at => Ok(Flow::Stop),
+                _ => Ok(Flow::Continue),
+            });
+            let mut source = rows(98).shard(number as u64, size as u64).unwrap();
+            let mut observer = (Checkpoints::new(&trainer, &path, 0), stop);
+            let strategy = Batch::new(epochs).batch_size(5);
+            trainer
+                .run(&strategy, &mut state, &mut source, &mut observer)
+                .map(|_| bits(&state))
+                .map_err(|e| e.to_string())
+        })
+    };
+    let undisturbed = run(3, false, 3, None);
+    // In the midst of an epoch, and after its last step, when one rank has a row less.
+    for step in [10, 14] {
+        run(3, false, 3, Some(step));
+        for error in run(2, true, 3, None) {
+            assert!(error.unwrap_err().contains("by 3 rank(s) with rows of their own"));
+        }
+        assert!(run(3, true, 3, None) == undisturbed, "stopped after step {step}");
+    }
+    run(3, false, 2, None);
+    assert!(run(2, true, 3, None).iter().all(Result::is_ok), "between epochs, any number goes on");
 }
