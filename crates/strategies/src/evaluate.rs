@@ -100,7 +100,7 @@ fn each<T: Scalar>(
             return Ok(sums);
         }
         outputs.resize(program, rows, need);
-        let task = Task { params, batch: &batch, binding: &binding, rows: 0..rows, key: Key::new(0) };
+        let task = Task { params, batch: &batch, binding: &binding, rows: 0..rows, key: Key::new(0), timeline: None };
         sums.add(engine.evaluate(&task, &mut outputs));
         found(&batch, &outputs)?;
     }

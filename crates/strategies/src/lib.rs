@@ -23,6 +23,7 @@ mod scores;
 mod state;
 mod stepper;
 mod strategy;
+mod timeline;
 mod trainer;
 
 pub use batch::Batch;
@@ -40,4 +41,5 @@ pub use observers::{Checkpoints, EarlyStopping, History, HistoryPoint};
 pub use online::Online;
 pub use state::{State, Sums};
 pub use strategy::{Strategy, Summary, Waited};
+pub use timeline::{Activity, Timeline};
 pub use trainer::Trainer;

@@ -11,6 +11,7 @@ use crate::engine::{Arenas, LocalSteps, Outputs, RankRows, Running, Task, Update
 use crate::ranks::{self, Meeting};
 use crate::scores::Scores;
 use crate::strategy::{Clock, Plan, Test, scored, unless_interrupted};
+use crate::timeline::{Activity, timed};
 use crate::{Error, Flow, Observer, State, Sums, Trainer};
 
 /// The memory of the loop: nothing in it outlives the run.
@@ -92,6 +93,21 @@ impl<'t, T: Scalar> Stepper<'t, T> {
         self.engine.describe()
     }
 
+    /// Bytes that were sent to other ranks.
+    pub(crate) fn sent(&mut self) -> u64 {
+        self.engine.ranks().map_or(0, |ranks| ranks.collective.sent())
+    }
+
+    /// This rank, as messages name it.
+    pub(crate) fn name(&mut self) -> String {
+        let World { rank, .. } = self.world;
+        self.engine.ranks().map_or_else(|| "tidemill".into(), |ranks| ranks.collective.peer(rank).to_string())
+    }
+
+    pub(crate) fn rank(&self) -> usize {
+        self.world.rank
+    }
+
     /// Compares with the other ranks what must be the same, and takes over the first one's state.
     pub(crate) fn join(&mut self, state: &mut State<T>, source: &dyn Source<T>, plan: &Plan) -> Result<(), Error> {
         if let Some(mut ranks) = self.engine.ranks() {
@@ -127,7 +143,7 @@ impl<'t, T: Scalar> Stepper<'t, T> {
         &mut self,
         state: &mut State<T>,
         source: &mut dyn Source<T>,
-        clock: &mut Clock,
+        clock: &mut Clock<'_>,
         flow: Flow,
         observer: &dyn Observer<T>,
     ) -> Result<Round, Error> {
@@ -188,7 +204,7 @@ impl<'t, T: Scalar> Stepper<'t, T> {
         &mut self,
         state: &mut State<T>,
         source: &mut dyn Source<T>,
-        clock: &mut Clock,
+        clock: &mut Clock<'_>,
         flow: Flow,
         observer: &dyn Observer<T>,
         steps: u64,
@@ -231,7 +247,10 @@ impl<'t, T: Scalar> Stepper<'t, T> {
         let ranks = self.engine.ranks().expect("there are others to train apart from");
         state.step = first + ranks::largest(ranks.collective, state.step - first).map_err(&lost)?;
         if sums.weight > 0.0 {
-            ranks::average(ranks.collective, &mut state.params, mine.sums.weight, sums.weight).map_err(&lost)?;
+            timed(self.trainer.declared_timeline(), Activity::Sum, || {
+                ranks::average(ranks.collective, &mut state.params, mine.sums.weight, sums.weight)
+            })
+            .map_err(&lost)?;
         }
         if self.tests(state) {
             self.score_all(state)?;
@@ -273,6 +292,7 @@ impl<'t, T: Scalar> Stepper<'t, T> {
             binding: &self.binding,
             rows: rows.clone(),
             key: self.key(state),
+            timeline: self.trainer.declared_timeline(),
         };
         let outputs = tests.then_some(&mut self.outputs);
         let sums = self.engine.gradient(&task, &mut self.gradients, Write::Assign, outputs);
@@ -299,7 +319,11 @@ impl<'t, T: Scalar> Stepper<'t, T> {
         }
         match self.engine.ranks() {
             None => Ok(mine),
-            Some(ranks) => mine.of_all(ranks.collective).map_err(Error::lost(step)),
+            Some(ranks) => {
+                let met =
+                    timed(self.trainer.declared_timeline(), Activity::WaitForRanks, || mine.of_all(ranks.collective));
+                met.map_err(Error::lost(step))
+            }
         }
     }
 
@@ -333,9 +357,12 @@ impl<'t, T: Scalar> Stepper<'t, T> {
 
     fn move_parameters(&mut self, state: &mut State<T>, weight: f64) -> Result<(), Error> {
         if weight > 0.0 {
+            let timeline = self.trainer.declared_timeline();
             let State { params, optimizer, feedback, .. } = state;
-            let arenas = Arenas { params, gradients: &mut self.gradients, optimizer, feedback };
-            let updated = self.engine.update(self.trainer.optimizer(), state.step, T::of(1.0 / weight), arenas);
+            let arenas = Arenas { params, gradients: &mut self.gradients, optimizer, feedback, timeline };
+            let updated = timed(timeline, Activity::Update, || {
+                self.engine.update(self.trainer.optimizer(), state.step, T::of(1.0 / weight), arenas)
+            });
             state.is_spread |= updated.map_err(Error::lost(state.step))? == Updated::OwnMemory;
         }
         Ok(())
@@ -376,6 +403,7 @@ impl<'t, T: Scalar> Stepper<'t, T> {
             binding: &self.binding,
             rows: rows.clone(),
             key: self.key(state),
+            timeline: self.trainer.declared_timeline(),
         };
         self.outputs.resize(self.trainer.program(), self.batch.rows(), Need::Target);
         self.engine.evaluate(&task, &mut self.outputs);

@@ -6,7 +6,8 @@ use tidemill_metrics::{Rows as Scored, Target};
 
 use crate::engine::Outputs;
 use crate::stepper::{Round, Stepper};
-use crate::{Error, Event, Flow, Observer, State, Sums, Trainer};
+use crate::timeline::{Activity, timed};
+use crate::{Error, Event, Flow, Observer, State, Sums, Timeline, Trainer};
 
 /// How data reaches the model, and when parameters move.
 pub trait Strategy<T: Scalar> {
@@ -87,11 +88,16 @@ pub(crate) fn drive<T: Scalar>(
         return Err(Error::setting("batch size", "0 rows; expected 1 or more"));
     }
     let mut stepper = Stepper::new(trainer, source, plan)?;
+    let timeline = trainer.declared_timeline();
+    let sent = stepper.sent();
+    if let Some(timeline) = timeline {
+        timeline.begin(stepper.rank(), &stepper.name());
+    }
     stepper.join(state, source, plan)?;
     // Of this run alone: when it is over, nobody has a handle of it.
     let stop = Interrupt::any(observer.interrupt());
     source.watch(&stop);
-    let mut clock = Clock::new(source);
+    let mut clock = Clock::new(source, timeline);
     let there = unless_interrupted(clock.seek(source, state.cursor))?;
     let (began, first_step, first_row) = (Instant::now(), state.step, state.rows_trained);
     let mut last_epoch = state.epoch;
@@ -107,7 +113,8 @@ pub(crate) fn drive<T: Scalar>(
         match stepper.round(state, source, &mut clock, flow, observer)? {
             Round::Step(sums) => {
                 let (waited, optimizer) = (clock.waited, stepper.optimizer());
-                flow = observer.observe(&Event::Step { state, sums, optimizer, waited })?;
+                let event = Event::Step { state, sums, optimizer, waited };
+                flow = timed(timeline, Activity::Observe, || observer.observe(&event))?;
             }
             Round::EpochOver => {
                 last_epoch = std::mem::take(&mut state.epoch);
@@ -115,7 +122,8 @@ pub(crate) fn drive<T: Scalar>(
                     return Err(Error::setting("source", "it has no rows, and endless training was asked for"));
                 }
                 state.cursor = Cursor::start(state.cursor.epoch + 1);
-                flow = observer.observe(&Event::Epoch { state, number: state.cursor.epoch - 1, sums: last_epoch })?;
+                let event = Event::Epoch { state, number: state.cursor.epoch - 1, sums: last_epoch };
+                flow = timed(timeline, Activity::Observe, || observer.observe(&event))?;
                 if flow == Flow::Continue
                     && plan.epochs.is_none_or(|epochs| state.cursor.epoch < epochs)
                     && unless_interrupted(clock.seek(source, state.cursor))?.is_none()
@@ -138,7 +146,10 @@ pub(crate) fn drive<T: Scalar>(
         last_epoch: if state.epoch.rows > 0 { state.epoch } else { last_epoch },
         stopped: flow == Flow::Stop,
     };
-    observer.observe(&Event::Finished { state, summary: &summary })?;
+    timed(timeline, Activity::Observe, || observer.observe(&Event::Finished { state, summary: &summary }))?;
+    if let Some(timeline) = timeline {
+        timeline.end(stepper.sent() - sent)?;
+    }
     Ok(summary)
 }
 
@@ -152,15 +163,17 @@ pub(crate) fn unless_interrupted<R>(result: Result<R, tidemill_data::Error>) -> 
 
 /// Measures what a source takes; rows in memory keep nobody waiting, and reading the clock takes a good part of a small
 /// step, so there it does not.
-pub(crate) struct Clock {
+pub(crate) struct Clock<'t> {
     runs: bool,
+    timeline: Option<&'t Timeline>,
     blocked_before: Duration,
     waited: Waited,
 }
 
-impl Clock {
-    fn new<T: Scalar>(source: &dyn Source<T>) -> Self {
-        Self { runs: source.memory().is_none(), blocked_before: source.blocked(), waited: Waited::default() }
+impl<'t> Clock<'t> {
+    fn new<T: Scalar>(source: &dyn Source<T>, timeline: Option<&'t Timeline>) -> Self {
+        let runs = source.memory().is_none() || timeline.is_some();
+        Self { runs, timeline, blocked_before: source.blocked(), waited: Waited::default() }
     }
 
     pub(crate) fn fill<T: Scalar>(
@@ -183,8 +196,16 @@ impl Clock {
         }
         let began = Instant::now();
         let result = work(source);
-        self.waited.total += began.elapsed();
-        self.waited.blocked = source.blocked().saturating_sub(self.blocked_before);
+        let took = began.elapsed();
+        let blocked = source.blocked().saturating_sub(self.blocked_before);
+        if let Some(timeline) = self.timeline {
+            let blocked = (blocked - self.waited.blocked).min(took);
+            if !blocked.is_zero() {
+                timeline.note_span(Activity::WaitForData, began, blocked);
+            }
+            timeline.note_span(Activity::Read, began + blocked, took - blocked);
+        }
+        self.waited = Waited { total: self.waited.total + took, blocked };
         result
     }
 }

@@ -8,7 +8,7 @@ use tidemill_metrics::Metric;
 use tidemill_optim::{Chain, Optimizer};
 
 use crate::engine::{Engine, Serial};
-use crate::{Error, Observer, State, Strategy, Summary, checkpoint};
+use crate::{Error, Observer, State, Strategy, Summary, Timeline, checkpoint};
 
 /// A model, an optimizer and an engine: all that training needs and that training does not change. What changes is the
 /// [`State`].
@@ -17,6 +17,7 @@ pub struct Trainer<T> {
     optimizer: Optimizer<T>,
     engine: Arc<dyn Engine<T>>,
     encoder: Option<Encoder>,
+    timeline: Option<Timeline>,
 }
 
 impl<T: Scalar> Trainer<T> {
@@ -34,7 +35,7 @@ impl<T: Scalar> Trainer<T> {
             ));
         }
         let optimizer = optimizer.into().build(program.layout())?;
-        Ok(Self { program, optimizer, engine: Arc::new(Serial), encoder: None })
+        Ok(Self { program, optimizer, engine: Arc::new(Serial), encoder: None, timeline: None })
     }
 
     /// Obtains gradients by this engine.
@@ -50,6 +51,17 @@ impl<T: Scalar> Trainer<T> {
     pub fn with_encoder(mut self, encoder: Encoder) -> Self {
         self.encoder = Some(encoder);
         self
+    }
+
+    /// Measures what runs spend their time on.
+    #[must_use]
+    pub fn timeline(mut self, timeline: Timeline) -> Self {
+        self.timeline = Some(timeline);
+        self
+    }
+
+    pub(crate) fn declared_timeline(&self) -> Option<&Timeline> {
+        self.timeline.as_ref()
     }
 
     /// The encoder that is saved with every checkpoint, where there is one.

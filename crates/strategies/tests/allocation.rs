@@ -12,7 +12,7 @@ use model::{metrics, rows, trainer};
 use tidemill_collective::Threads;
 use tidemill_data::{Source, SourceExt};
 use tidemill_strategies::{
-    Accumulate, Batch, DataParallel, Distributed, Engine, Event, Flow, Online, Serial, Strategy, on_event,
+    Accumulate, Batch, DataParallel, Distributed, Engine, Event, Flow, Online, Serial, Strategy, Timeline, on_event,
 };
 
 struct Counting;
@@ -42,10 +42,12 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Allocations between the end of the second step and the last one.
+/// Allocations between the end of the second step and the last one, of a run that writes down its time.
 fn check(engine: impl Engine<f32> + 'static, strategy: impl Strategy<f32>, mut source: impl Source<f32>) {
     let what = engine.describe();
-    let trainer = trainer::<f32>(0.3).engine(engine);
+    let trace = tempfile::NamedTempFile::new().unwrap();
+    let timeline = Timeline::to_file(trace.path()).unwrap();
+    let trainer = trainer::<f32>(0.3).engine(engine).timeline(timeline);
     let mut state = trainer.start_with(7, metrics());
     let (mut before, mut after) = (0, 0);
     let mut observer = on_event(|event: &Event<'_, f32>| {

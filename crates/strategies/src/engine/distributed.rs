@@ -9,6 +9,7 @@ use tidemill_optim::Optimizer;
 use super::adasum::Adasum;
 use super::compress::{Compression, Compressor};
 use super::{Arenas, Engine, InParts, Outputs, RankRows, Ranks, Running, Task, Updated};
+use crate::timeline::{Activity, timed};
 use crate::{Error, Sums};
 
 /// Another engine on each of several ranks, whose gradients are added up before the one update.
@@ -377,7 +378,7 @@ impl<T: Scalar> Running<T> for Joined<T> {
         scale: T,
         arenas: Arenas<'_, T>,
     ) -> Result<Updated, Lost> {
-        let Arenas { params, gradients, optimizer: memory, feedback } = arenas;
+        let Arenas { params, gradients, optimizer: memory, feedback, timeline } = arenas;
         let mut scale = scale;
         let exchange = match self.settings.exchange {
             Exchange::Compressed(_, after) if step < after => Exchange::Shares,
@@ -390,33 +391,34 @@ impl<T: Scalar> Running<T> for Joined<T> {
         let collective = self.collective.as_mut().expect("the run is on");
         match exchange {
             Exchange::Local(_) => {}
-            Exchange::Overlapping(_) => self.end(gradients)?,
-            Exchange::Fast => collective.fast_sum(Values::of(gradients))?,
+            Exchange::Overlapping(_) => timed(timeline, Activity::Sum, || self.end(gradients))?,
+            Exchange::Fast => timed(timeline, Activity::Sum, || collective.fast_sum(Values::of(gradients)))?,
             Exchange::Compressed(..) => {
                 let compressor = self.compressor.as_mut().expect("made when the run began");
-                compressor.exchange(collective, gradients, feedback)?;
+                timed(timeline, Activity::Sum, || compressor.exchange(collective, gradients, feedback))?;
             }
             Exchange::Adasum => {
                 let adasum = self.adasum.as_mut().expect("made when the run began");
-                adasum.exchange(collective, gradients, self.own_weight)?;
+                let weight = self.own_weight;
+                timed(timeline, Activity::Sum, || adasum.exchange(collective, gradients, weight))?;
                 scale = T::one();
             }
             Exchange::Shares => {
                 let measures = optimizer.phases().iter().any(|phase| phase.blocks() > 0);
                 let is_shared = matches!(self.settings.exchange, Exchange::Shares);
                 if is_shared && !measures && params.len() >= WORTH_SHARING && self.settings.size > 1 {
-                    collective.sum_shares(Values::of(gradients))?;
+                    timed(timeline, Activity::Sum, || collective.sum_shares(Values::of(gradients)))?;
                     let own = share(params.len(), self.settings.rank, self.settings.size);
                     let (part, factors) = optimizer.split(params, gradients, memory);
                     let mut part = part.split_at(own.end).0.split_at(own.start).1;
                     optimizer.phases().iter().for_each(|phase| phase.update(step, scale, &mut part, factors));
-                    collective.gather_shares(Values::of(params))?;
+                    timed(timeline, Activity::Sum, || collective.gather_shares(Values::of(params)))?;
                     return Ok(Updated::OwnMemory);
                 }
-                collective.sum(Values::of(gradients))?;
+                timed(timeline, Activity::Sum, || collective.sum(Values::of(gradients)))?;
             }
         }
-        self.inner.update(optimizer, step, scale, Arenas { params, gradients, optimizer: memory, feedback })
+        self.inner.update(optimizer, step, scale, Arenas { params, gradients, optimizer: memory, feedback, timeline })
     }
 
     fn ranks(&mut self) -> Option<Ranks<'_>> {

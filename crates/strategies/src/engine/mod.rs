@@ -27,7 +27,7 @@ use tidemill_collective::Collective;
 use tidemill_data::Batch;
 use tidemill_optim::Optimizer;
 
-use crate::{Binding, Error, Need, Sums};
+use crate::{Binding, Error, Need, Sums, Timeline};
 
 /// A way to obtain the gradient of one batch: on this thread, in pieces, on several threads. A declaration;
 /// [`start`](Engine::start) makes what runs. Engines nest.
@@ -174,6 +174,8 @@ pub struct Arenas<'a, T> {
     pub optimizer: &'a mut [T],
     /// What was not sent of gradients before; empty where all was.
     pub feedback: &'a mut Vec<T>,
+    /// Who wants to know how long it takes.
+    pub timeline: Option<&'a Timeline>,
 }
 
 /// Rows to compute on.
@@ -189,6 +191,8 @@ pub struct Task<'a, T> {
     pub rows: Range<usize>,
     /// This step's random numbers.
     pub key: Key,
+    /// Who wants to know how long it takes.
+    pub timeline: Option<&'a Timeline>,
 }
 
 /// Prediction and loss of each row of a batch, in the batch's order.

@@ -6,6 +6,7 @@ use tidemill_autograd::{Mode, Program, Run, Workspace, Write};
 
 use super::{Engine, InParts, Outputs, Running, Task, share};
 use crate::binding::BoundRows;
+use crate::timeline::{Activity, timed};
 use crate::{Error, Sums};
 
 /// The whole batch at once, on the calling thread.
@@ -101,26 +102,28 @@ impl<T: Scalar> Shard<T> {
             mode,
         };
         let shares_forward = outputs.is_some() && !program.is_random();
-        if let Some(outputs) = outputs {
-            program.forward(&run(Mode::Evaluate), workspace);
-            outputs.write(workspace);
-        }
         let train = run(Mode::Train(task.key));
-        if !shares_forward {
-            program.forward(&train, workspace);
-        }
+        timed(task.timeline, Activity::Forward, || {
+            if let Some(outputs) = outputs {
+                program.forward(&run(Mode::Evaluate), workspace);
+                outputs.write(workspace);
+            }
+            if !shares_forward {
+                program.forward(&train, workspace);
+            }
+        });
         let weights = task.batch.weights().map(|weights| &weights[task.rows.clone()]);
         match weights {
             Some(weights) => workspace.upstream().copy_from_slice(weights),
             None => workspace.upstream().fill(T::one()),
         }
         let sums = sum(workspace.losses(), weights);
-        match parts {
+        timed(task.timeline, Activity::Backward, || match parts {
             Some(InParts { least, whole }) => {
                 program.backward_in_parts(&train, workspace, gradients, write, *least, whole);
             }
             None => program.backward(&train, workspace, gradients, write),
-        }
+        });
         sums
     }
 

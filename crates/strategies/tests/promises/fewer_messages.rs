@@ -98,7 +98,7 @@ fn resumed_is_as_never_stopped() {
         let strategy = Batch::new(4).batch_size(5).in_order();
         let run = |resume: bool, stop_at: Option<u64>| {
             let path = folder.path().join("state.safetensors");
-            let states = world(3, |rank: Threads| {
+            world(3, |rank: Threads| {
                 let (number, is_first) = (rank.rank(), rank.rank() == 0);
                 let trainer = trainer(0.3).engine(wrap(Distributed::new(rank, Serial)));
                 let mut state = if resume && is_first {
@@ -117,8 +117,7 @@ fn resumed_is_as_never_stopped() {
                 let ended = trainer.run(&strategy, &mut state, &mut source, &mut observer);
                 assert_eq!(ended.is_ok(), stop_at.is_none(), "{what}: {:?}", ended.err());
                 bits(&state)
-            });
-            states
+            })
         };
         let undisturbed = run(false, None);
         run(false, Some(25));

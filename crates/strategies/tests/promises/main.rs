@@ -11,3 +11,4 @@ mod resume;
 mod same_steps;
 mod streams;
 mod sums;
+mod timeline;

@@ -353,9 +353,13 @@ impl Running<f64> for FaultyRun {
         scale: f64,
         arenas: Arenas<'_, f64>,
     ) -> Result<Updated, Lost> {
-        let Arenas { params, gradients, optimizer: memory, feedback } = arenas;
-        let updated =
-            self.0.update(optimizer, step, scale, Arenas { params, gradients, optimizer: memory, feedback })?;
+        let Arenas { params, gradients, optimizer: memory, feedback, timeline } = arenas;
+        let updated = self.0.update(
+            optimizer,
+            step,
+            scale,
+            Arenas { params, gradients, optimizer: memory, feedback, timeline },
+        )?;
         if self.1 && step == 5 {
             params[3] = f64::from_bits(params[3].to_bits() ^ 1);
         }

@@ -71,7 +71,8 @@ fn check_calls(engine: &dyn Engine<f64>) {
     let mut batch = Rows::new(source.schema().clone());
     source.fill(&mut batch, 20).unwrap();
     let binding = Binding::new(&program, source.schema(), Need::Target).unwrap();
-    let task = |rows| Task { params: &params, batch: &batch, binding: &binding, rows, key: Key::new(2) };
+    let task =
+        |rows| Task { params: &params, batch: &batch, binding: &binding, rows, key: Key::new(2), timeline: None };
     let run = |engine: &dyn Engine<f64>, cuts: &[usize], reduce_each: bool| {
         let mut running = engine.start(&program, 20).unwrap();
         let mut gradients = vec![f64::NAN; params.len()];
