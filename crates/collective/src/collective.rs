@@ -105,6 +105,11 @@ pub trait Collective: Debug + Send {
     /// When a rank is gone or late, or calls something else.
     fn barrier(&mut self) -> Result<(), Error>;
 
+    /// Bytes that this rank has sent to others since it joined: those of the values, without what goes along with them.
+    fn sent(&self) -> u64 {
+        0
+    }
+
     /// Tells all ranks that this one cannot go on, and why. Their calls fail with [`Error::Abandoned`], those that wait
     /// already too; so do this rank's.
     fn abandon(&mut self, why: &str);
@@ -129,6 +134,10 @@ impl<C: Collective + ?Sized> Collective for Box<C> {
 
     fn peer(&self, rank: usize) -> Peer {
         (**self).peer(rank)
+    }
+
+    fn sent(&self) -> u64 {
+        (**self).sent()
     }
 
     forward! {
