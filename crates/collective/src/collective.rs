@@ -105,7 +105,7 @@ pub trait Collective: Debug + Send {
     /// When a rank is gone or late, or calls something else.
     fn barrier(&mut self) -> Result<(), Error>;
 
-    /// Bytes that this rank has sent to others until now; none where ranks share memory.
+    /// Bytes that this rank has sent to others since it joined: those of the values, without what goes along with them.
     fn sent(&self) -> u64 {
         0
     }

@@ -25,6 +25,7 @@
 //! # Ok::<(), tidemill_collective::Error>(())
 //! ```
 
+mod call;
 mod collective;
 pub mod conformance;
 mod error;
@@ -33,9 +34,11 @@ mod solo;
 mod threads;
 mod values;
 
+pub use call::Call;
 pub use collective::{Collective, Peer, handshake, share};
 pub use error::Error;
 pub use gathered::Gathered;
 pub use solo::Solo;
 pub use threads::Threads;
-pub use values::Values;
+pub use tidemill_tensor as tensor;
+pub use values::{Values, larger};

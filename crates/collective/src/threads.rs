@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tidemill_tensor::{DType, Scalar, kernels};
 
-use crate::{Collective, Error, Gathered, Peer, Values, share};
+use crate::{Call, Collective, Error, Gathered, Peer, Values, larger, share};
 
 /// One of several workers inside one process, each on a thread of its own.
 ///
@@ -16,6 +16,8 @@ pub struct Threads {
     shared: Arc<Shared>,
     /// What each rank brought to this call.
     posts: Vec<Post>,
+    /// Bytes that others have read of what this rank brought.
+    sent: u64,
 }
 
 struct Shared {
@@ -47,17 +49,6 @@ struct Post {
 // SAFETY: the pointer is followed only between the two meetings of a call, while its owner lends what it points to.
 unsafe impl Send for Post {}
 
-#[derive(Clone, Copy, PartialEq)]
-enum Call {
-    Sum(DType, usize),
-    SumShares(DType, usize),
-    GatherShares(DType, usize),
-    Max(DType, usize),
-    Broadcast(DType, usize, usize),
-    Gather,
-    Barrier,
-}
-
 impl Post {
     const NOTHING: Self = Self { call: Call::Barrier, start: std::ptr::null_mut(), bytes: 0 };
 
@@ -82,7 +73,7 @@ impl Threads {
         let arrived = vec![false; size];
         let state = State { posts: posts.clone(), arrived, count: 0, meetings: 0, lost: None };
         let shared = Arc::new(Shared { size, deadline, state: Mutex::new(state), changed: Condvar::new() });
-        (0..size).map(|rank| Self { rank, shared: Arc::clone(&shared), posts: posts.clone() }).collect()
+        (0..size).map(|rank| Self { rank, shared: Arc::clone(&shared), posts: posts.clone(), sent: 0 }).collect()
     }
 
     /// Meets all ranks, lets `work` look at what they brought if they agree on the call, and meets them again.
@@ -99,6 +90,9 @@ impl Threads {
         // Nobody waits here for anything but copying.
         let ended = self.shared.meet(self.shared.lock(), self.rank, None);
         debug_assert!(ended.is_ok(), "a rank is gone in the middle of a call");
+        if result.is_ok() {
+            self.sent += self.sends(mine);
+        }
         result
     }
 
@@ -112,6 +106,20 @@ impl Threads {
                 Err(Error::Mismatch { peer: self.peer(rank), found, expected: expected.to_string() })
             }
         }
+    }
+
+    /// What others read of it: the shares of a sum, and what became of them.
+    fn sends(&self, mine: Post) -> u64 {
+        let others = self.shared.size - 1;
+        let own = |len: usize| share(len, self.rank, self.shared.size).len() * (mine.bytes / len.max(1));
+        let bytes = match mine.call {
+            Call::Sum(_, len) | Call::FastSum(_, len) | Call::Max(_, len) => mine.bytes - own(len) + own(len) * others,
+            Call::SumShares(_, len) => mine.bytes - own(len),
+            Call::GatherShares(_, len) => own(len) * others,
+            Call::Broadcast(_, _, from) if from != self.rank => 0,
+            Call::Broadcast(..) | Call::Gather | Call::Barrier | Call::End => mine.bytes * others,
+        };
+        bytes as u64
     }
 
     fn reduce<T: Scalar>(&mut self, call: Call, x: &mut [T], combine: fn(&mut [T], &[T])) -> Result<(), Error> {
@@ -227,6 +235,10 @@ impl Collective for Threads {
         self.call(Post::NOTHING, |_| ())
     }
 
+    fn sent(&self) -> u64 {
+        self.sent
+    }
+
     fn abandon(&mut self, why: &str) {
         self.shared.lose(Error::Abandoned { peer: self.peer(self.rank), why: why.to_owned() });
     }
@@ -297,29 +309,5 @@ impl Shared {
             self.changed.notify_all();
         }
         Err(state.lost.clone().expect("a rank is gone"))
-    }
-}
-
-/// `a ← max(a, b)`, NaN where either is.
-fn larger<T: Scalar>(a: &mut [T], b: &[T]) {
-    for (a, &b) in a.iter_mut().zip(b) {
-        if b > *a || b.is_nan() {
-            *a = b;
-        }
-    }
-}
-
-impl fmt::Display for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |dtype| if dtype == DType::F32 { "f32" } else { "f64" };
-        match *self {
-            Self::Sum(dtype, len) => write!(f, "sum of {len} {}", name(dtype)),
-            Self::SumShares(dtype, len) => write!(f, "sum of shares of {len} {}", name(dtype)),
-            Self::GatherShares(dtype, len) => write!(f, "gather of shares of {len} {}", name(dtype)),
-            Self::Max(dtype, len) => write!(f, "max of {len} {}", name(dtype)),
-            Self::Broadcast(dtype, len, from) => write!(f, "broadcast of {len} {} from rank {from}", name(dtype)),
-            Self::Gather => write!(f, "gather"),
-            Self::Barrier => write!(f, "barrier"),
-        }
     }
 }

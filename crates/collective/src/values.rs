@@ -29,8 +29,25 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// Their precision.
+    pub fn dtype(&self) -> DType {
+        match self {
+            Self::F32(_) => DType::F32,
+            Self::F64(_) => DType::F64,
+        }
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// `a ← max(a, b)`, NaN where either is: what [`max`](crate::Collective::max) does with two ranks.
+pub fn larger<T: Scalar>(a: &mut [T], b: &[T]) {
+    for (a, &b) in a.iter_mut().zip(b) {
+        if b > *a || b.is_nan() {
+            *a = b;
+        }
     }
 }

@@ -102,6 +102,26 @@ fn calls_on_numbers_allocate_nothing() {
     assert_eq!(ranks, [Some(0); 3]);
 }
 
+/// Of 100 values at three ranks, the shares are 48, 48 and 4.
+#[test]
+fn bytes_that_others_read_are_counted() {
+    type Call = fn(&mut Threads, &mut [f32]) -> Result<(), Error>;
+    fn check(call: Call, values: [u64; 3]) {
+        let sent = world(3, |mut rank| {
+            call(&mut rank, &mut [1.0; 100]).unwrap();
+            rank.sent()
+        });
+        assert_eq!(sent, values.map(|values| Some(values * 4)));
+    }
+    check(|rank, x| rank.sum(Values::of(x)), [52 + 96, 52 + 96, 96 + 8]);
+    check(|rank, x| rank.max(Values::of(x)), [52 + 96, 52 + 96, 96 + 8]);
+    check(|rank, x| rank.sum_shares(Values::of(x)), [52, 52, 96]);
+    check(|rank, x| rank.gather_shares(Values::of(x)), [96, 96, 8]);
+    check(|rank, x| rank.broadcast(1, Values::of(x)), [0, 200, 0]);
+    check(|rank, x| rank.gather(&vec![0; x.len() * 4], &mut Gathered::default()), [200, 200, 200]);
+    check(|rank, _| rank.barrier(), [0, 0, 0]);
+}
+
 #[test]
 fn a_rank_that_left_is_named_now_and_later() {
     let size = 4;

@@ -9,11 +9,14 @@
 //! | [`optim`] | optimizers, schedules, regularisation |
 //! | [`metrics`] | scores over a stream, drift detection |
 //! | [`data`], [`arrow`], [`parquet`] | where rows come from |
+//! | [`collective`], [`mpi`] | how workers add up, inside one process and across machines |
 //! | [`strategies`] | how training goes |
 //!
 //! [`prelude`] has the names of everyday use.
 
 pub use tidemill_autograd as autograd;
+pub use tidemill_collective as collective;
+pub use tidemill_collective_mpi as mpi;
 pub use tidemill_data as data;
 pub use tidemill_data_arrow as arrow;
 pub use tidemill_data_parquet as parquet;

@@ -7,8 +7,12 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Packages that only some rooms may know.
-const KEPT_IN: &[(&str, &[&str])] =
-    &[("arrow", &["data-arrow", "data-parquet"]), ("parquet", &["data-parquet"]), ("gemm", &["tensor"])];
+const KEPT_IN: &[(&str, &[&str])] = &[
+    ("arrow", &["data-arrow", "data-parquet"]),
+    ("parquet", &["data-parquet"]),
+    ("gemm", &["tensor"]),
+    ("libloading", &["collective-mpi"]),
+];
 
 /// Packages that no library may know: they belong to binaries.
 const BINARIES_ALONE: &[&str] = &["anyhow", "clap", "criterion", "indicatif", "ctrlc"];

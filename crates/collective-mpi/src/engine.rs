@@ -1,0 +1,685 @@
+//! What MPI's thread does: it passes messages to and from every other rank, and waits for none for ever.
+//!
+//! From each other rank one short message is always asked for, so that a farewell is heard in the middle of any call.
+//! A call begins with a message to each other rank: ranks that are late, or call something else, are known by name. What
+//! MPI reads and writes lies in rooms of this thread's own: when a call fails, MPI may still be at it.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tidemill_collective::tensor::{DType, Scalar, kernels};
+use tidemill_collective::{Call, Error, Gathered, Peer, Values, larger, share};
+
+use crate::Options;
+use crate::library::{Port, Request};
+use crate::room::{Room, bytes_of};
+use crate::shared::{Answer, Data, Order, Shared, Urgent};
+use crate::wire::{ALONG, HEAD, Head, read_error, write_error};
+
+/// Tags of heads, and of what comes after them.
+const HEADS: i32 = 1;
+const BULKS: i32 = 2;
+
+/// Up to so many bytes, everybody's values are sent to everybody: one way, where shares of a sum need two.
+const DIRECT: usize = 1024;
+
+/// How long a wait spins, and then yields, before it sleeps.
+const SPIN: Duration = Duration::from_micros(50);
+const YIELD: Duration = Duration::from_millis(2);
+const NAP: Duration = Duration::from_micros(50);
+
+pub(crate) struct Engine {
+    port: Box<dyn Port>,
+    shared: Arc<Shared>,
+    options: Options,
+    rank: usize,
+    size: usize,
+    /// The machine of each rank, once they have told.
+    pub(crate) hosts: Vec<String>,
+    /// What goes on with each rank; nothing with this one.
+    links: Vec<Link>,
+    /// Heads that are being sent, and letters for more.
+    letters: Vec<(Request, Letter)>,
+    blank: Vec<Letter>,
+    /// What bulks are sent of.
+    out: Room,
+    /// Exchanges so far.
+    exchanges: u64,
+    lost: Option<Error>,
+    /// Whether another rank has said so, to all.
+    told: bool,
+}
+
+type Letter = Box<[u8; HEAD + ALONG]>;
+
+/// What goes on with another rank.
+struct Link {
+    letter: Letter,
+    /// Its next head, being received; or, where none is, in the letter already.
+    head: Option<Request>,
+    arrived: bool,
+    want: Want,
+    /// Bulks under way.
+    receives: Vec<Request>,
+    sends: Vec<Request>,
+    /// What it sent in this part of the call.
+    room: Room,
+    /// What it calls, where that is something else.
+    other: Option<Call>,
+    /// It makes no more calls.
+    left: bool,
+}
+
+/// What is still to come of a rank.
+#[derive(Clone, Copy, PartialEq)]
+enum Want {
+    Head,
+    Bulk,
+    Nothing,
+}
+
+/// A part of a call: between two, every rank has heard of every other.
+#[derive(Clone, Copy)]
+struct Part {
+    call: Call,
+    phase: u8,
+}
+
+impl Engine {
+    /// Of MPI that has started: the ranks tell where they are, and add up what is known.
+    pub(crate) fn new(
+        port: Box<dyn Port>,
+        (rank, size): (usize, usize),
+        options: Options,
+        shared: Arc<Shared>,
+    ) -> Result<Self, Error> {
+        let letter = || Box::new([0; HEAD + ALONG]);
+        let link = |_| Link {
+            letter: letter(),
+            head: None,
+            arrived: false,
+            want: Want::Nothing,
+            receives: Vec::new(),
+            sends: Vec::new(),
+            room: Room::default(),
+            other: None,
+            left: false,
+        };
+        let (links, hosts) = ((0..size).map(link).collect(), Vec::new());
+        let (letters, blank, out) = (Vec::new(), Vec::new(), Room::default());
+        let mut engine = Self {
+            port,
+            shared,
+            options,
+            rank,
+            size,
+            hosts,
+            links,
+            letters,
+            blank,
+            out,
+            exchanges: 0,
+            lost: None,
+            told: false,
+        };
+        let checked = engine.meet();
+        if let Err(why) = &checked {
+            engine.lose(why.clone());
+            // MPI may still write to what it was given.
+            std::mem::forget(engine);
+            return Err(why.clone());
+        }
+        Ok(engine)
+    }
+
+    fn meet(&mut self) -> Result<(), Error> {
+        let start = |problem| Error::Transport { call: "start of MPI".to_owned(), problem };
+        for rank in others(self.rank, self.size) {
+            self.ask(rank).map_err(start)?;
+        }
+        let host = self.port.host().map_err(start)?;
+        let mut all = Gathered::default();
+        self.gather(host.as_bytes(), &mut all)?;
+        self.hosts = all.iter().map(|host| String::from_utf8_lossy(host).into_owned()).collect();
+        let here = self.hosts.iter().filter(|other| **other == host).count();
+        let crowded = thread::available_parallelism().is_ok_and(|processors| here > processors.get());
+        self.shared.crowded.store(crowded, Ordering::Relaxed);
+
+        self.adds_up::<f32>()?;
+        self.adds_up::<f64>()?;
+        self.shared.set_started();
+        Ok(())
+    }
+
+    /// What MPI takes for a sum of so many numbers of this precision is one.
+    fn adds_up<T: Scalar>(&mut self) -> Result<(), Error> {
+        const LEN: usize = 400;
+        let mut x = [T::of(self.rank as f64 + 1.0); LEN];
+        let call = Call::FastSum(T::DTYPE, LEN);
+        self.fast_sum(call, &mut x)?;
+        let sum = T::of((self.size * (self.size + 1)) as f64 / 2.0);
+        match x.iter().find(|&&x| x != sum) {
+            None => Ok(()),
+            Some(wrong) => Err(Error::Transport {
+                call: "start of MPI".to_owned(),
+                problem: format!(
+                    "the library does not add up: 1 + .. + {} is {}, not {}",
+                    self.size,
+                    sum.widen(),
+                    wrong.widen()
+                ),
+            }),
+        }
+    }
+
+    /// Does what it is told until the end, which is MPI's.
+    pub(crate) fn serve(mut self) {
+        loop {
+            let (ticket, order) = match self.shared.next() {
+                Ok(next) => next,
+                Err(urgent) => {
+                    let why = self.hurry(urgent);
+                    self.lose(why);
+                    continue;
+                }
+            };
+            let finish = matches!(order, Order::Finish);
+            let mut room = None;
+            let result = match &self.lost {
+                Some(why) => {
+                    if let Order::Call(_, Data::Copied(copied)) = order {
+                        room = Some(copied);
+                    }
+                    Err(why.clone())
+                }
+                None => self.obey(order, &mut room),
+            };
+            if let (Err(why), None) = (&result, &self.lost) {
+                self.lose(why.clone());
+            }
+            let ended = finish && result.is_ok();
+            if ended {
+                self.shared.set_finished();
+            }
+            self.shared.answer(ticket, Answer { result, room });
+            if ended {
+                return;
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order, room: &mut Option<Room>) -> Result<(), Error> {
+        match order {
+            Order::Call(call, Data::Nothing) => self.exchange(call, 0, |_| 0..0),
+            Order::Call(_, Data::Gather(mine, all)) => {
+                // SAFETY: both are lent until the answer.
+                let (mine, all) = unsafe { (&*mine, &mut *all) };
+                self.gather(mine, all)
+            }
+            Order::Call(call, Data::Lent(values)) => self.compute(call, values),
+            Order::Call(call, Data::Copied(mut copied)) => {
+                let values = copied.bytes_mut().as_mut_ptr();
+                let result = self.compute(call, values);
+                *room = Some(copied);
+                result
+            }
+            Order::Leave => {
+                let peer = self.peer(self.rank);
+                self.farewell(&Error::Left { peer });
+                Ok(())
+            }
+            Order::Finish => {
+                let call = Call::End;
+                self.exchange(call, 0, |_| 0..0)?;
+                self.port.end().map_err(|problem| Error::Transport { call: call.to_string(), problem })
+            }
+        }
+    }
+
+    fn peer(&self, rank: usize) -> Peer {
+        Peer { rank, size: self.size, host: self.hosts.get(rank).cloned() }
+    }
+
+    /// The world is over: whoever has not said so himself is told, and every later call fails.
+    fn lose(&mut self, why: Error) {
+        if self.lost.is_some() {
+            return;
+        }
+        if !self.told {
+            self.farewell(&why);
+        }
+        self.shared.set_lost(&why);
+        self.lost = Some(why);
+    }
+
+    /// What is urgent: why the world is over.
+    fn hurry(&self, urgent: Urgent) -> Error {
+        match urgent {
+            Urgent::Lose(why) => why,
+            Urgent::Abort(code) => {
+                self.port.abort(code);
+                self.shared.end(code)
+            }
+        }
+    }
+
+    /// Tells all ranks that this one makes no more calls. Those who do not listen are not waited for.
+    fn farewell(&mut self, why: &Error) {
+        let along = write_error(why);
+        for rank in others(self.rank, self.size) {
+            // Whoever cannot be told finds out when it is late.
+            let _ = self.write(rank, Head::Farewell { bytes: along.len() }, &along);
+        }
+        let since = Instant::now();
+        while self.posted().is_ok() && !self.letters.is_empty() && since.elapsed() < Duration::from_secs(1) {
+            thread::yield_now();
+        }
+    }
+
+    // Calls.
+
+    fn compute(&mut self, call: Call, values: *mut u8) -> Result<(), Error> {
+        let (dtype, len) = match call {
+            Call::Sum(dtype, len)
+            | Call::FastSum(dtype, len)
+            | Call::SumShares(dtype, len)
+            | Call::GatherShares(dtype, len)
+            | Call::Max(dtype, len)
+            | Call::Broadcast(dtype, len, _) => (dtype, len),
+            Call::Gather | Call::Barrier | Call::End => (DType::F32, 0),
+        };
+        match dtype {
+            // SAFETY: so many values of that precision are lent until the answer, or lie in a room of that many.
+            DType::F32 => self.compute_on::<f32>(call, unsafe { std::slice::from_raw_parts_mut(values.cast(), len) }),
+            // SAFETY: as above.
+            DType::F64 => self.compute_on::<f64>(call, unsafe { std::slice::from_raw_parts_mut(values.cast(), len) }),
+        }
+    }
+
+    fn compute_on<T: Scalar>(&mut self, call: Call, x: &mut [T]) -> Result<(), Error> {
+        match call {
+            Call::Sum(..) => self.reduce(call, x, kernels::add_assign),
+            Call::Max(..) => self.reduce(call, x, larger),
+            Call::FastSum(..) => self.fast_sum(call, x),
+            Call::SumShares(..) => self.reduce_shares(call, x, kernels::add_assign),
+            Call::GatherShares(..) => self.gather_shares(call, 0, x),
+            Call::Broadcast(_, _, from) => self.broadcast(call, from, x),
+            Call::Gather | Call::Barrier | Call::End => Ok(()),
+        }
+    }
+
+    fn reduce<T: Scalar>(&mut self, call: Call, x: &mut [T], combine: fn(&mut [T], &[T])) -> Result<(), Error> {
+        if size_of_val(x) > DIRECT {
+            self.reduce_shares(call, x, combine)?;
+            return self.gather_shares(call, 1, x);
+        }
+        self.out.copy(bytes_of(x));
+        let all = size_of_val(x);
+        self.exchange(call, 0, |_| 0..all)?;
+        for rank in 0..self.size {
+            let theirs = if rank == self.rank { self.out.values() } else { self.links[rank].room.values() };
+            if rank == 0 { x.copy_from_slice(theirs) } else { combine(x, theirs) }
+        }
+        Ok(())
+    }
+
+    /// Each rank gets from all what is in its share, and combines it in the order of the ranks.
+    fn reduce_shares<T: Scalar>(&mut self, call: Call, x: &mut [T], combine: fn(&mut [T], &[T])) -> Result<(), Error> {
+        let (len, size, width) = (x.len(), self.size, size_of::<T>());
+        let own = share(len, self.rank, size);
+        self.out.resize(size_of_val(x));
+        let out = self.out.values_mut();
+        out[..own.start].copy_from_slice(&x[..own.start]);
+        out[own.end..].copy_from_slice(&x[own.end..]);
+        self.exchange(call, 0, |rank| {
+            let part = share(len, rank, size);
+            part.start * width..part.end * width
+        })?;
+        let own = &mut x[own];
+        if self.rank == 0 {
+            self.links[1..].iter().for_each(|link| combine(own, link.room.values()));
+            return Ok(());
+        }
+        let (first, others) = self.links.split_first_mut().expect("this rank is one of them");
+        let sum = first.room.values_mut();
+        for (rank, link) in (1..).zip(others) {
+            combine(sum, if rank == self.rank { own } else { link.room.values() });
+        }
+        own.copy_from_slice(sum);
+        Ok(())
+    }
+
+    fn gather_shares<T: Scalar>(&mut self, call: Call, phase: u8, x: &mut [T]) -> Result<(), Error> {
+        let (len, size) = (x.len(), self.size);
+        self.out.copy(bytes_of(&x[share(len, self.rank, size)]));
+        let own = self.out.bytes().len();
+        self.exchange(call, phase, |_| 0..own)?;
+        for rank in others(self.rank, size) {
+            x[share(len, rank, size)].copy_from_slice(self.links[rank].room.values());
+        }
+        Ok(())
+    }
+
+    fn fast_sum<T: Scalar>(&mut self, call: Call, x: &mut [T]) -> Result<(), Error> {
+        if size_of_val(x) <= DIRECT {
+            return self.reduce(call, x, kernels::add_assign);
+        }
+        // First all come, so that who is late has a name; then MPI does as it likes.
+        self.exchange(call, 0, |_| 0..0)?;
+        self.out.copy(bytes_of(x));
+        let most = (self.options.largest_message / size_of::<T>()).max(1);
+        let part = Part { call, phase: 1 };
+        for start in (0..x.len()).step_by(most) {
+            let len = most.min(x.len() - start);
+            // SAFETY: the room lies on this thread and is not touched until the request is done, or never again.
+            let request = unsafe {
+                let values = self.out.values_mut::<T>().as_mut_ptr().add(start);
+                self.port.sum(values.cast(), T::DTYPE, len)
+            };
+            let request = request.map_err(|problem| failed(call, problem))?;
+            let mut wait = Wait::new();
+            while !self.port.done(request).map_err(|problem| failed(call, problem))? {
+                self.listen(part)?;
+                if self.pause(&mut wait, part)? {
+                    let problem = format!("MPI_Iallreduce does not end, for {:?}", self.options.deadline);
+                    return Err(failed(call, problem));
+                }
+            }
+        }
+        x.copy_from_slice(self.out.values());
+        let bytes = 2 * (self.size - 1) * size_of_val(x) / self.size;
+        self.shared.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn broadcast<T: Scalar>(&mut self, call: Call, from: usize, x: &mut [T]) -> Result<(), Error> {
+        let bytes = if self.rank == from { size_of_val(x) } else { 0 };
+        self.out.copy(&bytes_of(x)[..bytes]);
+        self.exchange(call, 0, |_| 0..bytes)?;
+        if self.rank != from {
+            x.copy_from_slice(self.links[from].room.values());
+        }
+        Ok(())
+    }
+
+    fn gather(&mut self, mine: &[u8], all: &mut Gathered) -> Result<(), Error> {
+        self.out.copy(mine);
+        self.exchange(Call::Gather, 0, |_| 0..mine.len())?;
+        all.clear();
+        for (rank, link) in self.links.iter().enumerate() {
+            all.push(if rank == self.rank { mine } else { link.room.bytes() });
+        }
+        Ok(())
+    }
+
+    // Messages.
+
+    /// Sends each rank that part of `out`, and receives in its room what it sends.
+    fn exchange(&mut self, call: Call, phase: u8, range: impl Fn(usize) -> Range<usize>) -> Result<(), Error> {
+        let part = Part { call, phase };
+        // All ranks number them alike.
+        self.exchanges += 1;
+        for rank in others(self.rank, self.size) {
+            self.links[rank].want = Want::Head;
+            self.send(rank, part, range(rank)).map_err(|problem| failed(call, problem))?;
+        }
+        let mut wait = Wait::new();
+        loop {
+            if self.listen(part)? {
+                wait.heard();
+            }
+            // MPI may end only when nothing is under way.
+            let posted = call != Call::End || self.letters.is_empty();
+            if posted && self.links.iter().all(|link| link.want == Want::Nothing && link.sends.is_empty()) {
+                return self.agree(call);
+            }
+            if self.links.iter().any(|link| link.other.is_some()) {
+                // What else is under way may never end.
+                if self.links.iter().all(|link| link.want != Want::Head) {
+                    return self.agree(call);
+                }
+            }
+            if self.pause(&mut wait, part)? {
+                let open = |rank: &usize| {
+                    let link = &self.links[*rank];
+                    link.want != Want::Nothing || !link.sends.is_empty()
+                };
+                let peers = (0..self.size).filter(open).map(|rank| self.peer(rank)).collect();
+                return Err(Error::Late { call: call.to_string(), after: self.options.deadline, peers });
+            }
+        }
+    }
+
+    /// All ranks have heard of all, and so come to the same verdict.
+    fn agree(&self, mine: Call) -> Result<(), Error> {
+        let call = |rank: usize| self.links[rank].other.unwrap_or(mine);
+        if let Some(rank) = (0..self.size).find(|&rank| call(rank) == Call::End)
+            && (0..self.size).any(|rank| call(rank) != Call::End)
+        {
+            return Err(Error::Left { peer: self.peer(rank) });
+        }
+        let expected = call(0);
+        match (0..self.size).find(|&rank| call(rank) != expected) {
+            None => Ok(()),
+            Some(rank) => {
+                let (peer, found) = (self.peer(rank), call(rank).to_string());
+                Err(Error::Mismatch { peer, found, expected: expected.to_string() })
+            }
+        }
+    }
+
+    fn send(&mut self, rank: usize, part: Part, range: Range<usize>) -> Result<(), String> {
+        let bytes = range.len();
+        let head = Head::Call { call: part.call, number: self.exchanges, phase: part.phase, bytes };
+        self.shared.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+        if bytes <= ALONG {
+            let mut along = [0; ALONG];
+            along[..bytes].copy_from_slice(&self.out.bytes()[range]);
+            return self.write(rank, head, &along[..bytes]);
+        }
+        self.write(rank, head, &[])?;
+        for chunk in self.out.bytes()[range].chunks(self.options.largest_message) {
+            // SAFETY: the room stays until the request is done, or is never touched again.
+            self.links[rank].sends.push(unsafe { self.port.send(chunk, rank, BULKS) }?);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, rank: usize, head: Head, along: &[u8]) -> Result<(), String> {
+        let mut letter = self.blank.pop().unwrap_or_else(|| Box::new([0; HEAD + ALONG]));
+        letter[..HEAD].copy_from_slice(&head.write());
+        letter[HEAD..HEAD + along.len()].copy_from_slice(along);
+        // SAFETY: the letter is kept until the request is done.
+        let request = unsafe { self.port.send(&raw const letter[..HEAD + along.len()], rank, HEADS) }?;
+        self.letters.push((request, letter));
+        Ok(())
+    }
+
+    /// Takes back letters that have been sent.
+    fn posted(&mut self) -> Result<(), String> {
+        let mut i = 0;
+        while i < self.letters.len() {
+            if self.port.done(self.letters[i].0)? {
+                self.blank.push(self.letters.swap_remove(i).1);
+            } else {
+                i += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for a rank's next head.
+    fn ask(&mut self, rank: usize) -> Result<(), String> {
+        let link = &mut self.links[rank];
+        link.arrived = false;
+        // SAFETY: the letter is not touched until the request is done, or never again.
+        link.head = Some(unsafe { self.port.receive(&raw mut link.letter[..], rank, HEADS) }?);
+        Ok(())
+    }
+
+    /// Looks once at everything that is under way; says whether anything came of it.
+    fn listen(&mut self, part: Part) -> Result<bool, Error> {
+        let failed = |problem| failed(part.call, problem);
+        self.posted().map_err(failed)?;
+        let mut heard = false;
+        for rank in others(self.rank, self.size) {
+            heard |= self.bulks(rank).map_err(failed)?;
+            if let Some(head) = self.links[rank].head
+                && self.port.done(head).map_err(failed)?
+            {
+                self.links[rank].head = None;
+                self.links[rank].arrived = true;
+            }
+            if self.links[rank].arrived {
+                heard |= self.read(rank, part)?;
+            }
+            let link = &self.links[rank];
+            if link.left && link.want == Want::Head && part.call != Call::End {
+                self.told = true;
+                return Err(Error::Left { peer: self.peer(rank) });
+            }
+        }
+        Ok(heard)
+    }
+
+    fn bulks(&mut self, rank: usize) -> Result<bool, String> {
+        let (port, link) = (&self.port, &mut self.links[rank]);
+        let before = link.receives.len() + link.sends.len();
+        for requests in [&mut link.receives, &mut link.sends] {
+            let mut i = 0;
+            while i < requests.len() {
+                if port.done(requests[i])? {
+                    requests.swap_remove(i);
+                } else {
+                    i += 1;
+                }
+            }
+        }
+        if link.want == Want::Bulk && link.receives.is_empty() {
+            link.want = Want::Nothing;
+        }
+        Ok(link.receives.len() + link.sends.len() < before)
+    }
+
+    /// Reads the head that has arrived, if it belongs here; says whether it does.
+    fn read(&mut self, rank: usize, part: Part) -> Result<bool, Error> {
+        let strange = |what: String| failed(part.call, format!("a message of rank {rank} {what}"));
+        match Head::read(&self.links[rank].letter[..]) {
+            Some(Head::Farewell { bytes }) if bytes <= ALONG => {
+                match read_error(&self.links[rank].letter[HEAD..HEAD + bytes], |rank| self.peer(rank)) {
+                    Error::Left { .. } => self.links[rank].left = true,
+                    why => {
+                        self.told = true;
+                        return Err(why);
+                    }
+                }
+                self.ask(rank).map_err(|problem| failed(part.call, problem))?;
+                Ok(true)
+            }
+            // Of a call that this rank has not come to.
+            Some(Head::Call { .. }) if self.links[rank].want != Want::Head => Ok(false),
+            Some(Head::Call { call, number, phase, bytes }) => {
+                if number != self.exchanges || (call == part.call && phase != part.phase) {
+                    let expected =
+                        format!("of exchange {number}, part {phase}, not of {}, {}", self.exchanges, part.phase);
+                    return Err(strange(expected));
+                }
+                if call == part.call {
+                    self.take(rank, bytes).map_err(|problem| failed(call, problem))?;
+                } else {
+                    self.links[rank].other = Some(call);
+                    self.links[rank].want = Want::Nothing;
+                }
+                if call != Call::End {
+                    self.ask(rank).map_err(|problem| failed(part.call, problem))?;
+                } else {
+                    self.links[rank].arrived = false;
+                }
+                Ok(true)
+            }
+            Some(Head::Farewell { bytes }) => Err(strange(format!("is too long: {bytes} bytes"))),
+            None => Err(strange("is not of this program".to_owned())),
+        }
+    }
+
+    /// Takes what comes along with a head, or asks for what comes after it.
+    fn take(&mut self, rank: usize, bytes: usize) -> Result<(), String> {
+        let link = &mut self.links[rank];
+        if bytes <= ALONG {
+            link.room.copy(&link.letter[HEAD..HEAD + bytes]);
+            link.want = Want::Nothing;
+            return Ok(());
+        }
+        link.room.resize(bytes);
+        link.want = Want::Bulk;
+        for chunk in link.room.bytes_mut().chunks_mut(self.options.largest_message) {
+            // SAFETY: the room stays and is not touched until the requests are done, or never again.
+            link.receives.push(unsafe { self.port.receive(chunk, rank, BULKS) }?);
+        }
+        Ok(())
+    }
+
+    /// Gives others the processor for a while, the longer the longer nothing was heard; says whether it is too late.
+    fn pause(&self, wait: &mut Wait, part: Part) -> Result<bool, Error> {
+        self.shared.beat.fetch_add(1, Ordering::Relaxed);
+        if let Some(urgent) = self.shared.interrupted() {
+            return Err(self.hurry(urgent));
+        }
+        let now = Instant::now();
+        let idle = now - wait.heard;
+        if !self.shared.awaited() {
+            // The rank computes meanwhile, and has not begun to wait.
+            wait.since = now;
+            if idle > SPIN {
+                self.shared.nap(NAP);
+            }
+            return Ok(false);
+        }
+        match () {
+            () if idle < SPIN && !self.shared.crowded.load(Ordering::Relaxed) => std::hint::spin_loop(),
+            () if idle < YIELD => thread::yield_now(),
+            () => self.shared.nap(NAP),
+        }
+        // In later parts a rank may wait for one that waits for a third: who is nearer to it speaks first.
+        let grace = if part.phase == 0 { Duration::ZERO } else { self.options.deadline / 4 };
+        Ok(now - wait.since > self.options.deadline + grace)
+    }
+}
+
+/// Since when nothing was heard.
+struct Wait {
+    heard: Instant,
+    /// And since when that counts.
+    since: Instant,
+}
+
+impl Wait {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { heard: now, since: now }
+    }
+
+    fn heard(&mut self) {
+        *self = Self::new();
+    }
+}
+
+/// The other ranks, from the next on: so not all send to the same one first.
+fn others(rank: usize, size: usize) -> impl Iterator<Item = usize> {
+    (1..size).map(move |i| (rank + i) % size)
+}
+
+fn failed(call: Call, problem: String) -> Error {
+    Error::Transport { call: call.to_string(), problem }
+}
+
+/// Where values lie, for an order.
+pub(crate) fn start_of(values: &mut Values<'_>) -> *mut u8 {
+    match values {
+        Values::F32(values) => values.as_mut_ptr().cast(),
+        Values::F64(values) => values.as_mut_ptr().cast(),
+    }
+}
