@@ -58,6 +58,12 @@ pub trait Op: Kernel<f32> + Kernel<f64> + Debug + 'static {
         false
     }
 
+    /// Whether its operand names the rows of its one parameter that it reads, as an embedding's does; no other row then
+    /// gets a gradient.
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
     /// This operation with an activation that follows it built in, if it can.
     fn with_activation(&self, _activation: Activation) -> Option<Arc<dyn Op>> {
         None

@@ -1,12 +1,13 @@
 //! From a graph to the steps of a program: what is needed, what is fused, where everything lies.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use tidemill_tensor::Scalar;
 
 use crate::graph::{Domain, Graph, Role, Source};
 use crate::op::{self, Op, Place, Target};
-use crate::program::{Differentiate, Needed, Operand, Program, Step};
+use crate::program::{Differentiate, Needed, Operand, Program, Step, Table};
 use crate::{Ending, Error, Var, Write};
 
 /// A node of the graph after fusing.
@@ -45,6 +46,7 @@ pub(crate) fn compile<T: Scalar>(
         couples_rows: false,
         multiplications: 0,
         random: false,
+        tables: Vec::new(),
     };
     let mut values = vec![None; graph.nodes.len()];
     let mut gradients: Vec<Option<Place>> = vec![None; graph.nodes.len()];
@@ -101,8 +103,23 @@ pub(crate) fn compile<T: Scalar>(
     (program.prediction, program.loss) = (place(ending.prediction), ending.loss.map(&place));
     program.root_step = places.iter().position(|&i| i == root.0).expect("the root is a step");
     program.upstream = gradients[root.0].unwrap_or_else(|| allot(&mut program.gradient_len, graph.width(root)));
+    program.tables = tables(&nodes, &places, &program.steps, graph);
     plan_writes(graph, &nodes, &places, &gradients, &mut program);
     Ok(program)
+}
+
+/// Parameters that are read by rows alone, by whatever reads them.
+fn tables<T>(nodes: &[Option<Planned>], places: &[usize], steps: &[Step<T>], graph: &Graph) -> Vec<Table> {
+    let table = |(step, &index): (&Step<T>, &usize)| {
+        let node = nodes[index].as_ref()?;
+        let (&[Operand::Input { input, .. }], &[param]) = (&step.operands[..], &node.params[..]) else { return None };
+        let width = graph.layout[param].shape()[1..].iter().product();
+        node.op.reads_rows().then(|| Table { input, range: graph.layout[param].range(), width })
+    };
+    let all: Vec<Table> = steps.iter().zip(places).filter_map(table).collect();
+    let readers = |range: &Range<usize>| steps.iter().filter(|step| step.ranges.contains(range)).count();
+    let by_rows = |range: &Range<usize>| all.iter().filter(|table| table.range == *range).count();
+    all.iter().filter(|table| readers(&table.range) == by_rows(&table.range)).cloned().collect()
 }
 
 fn check_ending(graph: &Graph, ending: Ending) -> Result<(), Error> {

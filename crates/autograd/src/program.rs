@@ -23,6 +23,18 @@ pub struct Program<T> {
     pub(crate) couples_rows: bool,
     pub(crate) multiplications: usize,
     pub(crate) random: bool,
+    pub(crate) tables: Vec<Table>,
+}
+
+/// A parameter of which a run reads only the rows that its categories name: an embedding's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Number of the input whose categories are the rows.
+    pub input: usize,
+    /// Where in the arena it lies.
+    pub range: Range<usize>,
+    /// Elements of a row.
+    pub width: usize,
 }
 
 pub(crate) struct Step<T> {
@@ -133,6 +145,12 @@ impl<T: Scalar> Program<T> {
     /// Whether training draws random numbers, as dropout does.
     pub fn is_random(&self) -> bool {
         self.random
+    }
+
+    /// The parameters of which a run reads only some rows; no other row gets a gradient. A table that several inputs read
+    /// is there once for each.
+    pub fn tables(&self) -> &[Table] {
+        &self.tables
     }
 
     /// Bytes that a workspace takes for a row.

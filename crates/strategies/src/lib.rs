@@ -30,8 +30,8 @@ pub use batch::Batch;
 pub use binding::{Binding, Need};
 pub use checkpoint::saved_encoder;
 pub use engine::{
-    Accumulate, Arenas, Auto, Compression, DataParallel, Distributed, Engine, InParts, Outputs, RankRows, Ranks,
-    Running, Serial, Task, Updated,
+    Accumulate, Arenas, Auto, Compression, DataParallel, Distributed, Engine, Hogwild, InParts, Outputs, RankRows,
+    Ranks, Running, Serial, Stepping, Task, Updated,
 };
 pub use error::Error;
 pub use evaluate::{Evaluation, Predictions, evaluate, predict};

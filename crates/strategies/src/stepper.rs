@@ -58,6 +58,9 @@ impl<'t, T: Scalar> Stepper<'t, T> {
         let program = trainer.program();
         let rows = source.rows().map_or(plan.batch_size, |rows| plan.batch_size.min(rows.max(1) as usize));
         let mut engine = trainer.declared_engine().start(program, rows)?;
+        if let Some(engine) = engine.stepping() {
+            engine.check(trainer.optimizer())?;
+        }
         let world = match engine.ranks() {
             None => World { rank: 0, size: 1, rows: RankRows::Own, compare_every: 0, local: None, is_alone: true },
             Some(ranks) => World {
@@ -171,6 +174,9 @@ impl<'t, T: Scalar> Stepper<'t, T> {
             self.batch.clear();
             rows = 0;
         }
+        if self.engine.stepping().is_some() {
+            return self.steps_of_engine(state, source, rows);
+        }
         let own = self.own_rows(rows);
         let mine = self.gradient(state, own.clone())?;
         let saves = !self.world.is_alone && observer.saves(state.step + 1);
@@ -195,6 +201,42 @@ impl<'t, T: Scalar> Stepper<'t, T> {
                 self.make_whole(state)?;
             }
         }
+        Ok(Round::Step(sums))
+    }
+
+    /// The steps that an engine takes by itself, on one batch.
+    fn steps_of_engine(&mut self, state: &mut State<T>, source: &dyn Source<T>, rows: usize) -> Result<Round, Error> {
+        if self.tests(state) {
+            self.outputs.resize(self.trainer.program(), rows, Need::Target);
+            let task = Task {
+                params: &state.params,
+                batch: &self.batch,
+                binding: &self.binding,
+                rows: 0..rows,
+                key: self.key(state),
+                timeline: self.trainer.declared_timeline(),
+            };
+            self.engine.evaluate(&task, &mut self.outputs);
+            self.score(state, 0..rows)?;
+        }
+        let task = Task {
+            // The engine has them as they change.
+            params: &[],
+            batch: &self.batch,
+            binding: &self.binding,
+            rows: 0..rows,
+            key: self.key(state),
+            timeline: self.trainer.declared_timeline(),
+        };
+        let engine = self.engine.stepping().expect("asked before");
+        let (sums, steps) = engine.steps(&task, &mut state.params, self.trainer.optimizer(), state.step);
+        if !sums.loss.is_finite() {
+            return Err(self.non_finite(state, 0..rows));
+        }
+        state.step += steps;
+        state.rows_trained += sums.rows;
+        state.epoch.add(sums);
+        state.cursor = source.cursor();
         Ok(Round::Step(sums))
     }
 

@@ -8,11 +8,13 @@ mod model;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::{metrics, rows, trainer};
+use model::{metrics, program, rows, trainer};
 use tidemill_collective::Threads;
 use tidemill_data::{Source, SourceExt};
+use tidemill_optim::sgd;
 use tidemill_strategies::{
-    Accumulate, Batch, DataParallel, Distributed, Engine, Event, Flow, Online, Serial, Strategy, Timeline, on_event,
+    Accumulate, Batch, DataParallel, Distributed, Engine, Event, Flow, Hogwild, Online, Serial, Strategy, Timeline,
+    Trainer, on_event,
 };
 
 struct Counting;
@@ -43,17 +45,27 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// Allocations between the end of the second step and the last one, of a run that writes down its time.
-fn check(engine: impl Engine<f32> + 'static, strategy: impl Strategy<f32>, mut source: impl Source<f32>) {
+fn check(engine: impl Engine<f32> + 'static, strategy: impl Strategy<f32>, source: impl Source<f32>) {
+    check_trainer(trainer(0.3), engine, strategy, source);
+}
+
+fn check_trainer(
+    trainer: Trainer<f32>,
+    engine: impl Engine<f32> + 'static,
+    strategy: impl Strategy<f32>,
+    mut source: impl Source<f32>,
+) {
     let what = engine.describe();
     let trace = tempfile::NamedTempFile::new().unwrap();
     let timeline = Timeline::to_file(trace.path()).unwrap();
-    let trainer = trainer::<f32>(0.3).engine(engine).timeline(timeline);
+    let trainer = trainer.engine(engine).timeline(timeline);
     let mut state = trainer.start_with(7, metrics());
-    let (mut before, mut after) = (0, 0);
+    let (mut before, mut after, mut events) = (0, 0, 0);
     let mut observer = on_event(|event: &Event<'_, f32>| {
-        if let Event::Step { state, .. } = event {
+        if let Event::Step { .. } = event {
             let count = COUNT.load(Ordering::Relaxed);
-            if state.step == 2 { before = count } else { after = count }
+            events += 1;
+            if events == 2 { before = count } else { after = count }
         }
         Ok(Flow::Continue)
     });
@@ -93,6 +105,8 @@ fn nothing_is_allocated_from_the_second_step_on() {
     check_ranks(|rank| Distributed::new(rank, Serial).share_rows(), batch, |_| Box::new(rows(155)));
     check_ranks(|rank| Distributed::new(rank, Serial), online, |rank| Box::new(rows(310).shard(rank, 2).unwrap()));
     check_ranks(|rank| Distributed::new(rank, Serial).overlap(100), online, |rank| Box::new(rows(150 + rank as usize)));
+    let plain = Trainer::new(program::<f32>(0.3), sgd(0.001)).unwrap();
+    check_trainer(plain, Hogwild::new(2).rows(3), online, rows(155));
     check(Serial, Online::new().passes(2).batch_size(20), rows(155).shuffle(50, 1).unwrap());
     check(DataParallel::new(2), online, rows(155).prefetch(3, 20).unwrap());
 }

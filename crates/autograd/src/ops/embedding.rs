@@ -50,6 +50,10 @@ impl Op for Embedding {
         }
         Ok([x.shape, &[width]].concat())
     }
+
+    fn reads_rows(&self) -> bool {
+        true
+    }
 }
 
 impl<T: Scalar> Kernel<T> for Embedding {

@@ -40,6 +40,10 @@ impl<T: Scalar, E: Engine<T>> Engine<T> for Accumulate<E> {
             let problem = "put it inside of the distributed engine: pieces are added up before ranks are";
             return Err(Error::setting("accumulate", problem));
         }
+        if inner.stepping().is_some() {
+            let problem = "the engine inside takes steps of its own, and has no gradient to add up";
+            return Err(Error::setting("accumulate", problem));
+        }
         Ok(Box::new(Accumulating { rows: self.rows, inner }))
     }
 

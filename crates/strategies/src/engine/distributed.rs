@@ -235,6 +235,10 @@ impl<T: Scalar, E: Engine<T>> Engine<T> for Distributed<E> {
         if inner.ranks().is_some() {
             return Err(Error::setting("distributed", "the engine inside is distributed itself"));
         }
+        if inner.stepping().is_some() {
+            let problem = "the engine inside takes steps of its own, and has no gradient to add up";
+            return Err(Error::setting("distributed", problem));
+        }
         let collective = self.link.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(collective) = collective else {
             return Err(Error::setting("distributed", "another run has these workers; they do one at a time"));

@@ -7,6 +7,7 @@ mod compress;
 mod data_parallel;
 mod distributed;
 mod gate;
+mod hogwild;
 mod pool;
 mod serial;
 
@@ -19,6 +20,7 @@ pub use compress::Compression;
 pub use data_parallel::DataParallel;
 pub use distributed::Distributed;
 pub(crate) use distributed::LocalSteps;
+pub use hogwild::Hogwild;
 pub use serial::Serial;
 
 use tidemill_autograd::tensor::{Key, Scalar};
@@ -122,6 +124,26 @@ pub trait Running<T: Scalar>: Send {
     fn ranks(&mut self) -> Option<Ranks<'_>> {
         None
     }
+
+    /// What takes steps of its own on each batch, where this is an engine that does; its gradients are then not asked
+    /// for.
+    fn stepping(&mut self) -> Option<&mut dyn Stepping<T>> {
+        None
+    }
+}
+
+/// An engine that moves the parameters while it computes.
+pub trait Stepping<T: Scalar> {
+    /// Whether it can take steps of this optimizer.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot, with why.
+    fn check(&self, optimizer: &Optimizer<T>) -> Result<(), Error>;
+
+    /// Trains `params` on the task's rows, with steps that are numbered from `step`: the sums as they were met on the
+    /// way, and how many steps it took.
+    fn steps(&mut self, task: &Task<'_, T>, params: &mut [T], optimizer: &Optimizer<T>, step: u64) -> (Sums, u64);
 }
 
 /// Who is told of parts of a gradient that are whole.

@@ -192,7 +192,7 @@ pub(crate) struct RowOutputs<'a, T> {
 }
 
 impl<'a, T: Scalar> RowOutputs<'a, T> {
-    fn of(outputs: &'a mut Outputs<T>, rows: Range<usize>, width: usize) -> Self {
+    pub(crate) fn of(outputs: &'a mut Outputs<T>, rows: Range<usize>, width: usize) -> Self {
         let predictions = &mut outputs.predictions[rows.start * width..rows.end * width];
         let losses = (!outputs.losses.is_empty()).then_some(&mut outputs.losses[..]);
         Self { predictions, losses: losses.map(|losses| &mut losses[rows]) }

@@ -5,6 +5,7 @@ mod crash;
 mod deterministic;
 mod early;
 mod fewer_messages;
+mod hogwild;
 mod model;
 mod ranks;
 mod resume;

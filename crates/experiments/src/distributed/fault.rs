@@ -1,0 +1,93 @@
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Signal, getpid, kill_process};
+use serde::{Deserialize, Serialize};
+use tidemill::prelude::*;
+use tidemill::strategies::{Error, Event, Flow};
+
+/// Something that goes wrong on purpose: how the fault tests, and whoever wants to see what happens, make it happen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// What.
+    pub kind: Kind,
+    /// On which rank.
+    pub rank: usize,
+    /// After this step.
+    pub step: u64,
+    /// In which attempt of `launch`, from 0.
+    #[serde(default)]
+    pub attempt: u32,
+}
+
+/// What goes wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Training fails with an error.
+    Error,
+    /// The rank panics.
+    Panic,
+    /// The process ends itself with this code.
+    Exit(i32),
+    /// `kill -9`.
+    Kill,
+    /// `SIGSTOP`: there, and silent.
+    Stop,
+    /// Every step takes so many milliseconds longer.
+    Slow(u64),
+    /// The network interface of this name goes down.
+    Cut(String),
+}
+
+/// The faults of this rank, as an observer that makes them.
+pub(super) struct Faults<'a> {
+    faults: Vec<&'a Fault>,
+}
+
+impl<'a> Faults<'a> {
+    pub(super) fn of(all: &'a [Fault], rank: usize) -> Self {
+        let attempt = std::env::var("TIDEMILL_ATTEMPT").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+        Self { faults: all.iter().filter(|fault| fault.rank == rank && fault.attempt == attempt).collect() }
+    }
+}
+
+impl Observer<f32> for Faults<'_> {
+    fn observe(&mut self, event: &Event<'_, f32>) -> Result<Flow, Error> {
+        let Event::Step { state, .. } = event else { return Ok(Flow::Continue) };
+        for fault in &self.faults {
+            match &fault.kind {
+                Kind::Slow(milliseconds) if state.step >= fault.step => {
+                    thread::sleep(Duration::from_millis(*milliseconds));
+                }
+                kind if state.step == fault.step => happen(kind)?,
+                _ => {}
+            }
+        }
+        Ok(Flow::Continue)
+    }
+}
+
+fn happen(kind: &Kind) -> Result<(), Error> {
+    match kind {
+        Kind::Error => {
+            return Err(Error::Setting { what: "fault".into(), problem: "an error was asked for".into() });
+        }
+        Kind::Panic => panic!("a panic was asked for"),
+        Kind::Exit(code) => std::process::exit(*code),
+        Kind::Kill => signal(Signal::KILL),
+        Kind::Stop => signal(Signal::STOP),
+        Kind::Slow(_) => {}
+        Kind::Cut(interface) => {
+            let cut = Command::new("ip").args(["link", "set", interface, "down"]).status();
+            assert!(cut.is_ok_and(|status| status.success()), "{interface} cannot be taken down");
+        }
+    }
+    Ok(())
+}
+
+fn signal(signal: Signal) {
+    // To itself, which is there.
+    let _ = kill_process(getpid(), signal);
+}
