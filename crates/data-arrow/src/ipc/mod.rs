@@ -2,8 +2,10 @@
 
 mod builder;
 mod decode;
+mod dictionaries;
 mod footer;
 mod message;
+mod unread;
 
 use tidemill_data::Stream;
 
