@@ -172,8 +172,10 @@ impl CsvDecode {
         if problem.contains("number of fields")
             && let Some(record) = number(" for line ")
         {
-            let expected = problem.split_once("expected").map_or("", |(_, expected)| expected.trim());
-            let problem = format!("expected fields: {}", expected.replace(" got ", ", found "));
+            let counts = problem.split_once("expected").map_or("", |(_, counts)| counts.trim());
+            // How many more depends on the room that the decoder has.
+            let counts = counts.split(" than ").next().unwrap_or(counts).replace(" got ", ", found ");
+            let problem = format!("expected fields: {counts}");
             return self.text.invalid(line(record.saturating_sub(1)), problem);
         }
         Error::invalid(format!("{}, from line {}", self.text.name(), self.text.at.line + 1), shortened(problem))

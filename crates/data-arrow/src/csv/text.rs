@@ -96,6 +96,7 @@ impl Text {
                 }
             }
             Some(Piece::End) => self.ended = true,
+            Some(Piece::Failed(problem)) if self.begun => return Err(self.invalid(lines(&self.bytes), problem)),
             Some(Piece::Failed(problem)) => return Err(Error::invalid(self.name(), problem)),
         }
         Ok(true)

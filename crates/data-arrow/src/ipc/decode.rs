@@ -10,6 +10,7 @@ use tidemill_data::{Error, Waiting};
 use super::dictionaries::Dictionaries;
 use super::message::{Frame, Message, check_buffers, frame, message, root};
 use super::unread::Unread;
+use super::views::{as_bytes, check_views, dictionary_as_bytes};
 use crate::guard::guarded;
 use crate::input::Input;
 use crate::pump::{Piece, Pump};
@@ -31,8 +32,9 @@ pub(super) struct IpcDecode {
     bytes: Unread,
     part: Part,
     ended: bool,
-    /// Of the part.
+    /// Of the part, and as it is decoded first where there are views.
     schema: Option<SchemaRef>,
+    bytes_schema: Option<SchemaRef>,
     dictionaries: Dictionaries,
     row: u64,
     /// Rows that are passed over without being decoded, as far as they are whole record batches.
@@ -83,6 +85,7 @@ impl IpcDecode {
             part: Part::default(),
             ended: false,
             schema: None,
+            bytes_schema: None,
             dictionaries: Dictionaries::default(),
             row: 0,
             pass: 0,
@@ -226,13 +229,18 @@ impl IpcDecode {
             if self.schema.is_some() {
                 return Err("a second schema".into());
             }
-            self.schema = Some(read_schema(&message)?);
+            let schema = read_schema(&message)?;
+            self.bytes_schema = as_bytes(&schema);
+            self.schema = Some(schema);
             return Ok(Found::Other);
         }
         let schema = self.schema.as_ref().ok_or("there is no schema before it")?;
         if let Some(batch) = message.header_as_record_batch() {
             check_buffers(batch, body, self.most)?;
             let values = &self.dictionaries.values;
+            if let Some(bytes) = &self.bytes_schema {
+                check_views(bytes, batch, body, values, version, self.most)?;
+            }
             let decoder = RecordBatchDecoder::try_new(body, batch, Arc::clone(schema), values, &version);
             let records = decoder.and_then(RecordBatchDecoder::read_record_batch).map_err(|error| error.to_string())?;
             check_unfolded(&records, self.most)?;
@@ -242,6 +250,9 @@ impl IpcDecode {
         if let Some(dictionary) = message.header_as_dictionary_batch() {
             let values = dictionary.data().ok_or("a dictionary without values")?;
             let bytes = (metadata.len() + body.len()).max(check_buffers(values, body, self.most)?);
+            if let Some(as_bytes) = dictionary_as_bytes(schema, dictionary) {
+                check_views(&as_bytes, values, body, &self.dictionaries.values, version, self.most)?;
+            }
             self.dictionaries.read(dictionary, body, schema, version, bytes, self.most)?;
             return Ok(Found::Other);
         }
@@ -269,7 +280,7 @@ impl IpcDecode {
             return Err(self.broken("the file has no end; is it whole?"));
         }
         self.bytes.clear();
-        (self.schema, self.dictionaries) = (None, Dictionaries::default());
+        (self.schema, self.bytes_schema, self.dictionaries) = (None, None, Dictionaries::default());
         self.part = Part { number: self.part.number + 1, ..Part::default() };
         Ok(())
     }

@@ -6,6 +6,7 @@ mod dictionaries;
 mod footer;
 mod message;
 mod unread;
+mod views;
 
 use tidemill_data::Stream;
 
