@@ -53,9 +53,10 @@ impl Records {
     /// The records that end in `bytes`, which follow those of earlier calls; no more than `most`, and nothing behind
     /// those.
     pub fn find(&mut self, bytes: &[u8], most: usize) -> Whole {
-        let mut whole = Whole::default();
-        for (at, &byte) in bytes.iter().enumerate() {
-            match self.step(byte) {
+        let (mut whole, mut at) = (Whole::default(), 0);
+        while let Some(passed) = self.pass(&bytes[at..]) {
+            at += passed;
+            match self.step(bytes[at]) {
                 Ends::Nothing | Ends::Field => {}
                 Ends::EmptyLine => whole.bytes = at + 1,
                 Ends::Record => {
@@ -65,8 +66,24 @@ impl Records {
                     }
                 }
             }
+            at += 1;
         }
         whole
+    }
+
+    /// Passes over bytes that are part of a field, and gives how many there are before one that may end something.
+    #[inline]
+    fn pass(&mut self, bytes: &[u8]) -> Option<usize> {
+        let delimiter = self.delimiter;
+        if self.place == Place::Quoted {
+            return bytes.iter().position(|&byte| byte == b'"');
+        }
+        let means = |byte: u8| byte == delimiter || byte == b'\n' || byte == b'"' || byte == b'\r';
+        let found = bytes.iter().position(|&byte| means(byte));
+        if found.unwrap_or(bytes.len()) > 0 {
+            self.place = Place::Plain;
+        }
+        found
     }
 
     fn step(&mut self, byte: u8) -> Ends {
