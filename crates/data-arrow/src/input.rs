@@ -95,12 +95,12 @@ impl Read for Accepted {
                 stream.set_read_timeout(Some(SLICE))?;
                 self.stream.insert(stream).read(bytes)
             }
-            Err(error) => {
-                if error.kind() == io::ErrorKind::WouldBlock {
-                    std::thread::sleep(SLICE);
-                }
-                Err(error)
+            // Nobody is there yet, or whoever was has gone again.
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionAborted) => {
+                std::thread::sleep(SLICE);
+                Err(io::ErrorKind::WouldBlock.into())
             }
+            Err(error) => Err(error),
         }
     }
 }

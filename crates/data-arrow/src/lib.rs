@@ -21,6 +21,7 @@ mod records;
 mod supply;
 mod target;
 mod types;
+mod unfold;
 mod wider;
 
 pub use choice::{As, Choice, ListAs, NullItems, choices};

@@ -5,6 +5,7 @@ use tidemill_data::tensor::Scalar;
 use tidemill_data::{Batch, Error, Schema, Supplied, Supply, Waiting};
 
 use crate::Layout;
+use crate::unfold::rows_within;
 
 /// Most rows that are converted at once.
 const PIECE: usize = 4096;
@@ -29,6 +30,8 @@ pub struct ArrowSupply {
     decode: Box<dyn Decode>,
     layout: Layout,
     schema: Arc<Schema>,
+    /// Bytes that dictionaries may unfold to at once.
+    most: usize,
     current: Option<Current>,
     /// What was wrong, which is told again.
     failed: Option<String>,
@@ -42,9 +45,9 @@ struct Current {
 }
 
 impl ArrowSupply {
-    pub(crate) fn new(decode: Box<dyn Decode>, layout: Layout) -> Self {
+    pub(crate) fn new(decode: Box<dyn Decode>, layout: Layout, most: usize) -> Self {
         let schema = Arc::new(layout.schema());
-        Self { decode, layout, schema, current: None, failed: None }
+        Self { decode, layout, schema, most, current: None, failed: None }
     }
 
     fn append<T: Scalar>(
@@ -64,7 +67,9 @@ impl ArrowSupply {
         }
         let Some(current) = &mut self.current else { return Ok(Supplied::End) };
         let n = wanted.clamp(1, PIECE).min(current.records.num_rows() - current.given);
-        let piece = self.layout.decode(&current.name, &current.records.slice(current.given, n))?;
+        let piece = current.records.slice(current.given, n);
+        let n = rows_within(&piece, self.most);
+        let piece = self.layout.decode(&current.name, &piece.slice(0, n))?;
         let first = current.first + current.given as u64;
         let appended = self.layout.append_batch(&piece, 0..n, rows);
         appended.map_err(|refused| refused.into_error(&self.layout, &current.name, first))?;

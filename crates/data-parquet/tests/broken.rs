@@ -80,7 +80,7 @@ fn reads_one_file_in_a_process_of_its_own() {
 /// What a fuzzer has found to reach different code: see `fuzz/README.md`.
 #[test]
 fn files_of_the_fuzzer_give_errors_or_data() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/read");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/parquet");
     let output = limited("reads_a_folder_in_a_process_of_its_own", &folder);
     let text = String::from_utf8_lossy(&output.stdout);
     let tail: Vec<&str> = text.lines().rev().take(5).collect();

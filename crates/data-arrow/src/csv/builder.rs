@@ -9,8 +9,9 @@ use tidemill_data::tensor::Scalar;
 use tidemill_data::{Error, Interrupt, Stream, Waiting, Watch};
 
 use super::CsvSource;
-use super::decode::CsvDecode;
-use super::text::{Format, Text};
+use super::decode::{CsvDecode, NO_HEADER};
+use super::records::{Ragged, fields};
+use super::text::{Format, Position, Text};
 use crate::columns::Made;
 use crate::guard::guarded;
 use crate::input::Input;
@@ -123,7 +124,7 @@ impl CsvBuilder {
         self
     }
 
-    /// What separates fields, instead of a comma.
+    /// What separates fields, instead of a comma: a character of ASCII.
     pub fn delimiter(mut self, byte: u8) -> Self {
         self.delimiter = byte;
         self
@@ -147,8 +148,9 @@ impl CsvBuilder {
         self
     }
 
-    /// Bytes that reading may take, 16 MiB unless told otherwise: read ahead, one block of text, and its rows. The
-    /// patterns by which types are told take 1.7 MB more, once in a process.
+    /// Bytes that reading may take, 16 MiB unless told otherwise: read ahead, one block of text, and its rows. A record
+    /// may have an eighth of them, and a column of the text takes 1 KiB. The patterns by which types are told take 1.7 MB
+    /// more, once in a process.
     pub fn budget(mut self, bytes: u64) -> Self {
         self.budget = bytes;
         self
@@ -170,8 +172,8 @@ impl CsvBuilder {
     ///
     /// # Errors
     ///
-    /// When nothing can be read, the budget is below 64 KiB, a column is missing or cannot serve, or waiting was
-    /// interrupted.
+    /// When nothing can be read, the budget is below 64 KiB or too small for the columns of the text, the first records
+    /// are no text or of unequal lengths, a column is missing or cannot serve, or waiting was interrupted.
     pub fn build<T: Scalar>(self) -> Result<CsvSource<T>, Error> {
         let input = self.input?;
         if self.budget < 1 << 16 {
@@ -182,8 +184,13 @@ impl CsvBuilder {
                 advice: "allow at least 65536 bytes".into(),
             });
         }
-        let most = (self.budget / 4) as usize;
-        let piece = (most / 8).min(1 << 16);
+        if !self.delimiter.is_ascii() || b"\"\n\r".contains(&self.delimiter) {
+            let what = format!("delimiter {:?}", char::from(self.delimiter));
+            return Err(Error::invalid(what, "expected a character of ASCII that is no quote and no line end"));
+        }
+        // What is read grows by doubling, and so does what is decoded of it.
+        let most = (self.budget / 8) as usize;
+        let piece = (most / 4).min(1 << 16);
         let nulls = null_pattern(&self.nulls)?;
         let format = Format { delimiter: self.delimiter, header: self.names.is_none(), nulls, piece, most };
         let again = input.again();
@@ -191,15 +198,16 @@ impl CsvBuilder {
         if names.is_empty() {
             return Err(Error::invalid("CSV", "there is no file to read"));
         }
-        let mut text = Text::start(input, 0, 0, &format)?;
+        let mut text = Text::start(input, Position::default(), &format)?;
         let mut waiting = Waiting::new(&self.watch);
         let header = if format.header {
             let header = text.header(&format, &mut waiting)?;
-            Some(header.ok_or_else(|| Error::invalid(&names[0], "it is empty, not even a header is there"))?)
+            Some(header.ok_or_else(|| Error::invalid(&names[0], NO_HEADER))?)
         } else {
             None
         };
-        let inferred = infer(&mut text, &format, header.as_deref(), self.infer_rows, &mut waiting)?;
+        let sample = text.sample(self.infer_rows, format.most, &format, &mut waiting)?;
+        let inferred = infer(&text, &format, header.as_deref(), sample, self.budget)?;
         let table = typed(inferred, &names[0], self.names.as_deref(), &self.types, &self.chosen)?;
         let mut layout = Layout::new(self.chosen, &names[0], &table)?;
         if self.complete {
@@ -209,10 +217,10 @@ impl CsvBuilder {
         let mut projection: Vec<usize> = places.iter().map(|place| place.column).collect();
         projection.sort_unstable();
         projection.dedup();
-        let rows = (most / (64 * projection.len().max(1))).clamp(1, 4096);
+        let rows = (2 * most / (64 * projection.len() + 16 * table.fields().len()).max(1)).clamp(1, 4096);
         let decode =
             CsvDecode::new(text, format, again.as_ref().and_then(Input::again), table, projection, header, rows);
-        let mut source = Stream::new(ArrowSupply::new(Box::new(decode), layout)).watching(self.watch);
+        let mut source = Stream::new(ArrowSupply::new(Box::new(decode), layout, most)).watching(self.watch);
         if again.is_some() {
             source = source.keep(0);
         }
@@ -230,25 +238,32 @@ fn null_pattern(texts: &[String]) -> Result<Option<Regex>, Error> {
     Regex::new(&pattern).map(Some).map_err(|error| Error::invalid("texts that stand for no value", error))
 }
 
-/// Tells the columns' types from the first rows.
-fn infer(
-    text: &mut Text,
-    format: &Format,
-    header: Option<&str>,
-    rows: usize,
-    waiting: &mut Waiting<'_>,
-) -> Result<TableSchema, Error> {
-    let part_over = |text: &Text| text.ended || text.is_at_end_of_part();
-    while text.lines() < rows && text.bytes.len() < format.most / 2 && !part_over(text) {
-        text.read(format, waiting)?;
+/// Bytes that a column of the text takes, whether it is chosen or not.
+const COLUMN: u64 = 1 << 10;
+
+/// Tells the columns' types from the first records, which are so many bytes.
+fn infer(text: &Text, format: &Format, header: Option<&str>, sample: usize, budget: u64) -> Result<TableSchema, Error> {
+    let (header, sample) = (header.unwrap_or_default().as_bytes(), &text.bytes[..sample]);
+    text.check(sample)?;
+    let known = format.header.then(|| fields(header, format.delimiter, None).0);
+    let (columns, ragged) = fields(sample, format.delimiter, known);
+    if columns as u64 * COLUMN > budget {
+        return Err(Error::Budget {
+            what: format!("{}: a table of {columns} columns", text.name()),
+            needed: columns as u64 * COLUMN,
+            budget,
+            advice: format!("allow {COLUMN} bytes a column"),
+        });
     }
-    let whole = text.bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-    let sample = Cursor::new(header.unwrap_or_default().as_bytes()).chain(Cursor::new(&text.bytes[..whole]));
-    let mut sampled = ArrowFormat::default().with_header(header.is_some()).with_delimiter(format.delimiter);
+    if let Some(Ragged { line, fields }) = ragged {
+        return Err(text.invalid(line, format!("expected fields: {columns}, found {fields}")));
+    }
+    let sample = Cursor::new(header).chain(Cursor::new(sample));
+    let mut sampled = ArrowFormat::default().with_header(format.header).with_delimiter(format.delimiter);
     if let Some(nulls) = &format.nulls {
         sampled = sampled.with_null_regex(nulls.clone());
     }
-    let inferred = guarded(|| sampled.infer_schema(sample, Some(rows)));
+    let inferred = guarded(|| sampled.infer_schema(sample, None));
     inferred.map(|(schema, _)| schema).map_err(|problem| Error::invalid(text.name(), problem))
 }
 

@@ -5,22 +5,23 @@ use arrow_schema::{Schema as TableSchema, SchemaRef};
 use tidemill_data::{Error, Waiting};
 
 use super::records::line_of;
-use super::text::{Format, Text};
+use super::text::{Format, Position, Text};
 use crate::guard::guarded;
 use crate::input::Input;
 use crate::supply::{Decode, Next};
 
+/// What is wrong with a file of nothing, where each begins with a header.
+pub(super) const NO_HEADER: &str = "it is empty, not even a header is there";
+
 /// Positions in files that are remembered, for going back to.
 const MARKS: usize = 1 << 10;
 
-/// Where a record begins, in the input and among all rows.
+/// Where a record begins, among all rows and in the input.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct Mark {
     row: u64,
-    part: usize,
-    offset: u64,
     row_in_part: u64,
-    line: u64,
+    at: Position,
 }
 
 pub(super) struct CsvDecode {
@@ -36,8 +37,9 @@ pub(super) struct CsvDecode {
     header: Option<String>,
     /// Rows of a record batch.
     rows: usize,
-    place: Place,
-    marks: Vec<Place>,
+    row: u64,
+    row_in_part: u64,
+    marks: Vec<Mark>,
     /// Bytes between marks.
     apart: u64,
     header_due: bool,
@@ -56,10 +58,7 @@ impl CsvDecode {
     ) -> Self {
         let table = Arc::new(table);
         let decoder = decoder(&table, &format, &projection, rows);
-        let offset = header.as_ref().map_or(0, |header| header.len() as u64);
-        let line = header.as_ref().map_or(0, |header| header.matches('\n').count() as u64);
-        let place = Place { row: 0, part: 0, offset, row_in_part: 0, line };
-        let marks = vec![place];
+        let marks = vec![Mark { row: 0, row_in_part: 0, at: text.at }];
         Self {
             text,
             format,
@@ -70,7 +69,8 @@ impl CsvDecode {
             decoded: 0,
             header,
             rows,
-            place,
+            row: 0,
+            row_in_part: 0,
             marks,
             apart: 1 << 20,
             header_due: false,
@@ -78,9 +78,9 @@ impl CsvDecode {
     }
 
     fn mark(&mut self) {
-        let last = self.marks[self.marks.len() - 1];
-        let far = self.place.part > last.part || self.place.offset >= last.offset + self.apart;
-        if self.again.is_none() || self.place.row <= last.row || !far {
+        let (last, at) = (self.marks[self.marks.len() - 1], self.text.at);
+        let far = at.part > last.at.part || at.offset >= last.at.offset + self.apart;
+        if self.again.is_none() || self.row <= last.row || !far {
             return;
         }
         if self.marks.len() == MARKS {
@@ -91,38 +91,40 @@ impl CsvDecode {
             });
             self.apart *= 2;
         }
-        self.marks.push(self.place);
+        self.marks.push(Mark { row: self.row, row_in_part: self.row_in_part, at });
     }
 
     /// Goes on with the next file.
-    fn next_part(&mut self) {
-        self.text.part += 1;
-        self.text.part_ended = false;
-        self.place = Place { row: self.place.row, part: self.text.part, offset: 0, row_in_part: 0, line: 0 };
+    fn next_part(&mut self) -> Result<(), Error> {
+        if self.header_due {
+            return Err(Error::invalid(self.text.name(), NO_HEADER));
+        }
+        self.text.next_part();
+        self.row_in_part = 0;
         self.header_due = self.format.header;
+        Ok(())
     }
 
     fn check_header(&mut self, waiting: &mut Waiting<'_>) -> Result<(), Error> {
         let Some(found) = self.text.header(&self.format, waiting)? else { return Ok(()) };
         self.header_due = false;
         let expected = self.header.as_deref().unwrap_or_default();
-        if found.trim_end() != expected.trim_end() {
+        if found.trim() != expected.trim() {
             let problem = format!(
                 "its header is {}, expected {} as in {}",
-                found.trim_end(),
-                expected.trim_end(),
+                shortened(found.trim()),
+                shortened(expected.trim()),
                 self.text.names[0]
             );
             return Err(Error::invalid(self.text.name(), problem));
         }
-        self.place.offset = found.len() as u64;
-        self.place.line = found.matches('\n').count() as u64;
         Ok(())
     }
 
     /// Decodes whole records.
-    fn decode(&mut self, bytes: usize) -> Result<Next, Error> {
+    fn decode(&mut self, bytes: usize) -> Result<Option<Next>, Error> {
         let block = &self.text.bytes[..bytes];
+        self.text.check(block)?;
         let decoder = &mut self.decoder;
         let decoded = guarded(|| {
             let mut at = 0;
@@ -132,19 +134,18 @@ impl CsvDecode {
                     n => at += n,
                 }
             }
-            decoder.flush()
+            decoder.flush().map(|records| (records, at))
         });
-        let records = decoded.map_err(|problem| self.explain(&problem, &self.text.bytes[..bytes]))?;
-        let (name, first) = (self.text.name().to_owned(), self.place.row_in_part);
-        self.place.line += self.text.bytes[..bytes].iter().filter(|&&byte| byte == b'\n').count() as u64;
-        self.text.drop_front(bytes);
-        self.place.offset += bytes as u64;
-        let Some(records) = records else { return Ok(Next::Late) };
+        // What the decoder has no room for is left to its next turn.
+        let (records, taken) = decoded.map_err(|problem| self.explain(&problem, block))?;
+        let (name, first) = (self.text.name().to_owned(), self.row_in_part);
+        self.text.drop_front(taken);
+        let Some(records) = records else { return Ok(None) };
         self.decoded += records.num_rows();
-        self.place.row += records.num_rows() as u64;
-        self.place.row_in_part += records.num_rows() as u64;
+        self.row += records.num_rows() as u64;
+        self.row_in_part += records.num_rows() as u64;
         self.mark();
-        Ok(Next::Records { records, name, first })
+        Ok(Some(Next::Records { records, name, first }))
     }
 
     /// The decoder's error with the line and the column's name, as far as it says which.
@@ -156,28 +157,37 @@ impl CsvDecode {
             let digits = problem.rsplit_once(before)?.1;
             digits[..digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len())].parse::<usize>().ok()
         };
-        let line = |record: usize| self.place.line + 1 + line_of(block, record.saturating_sub(self.decoded)) as u64;
-        if let Some(start) = problem.find(" for column ")
+        let line = |record: usize| line_of(block, self.format.delimiter, record.saturating_sub(self.decoded));
+        if let Some(start) = problem.rfind(" for column ")
             && let Some(column) = number(" for column ")
             && let Some(record) = number(" at line ")
         {
             let column = self.table.fields().get(column).map_or_else(String::new, |field| field.name().clone());
-            let what = format!("{}, line {}, column {column}", self.text.name(), line(record));
-            let problem = problem[..start].replace("Error while parsing value", "it is").replace("as type", "and no");
-            return Error::invalid(what, problem);
+            let line = self.text.at.line + 1 + line(record) as u64;
+            let what = format!("{}, line {line}, column {column}", self.text.name());
+            let (value, kind) = problem[..start].rsplit_once(" as type ").unwrap_or((&problem[..start], "other"));
+            let value = shortened(value.trim_start_matches("Error while parsing value "));
+            return Error::invalid(what, format!("it is {value} and no {kind}"));
         }
         if problem.contains("number of fields")
             && let Some(record) = number(" for line ")
         {
-            let expected = problem.split_once("expected").map_or("", |(_, expected)| expected.trim());
-            let what = format!("{}, line {}", self.text.name(), line(record.saturating_sub(1)));
-            return Error::invalid(what, format!("expected fields: {}", expected.replace(" got ", ", found ")));
+            let counts = problem.split_once("expected").map_or("", |(_, counts)| counts.trim());
+            // How many more depends on the room that the decoder has.
+            let counts = counts.split(" than ").next().unwrap_or(counts).replace(" got ", ", found ");
+            let problem = format!("expected fields: {counts}");
+            return self.text.invalid(line(record.saturating_sub(1)), problem);
         }
-        if let Some(record) = number(" for line ") {
-            let what = format!("{}, line {}", self.text.name(), line(record.saturating_sub(1)));
-            return Error::invalid(what, problem.split(" for line ").next().unwrap_or(problem));
-        }
-        Error::invalid(format!("{}, from line {}", self.text.name(), self.place.line + 1), problem)
+        Error::invalid(format!("{}, from line {}", self.text.name(), self.text.at.line + 1), shortened(problem))
+    }
+}
+
+/// What stands in a message for a text that may be long.
+fn shortened(text: &str) -> String {
+    const MOST: usize = 100;
+    match text.char_indices().nth(MOST) {
+        None => text.to_owned(),
+        Some((at, _)) => format!("{}... ({} bytes)", &text[..at], text.len()),
     }
 }
 
@@ -190,7 +200,10 @@ fn decoder(table: &SchemaRef, format: &Format, projection: &[usize], rows: usize
     if let Some(nulls) = &format.nulls {
         builder = builder.with_null_regex(nulls.clone());
     }
-    builder.build_decoder()
+    let mut decoder = builder.build_decoder();
+    // It passes over a mark of the byte order at the start of what it is given first, which need not be a text's start.
+    let _ = decoder.decode(b"\n");
+    decoder
 }
 
 impl Decode for CsvDecode {
@@ -203,13 +216,13 @@ impl Decode for CsvDecode {
                 let bytes = self.text.whole(self.rows)?;
                 if bytes > 0 {
                     match self.decode(bytes)? {
-                        Next::Late => continue,
-                        found => return Ok(found),
+                        Some(found) => return Ok(found),
+                        None => continue,
                     }
                 }
             }
             if self.text.part_ended {
-                self.next_part();
+                self.next_part()?;
             }
             if self.text.ended {
                 return Ok(Next::End);
@@ -229,8 +242,9 @@ impl Decode for CsvDecode {
         let at = self.marks.partition_point(|mark| mark.row <= row).saturating_sub(1);
         let mark = self.marks[at];
         let input = input.again().ok_or_else(|| Error::invalid(self.text.name(), "it is read once"))?;
-        self.text = Text::start(input, mark.part, mark.offset, &self.format)?;
-        (self.place, self.header_due, self.decoded) = (mark, false, 0);
+        self.text = Text::start(input, mark.at, &self.format)?;
+        (self.row, self.row_in_part) = (mark.row, mark.row_in_part);
+        (self.header_due, self.decoded) = (false, 0);
         self.decoder = decoder(&self.table, &self.format, &self.projection, self.rows);
         Ok(Some(mark.row))
     }

@@ -1,83 +1,173 @@
-/// Finds where records end: at line ends outside of quotes.
+/// Finds where records end, as the decoder does: at line ends outside of quoted fields. A quote inside a field that does
+/// not begin with one is a letter like others.
 #[derive(Clone, Debug)]
 pub(super) struct Records {
-    quoted: bool,
+    delimiter: u8,
+    place: Place,
+}
+
+/// What was before the next byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    RecordStart,
+    FieldStart,
+    Plain,
+    Quoted,
+    /// A quote inside quotes: the last of them, or the first of two that stand for one.
+    Quote,
+}
+
+/// What a byte ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ends {
+    Nothing,
+    Field,
+    Record,
+    EmptyLine,
 }
 
 /// Whole records at the start of some bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Whole {
-    /// Bytes up to the end of the last one.
+    /// Bytes up to the end of the last one, and of the empty lines behind it.
     pub bytes: usize,
     pub records: usize,
 }
 
 impl Records {
     /// At the start of a record.
-    pub fn new() -> Self {
-        Self { quoted: false }
+    pub fn new(delimiter: u8) -> Self {
+        Self { delimiter, place: Place::RecordStart }
+    }
+
+    /// Begins a record.
+    pub fn restart(&mut self) {
+        self.place = Place::RecordStart;
     }
 
     /// Whether the bytes so far end inside quotes.
     pub fn is_quoted(&self) -> bool {
-        self.quoted
+        self.place == Place::Quoted
     }
 
-    /// The records that end in `bytes`, which follow those of earlier calls; no more than `most`.
+    /// The records that end in `bytes`, which follow those of earlier calls; no more than `most`, and nothing behind
+    /// those.
     pub fn find(&mut self, bytes: &[u8], most: usize) -> Whole {
-        let mut whole = Whole::default();
-        let mut quoted = self.quoted;
-        for (at, &byte) in bytes.iter().enumerate() {
-            if byte == b'"' {
-                quoted = !quoted;
-            } else if byte == b'\n' && !quoted {
-                whole = Whole { bytes: at + 1, records: whole.records + 1 };
-                if whole.records == most {
-                    break;
+        let (mut whole, mut at) = (Whole::default(), 0);
+        while let Some(passed) = self.pass(&bytes[at..]) {
+            at += passed;
+            match self.step(bytes[at]) {
+                Ends::Nothing | Ends::Field => {}
+                Ends::EmptyLine => whole.bytes = at + 1,
+                Ends::Record => {
+                    whole = Whole { bytes: at + 1, records: whole.records + 1 };
+                    if whole.records == most {
+                        break;
+                    }
                 }
             }
+            at += 1;
         }
-        // What is behind the last record is looked at again.
-        self.quoted = if whole.records > 0 { false } else { quoted };
         whole
     }
+
+    /// Passes over bytes that are part of a field, and gives how many there are before one that may end something.
+    #[inline]
+    fn pass(&mut self, bytes: &[u8]) -> Option<usize> {
+        let delimiter = self.delimiter;
+        if self.place == Place::Quoted {
+            return bytes.iter().position(|&byte| byte == b'"');
+        }
+        let means = |byte: u8| byte == delimiter || byte == b'\n' || byte == b'"' || byte == b'\r';
+        let found = bytes.iter().position(|&byte| means(byte));
+        if found.unwrap_or(bytes.len()) > 0 {
+            self.place = Place::Plain;
+        }
+        found
+    }
+
+    fn step(&mut self, byte: u8) -> Ends {
+        let (place, ends) = match (self.place, byte) {
+            (Place::RecordStart | Place::FieldStart | Place::Quote, b'"') => (Place::Quoted, Ends::Nothing),
+            (Place::Quoted, b'"') => (Place::Quote, Ends::Nothing),
+            (Place::Quoted, _) => (Place::Quoted, Ends::Nothing),
+            (Place::RecordStart, b'\n' | b'\r') => (Place::RecordStart, Ends::EmptyLine),
+            (_, b'\n' | b'\r') => (Place::RecordStart, Ends::Record),
+            (_, byte) if byte == self.delimiter => (Place::FieldStart, Ends::Field),
+            _ => (Place::Plain, Ends::Nothing),
+        };
+        self.place = place;
+        ends
+    }
+}
+
+/// A record that has not as many fields as it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ragged {
+    /// Where it begins, counted from zero.
+    pub line: usize,
+    pub fields: usize,
+}
+
+/// How many fields records are to have, by the first of some whole ones unless it is known, and the first that has not
+/// so many.
+pub(super) fn fields(bytes: &[u8], delimiter: u8, known: Option<usize>) -> (usize, Option<Ragged>) {
+    let mut records = Records::new(delimiter);
+    let (mut expected, mut fields, mut line, mut start) = (known.unwrap_or(0), 1, 0, 0);
+    for &byte in bytes {
+        let ends = records.step(byte);
+        line += usize::from(byte == b'\n');
+        match ends {
+            Ends::Nothing => continue,
+            Ends::Field => fields += 1,
+            Ends::EmptyLine => start = line,
+            Ends::Record => {
+                if expected == 0 {
+                    expected = fields;
+                }
+                if fields != expected {
+                    return (expected, Some(Ragged { line: start, fields }));
+                }
+                (fields, start) = (1, line);
+            }
+        }
+    }
+    (expected, None)
 }
 
 /// The line on which record `record` of some whole records begins, counted from zero; lines without anything are no
 /// records.
-pub(super) fn line_of(bytes: &[u8], record: usize) -> usize {
-    let (mut line, mut found, mut start, mut quoted) = (0, 0, 0, false);
-    let mut first_line = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        if byte == b'"' {
-            quoted = !quoted;
-        }
-        if byte != b'\n' {
-            continue;
-        }
-        line += 1;
-        if !quoted {
-            let empty = bytes[start..at].iter().all(|&byte| byte == b'\r');
-            if !empty {
-                if found == record {
-                    return first_line;
-                }
-                found += 1;
-            }
-            (start, first_line) = (at + 1, line);
+pub(super) fn line_of(bytes: &[u8], delimiter: u8, record: usize) -> usize {
+    let mut records = Records::new(delimiter);
+    let (mut line, mut found, mut start) = (0, 0, 0);
+    for &byte in bytes {
+        let ends = records.step(byte);
+        line += usize::from(byte == b'\n');
+        match ends {
+            Ends::Nothing | Ends::Field => {}
+            Ends::Record if found == record => break,
+            Ends::Record => (found, start) = (found + 1, line),
+            Ends::EmptyLine => start = line,
         }
     }
-    first_line
+    start
+}
+
+/// Line ends.
+pub(super) fn lines(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|&&byte| byte == b'\n').count()
 }
 
 #[cfg(test)]
 mod tests {
+    use csv_core::{ReadRecordResult, Reader};
+
     use super::*;
 
     #[test]
     fn records_end_outside_of_quotes() {
         let check = |text: &str, most, bytes, records| {
-            assert_eq!(Records::new().find(text.as_bytes(), most), Whole { bytes, records }, "{text:?}");
+            assert_eq!(Records::new(b',').find(text.as_bytes(), most), Whole { bytes, records }, "{text:?}");
         };
         check("", 9, 0, 0);
         check("a,b", 9, 0, 0);
@@ -86,11 +176,56 @@ mod tests {
         check("a,\"b\n1\",2\n3", 9, 10, 1);
         check("a,\"\"\"b\n1\",2\n3\n", 9, 14, 2);
         check("a,\"b\n1,2\n3", 9, 0, 0);
+        check("a\"b,c\n3,\"\n", 9, 6, 1);
+        check("\r\n\na\r\nb\r\n", 9, 9, 2);
+        check("a\rb\r", 9, 4, 2);
     }
 
     #[test]
     fn lines_are_counted_with_those_inside_of_quotes() {
         let text = b"a\n\r\n\"b\nb\"\n\nc\n";
-        assert_eq!([0, 1, 2].map(|record| line_of(text, record)), [0, 2, 5]);
+        assert_eq!([0, 1, 2].map(|record| line_of(text, b',', record)), [0, 2, 5]);
+    }
+
+    #[test]
+    fn records_of_other_widths_are_found() {
+        assert_eq!(fields(b"", b';', None), (0, None));
+        assert_eq!(fields(b"\na;\";\n\";b\n\n1;2;3\n", b';', None), (3, None));
+        assert_eq!(fields(b"a\n\nb\r\n1;2\n", b';', None), (1, Some(Ragged { line: 3, fields: 2 })));
+        assert_eq!(fields(b"\na\n", b';', Some(2)), (2, Some(Ragged { line: 1, fields: 1 })));
+    }
+
+    /// Texts of what means something, and letters: records end where the decoder's do.
+    #[test]
+    fn records_are_those_of_the_decoder() {
+        let mut state = 7_u64;
+        for _ in 0..20_000 {
+            let text: Vec<u8> = (0..12)
+                .map(|_| {
+                    state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                    b"a,\"\n\r\""[(state >> 33) as usize % 6]
+                })
+                .collect();
+            let (mut decoder, mut at, mut ends) = (Reader::new(), 0, Vec::new());
+            loop {
+                let (result, read, _, _) = decoder.read_record(&text[at..], &mut [0; 16], &mut [0; 16]);
+                at += read;
+                match result {
+                    ReadRecordResult::Record if at < text.len() => ends.push(at),
+                    ReadRecordResult::Record => break ends.push(at),
+                    _ => break,
+                }
+            }
+            let (mut records, mut at, mut found) = (Records::new(b','), 0, Vec::new());
+            loop {
+                let whole = records.find(&text[at..], 1);
+                at += whole.bytes;
+                match whole.records {
+                    0 => break,
+                    _ => found.push(at),
+                }
+            }
+            assert_eq!(found, ends, "{:?}", String::from_utf8_lossy(&text));
+        }
     }
 }

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use regex::Regex;
 use tidemill_data::{Error, Waiting};
 
-use super::records::Records;
+use super::records::{Records, lines};
 use crate::input::Input;
 use crate::pump::{Piece, Pump};
+
+/// What some programs begin a text with.
+const BOM: &[u8] = &[0xef, 0xbb, 0xbf];
 
 /// What is known of the text beside its types.
 #[derive(Clone, Debug)]
@@ -20,37 +23,55 @@ pub(super) struct Format {
     pub most: usize,
 }
 
+/// Where the first byte lies that is not read yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Position {
+    pub part: usize,
+    pub offset: u64,
+    /// Line ends before it in the part.
+    pub line: u64,
+}
+
 /// The bytes of CSV, cut at the ends of records.
 pub(super) struct Text {
     pub names: Arc<[String]>,
     pump: Pump,
-    pub part: usize,
+    pub at: Position,
     pub bytes: Vec<u8>,
     /// How many of `bytes` are known to hold no end of a record.
     looked_at: usize,
-    splitter: Records,
+    records: Records,
+    /// Whether a mark of the byte order was looked for.
+    begun: bool,
     pub part_ended: bool,
     pub ended: bool,
 }
 
 impl Text {
-    pub fn start(input: Input, part: usize, from: u64, format: &Format) -> Result<Self, Error> {
+    pub fn start(input: Input, at: Position, format: &Format) -> Result<Self, Error> {
         let names = input.names();
-        let pump = Pump::start(input, part, from, format.piece)?;
+        let pump = Pump::start(input, at.part, at.offset, format.piece)?;
         Ok(Self {
             names,
             pump,
-            part,
+            at,
             bytes: Vec::new(),
             looked_at: 0,
-            splitter: Records::new(),
+            records: Records::new(format.delimiter),
+            begun: at.offset > 0,
             part_ended: false,
             ended: false,
         })
     }
 
     pub fn name(&self) -> &str {
-        &self.names[self.part.min(self.names.len() - 1)]
+        &self.names[self.at.part.min(self.names.len() - 1)]
+    }
+
+    /// What is wrong with the record that begins so many lines from here.
+    pub fn invalid(&self, lines: usize, problem: impl Into<String>) -> Error {
+        let line = self.at.line + 1 + lines as u64;
+        Error::invalid(format!("{}, line {line}", self.name()), problem.into())
     }
 
     /// Reads a piece; `false` when the time is up.
@@ -60,7 +81,7 @@ impl Text {
                 "a record of more than {} bytes; is a quote left open? allow a larger budget, or mend the text",
                 format.most
             );
-            return Err(Error::invalid(self.name(), problem));
+            return Err(self.invalid(0, problem));
         }
         match self.pump.next(waiting)? {
             None => return Ok(false),
@@ -75,6 +96,7 @@ impl Text {
                 }
             }
             Some(Piece::End) => self.ended = true,
+            Some(Piece::Failed(problem)) if self.begun => return Err(self.invalid(lines(&self.bytes), problem)),
             Some(Piece::Failed(problem)) => return Err(Error::invalid(self.name(), problem)),
         }
         Ok(true)
@@ -85,47 +107,116 @@ impl Text {
         self.pump.is_ready()
     }
 
-    pub fn is_at_end_of_part(&self) -> bool {
-        self.part_ended
-    }
-
-    /// Line ends so far.
-    pub fn lines(&self) -> usize {
-        self.bytes.iter().filter(|&&byte| byte == b'\n').count()
+    pub fn is_over(&self) -> bool {
+        self.part_ended || self.ended
     }
 
     /// Up to `most` whole records, by their bytes; zero where none is whole yet.
     pub fn whole(&mut self, most: usize) -> Result<usize, Error> {
-        let found = self.splitter.find(&self.bytes[self.looked_at..], most);
+        if !self.begin() {
+            return Ok(0);
+        }
+        let mut found = self.records.find(&self.bytes[self.looked_at..], most);
+        if found.records == 0 && found.bytes > 0 {
+            // Empty lines, before which no record has begun.
+            self.drop_front(found.bytes);
+            found = self.records.find(&self.bytes, most);
+        }
         if found.records == 0 {
             self.looked_at = self.bytes.len();
-            if self.part_ended && self.splitter.is_quoted() {
-                return Err(Error::invalid(self.name(), "it ends inside quotes; is it whole?"));
+            if self.part_ended && self.records.is_quoted() {
+                return Err(self.invalid(0, "it ends inside quotes; is it whole?"));
             }
             return Ok(0);
         }
         let bytes = self.looked_at + found.bytes;
-        self.looked_at = 0;
+        self.look_again();
         Ok(bytes)
     }
 
-    pub fn drop_front(&mut self, bytes: usize) {
-        self.bytes.drain(..bytes);
-        (self.looked_at, self.splitter) = (0, Records::new());
+    /// The first records, by their bytes: up to `rows`, as far as they end in the first `bytes`, without taking them.
+    pub fn sample(
+        &mut self,
+        rows: usize,
+        bytes: usize,
+        format: &Format,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<usize, Error> {
+        while !self.begin() && !self.is_over() {
+            self.read(format, waiting)?;
+        }
+        let mut records = Records::new(format.delimiter);
+        let (mut seen, mut whole, mut found) = (0, 0, 0);
+        loop {
+            let end = self.bytes.len().min(bytes);
+            let more = records.find(&self.bytes[seen..end], rows - found);
+            if more.bytes > 0 {
+                whole = seen + more.bytes;
+            }
+            (seen, found) = (end, found + more.records);
+            if found == rows || end == bytes || self.is_over() {
+                return Ok(whole);
+            }
+            self.read(format, waiting)?;
+        }
     }
 
-    /// Takes the first record, as text; `None` at the end of the part.
+    /// Passes over a mark of the byte order; `false` where it takes more bytes to tell whether there is one.
+    fn begin(&mut self) -> bool {
+        if !self.begun {
+            if self.bytes.len() < BOM.len() && BOM.starts_with(&self.bytes) && !self.is_over() {
+                return false;
+            }
+            self.begun = true;
+            if self.bytes.starts_with(BOM) {
+                self.drop_front(BOM.len());
+            }
+        }
+        true
+    }
+
+    pub fn drop_front(&mut self, bytes: usize) {
+        self.at.offset += bytes as u64;
+        self.at.line += lines(&self.bytes[..bytes]) as u64;
+        self.bytes.drain(..bytes);
+        self.look_again();
+    }
+
+    fn look_again(&mut self) {
+        self.looked_at = 0;
+        self.records.restart();
+    }
+
+    /// Goes on with the next part.
+    pub fn next_part(&mut self) {
+        self.at = Position { part: self.at.part + 1, ..Position::default() };
+        self.bytes.clear();
+        self.look_again();
+        (self.begun, self.part_ended) = (false, false);
+    }
+
+    /// Takes the first record, as text; `None` at the end of the part, or when the time is up.
     pub fn header(&mut self, format: &Format, waiting: &mut Waiting<'_>) -> Result<Option<String>, Error> {
         loop {
             let bytes = self.whole(1)?;
             if bytes > 0 {
+                self.check(&self.bytes[..bytes])?;
                 let header = String::from_utf8_lossy(&self.bytes[..bytes]).into_owned();
                 self.drop_front(bytes);
                 return Ok(Some(header));
             }
-            if self.part_ended || self.ended || !self.read(format, waiting)? {
+            if self.is_over() || !self.read(format, waiting)? {
                 return Ok(None);
             }
         }
+    }
+
+    /// Checks that bytes which begin here are text. The decoder looks at all fields as one text, in which two broken ones
+    /// may make a whole letter.
+    pub fn check(&self, bytes: &[u8]) -> Result<(), Error> {
+        std::str::from_utf8(bytes).map(drop).map_err(|error| {
+            let line = lines(&bytes[..error.valid_up_to()]);
+            self.invalid(line, "bytes that are no UTF-8")
+        })
     }
 }

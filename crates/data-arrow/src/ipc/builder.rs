@@ -6,7 +6,7 @@ use tidemill_data::tensor::Scalar;
 use tidemill_data::{Error, Interrupt, Stream, Waiting, Watch};
 
 use super::IpcSource;
-use super::decode::IpcDecode;
+use super::decode::{IpcDecode, StreamEnd};
 use crate::input::Input;
 use crate::{ArrowSupply, Columns, Layout, choose_columns};
 
@@ -25,6 +25,7 @@ pub struct IpcBuilder {
     input: Result<Input, Error>,
     chosen: Columns,
     budget: u64,
+    end: StreamEnd,
     complete: bool,
     watch: Watch,
 }
@@ -63,13 +64,22 @@ impl IpcBuilder {
     }
 
     fn new(input: Result<Input, Error>) -> Self {
-        Self { input, chosen: Columns::new(), budget: 64 << 20, complete: false, watch: Watch::default() }
+        let end = StreamEnd::Marked;
+        Self { input, chosen: Columns::new(), budget: 64 << 20, end, complete: false, watch: Watch::default() }
     }
 
-    /// Bytes that reading may take, 64 MiB unless told otherwise. A message, which is a record batch or a dictionary,
-    /// may have a quarter of them.
+    /// Bytes that reading may take, 64 MiB unless told otherwise; where there is LZ4, 256 KiB more. A message, which is a
+    /// record batch or a dictionary, may have a quarter of them, also once it is decompressed, and so may all
+    /// dictionaries together.
     pub fn budget(mut self, bytes: u64) -> Self {
         self.budget = bytes;
+        self
+    }
+
+    /// A stream may end without the mark by which its sender says that it is whole: one that is cut off between two
+    /// messages is not told from a whole one then. Files with a footer are read by that.
+    pub fn unmarked_end(mut self) -> Self {
+        self.end = StreamEnd::Anywhere;
         self
     }
 
@@ -108,14 +118,14 @@ impl IpcBuilder {
         if let Input::Tables(_, footer) = &mut input {
             *footer = most as u64;
         }
-        let mut decode = IpcDecode::start(input, (most / 16).min(1 << 18), most)?;
+        let mut decode = IpcDecode::start(input, (most / 16).min(1 << 18), most, self.end)?;
         let table = decode.schema(&mut Waiting::new(&self.watch))?;
         let mut layout = Layout::new(self.chosen, decode.name(), &table)?;
         if self.complete {
             (0..layout.reads().len()).for_each(|read| layout.set_nullable(read, false));
         }
         let can_go = decode.can_go();
-        let source = Stream::new(ArrowSupply::new(Box::new(decode), layout)).watching(self.watch);
+        let source = Stream::new(ArrowSupply::new(Box::new(decode), layout, most)).watching(self.watch);
         Ok(if can_go { source.keep(0) } else { source })
     }
 }

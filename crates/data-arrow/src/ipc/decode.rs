@@ -2,19 +2,20 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
-use arrow_ipc::reader::StreamDecoder;
-use arrow_schema::{Schema as TableSchema, SchemaRef};
+use arrow_ipc::reader::RecordBatchDecoder;
+use arrow_ipc::{Endianness, MessageHeader};
+use arrow_schema::SchemaRef;
 use tidemill_data::{Error, Waiting};
 
-use super::message::{Frame, Message, check_body, frame, message};
+use super::dictionaries::Dictionaries;
+use super::message::{Frame, Message, check_buffers, frame, message, root};
+use super::unread::Unread;
+use super::views::{as_bytes, check_views, dictionary_as_bytes};
 use crate::guard::guarded;
 use crate::input::Input;
 use crate::pump::{Piece, Pump};
 use crate::supply::{Decode, Next};
-
-/// What each message but the first of a decoder is given before its turn: the decoder takes note of a message without
-/// a body only once it has seen some of what follows.
-const CONTINUATION: [u8; 4] = [0xff; 4];
+use crate::unfold::check_unfolded;
 
 /// How a file begins and ends.
 const MAGIC: &[u8] = b"ARROW1";
@@ -27,13 +28,26 @@ pub(super) struct IpcDecode {
     /// Bytes of a pump's buffer, and most bytes of a message.
     piece: usize,
     most: usize,
-    bytes: Vec<u8>,
+    end: StreamEnd,
+    bytes: Unread,
     part: Part,
     ended: bool,
-    decoder: StreamDecoder,
+    /// Of the part, and as it is decoded first where there are views.
+    schema: Option<SchemaRef>,
+    bytes_schema: Option<SchemaRef>,
+    dictionaries: Dictionaries,
     row: u64,
     /// Rows that are passed over without being decoded, as far as they are whole record batches.
     pass: u64,
+}
+
+/// Where a stream may end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StreamEnd {
+    /// At its mark.
+    Marked,
+    /// Behind any message.
+    Anywhere,
 }
 
 /// Where in the input the decoder is.
@@ -41,8 +55,6 @@ pub(super) struct IpcDecode {
 struct Part {
     number: usize,
     begun: bool,
-    /// Whether the decoder has had a message.
-    fed: bool,
     is_file: bool,
     /// Whether no more messages are looked for, and whether no more bytes come.
     done: bool,
@@ -59,7 +71,7 @@ enum Found {
 }
 
 impl IpcDecode {
-    pub fn start(input: Input, piece: usize, most: usize) -> Result<Self, Error> {
+    pub fn start(input: Input, piece: usize, most: usize, end: StreamEnd) -> Result<Self, Error> {
         let (names, again) = (input.names(), input.again());
         let pump = Pump::start(input, 0, 0, piece)?;
         Ok(Self {
@@ -68,10 +80,13 @@ impl IpcDecode {
             pump,
             piece,
             most,
-            bytes: Vec::new(),
+            end,
+            bytes: Unread::default(),
             part: Part::default(),
             ended: false,
-            decoder: StreamDecoder::new(),
+            schema: None,
+            bytes_schema: None,
+            dictionaries: Dictionaries::default(),
             row: 0,
             pass: 0,
         })
@@ -100,12 +115,8 @@ impl IpcDecode {
             return Err(self.broken("it does not begin with a schema"));
         }
         let bytes = &self.bytes[head..head + metadata];
-        let schema = guarded(|| {
-            let message = arrow_ipc::root_as_message(bytes).map_err(|error| error.to_string())?;
-            let schema = message.header_as_schema().ok_or("no schema")?;
-            arrow_ipc::convert::try_fb_to_schema(schema).map_err(|error| error.to_string())
-        });
-        schema.map(|schema: TableSchema| Arc::new(schema)).map_err(|problem| self.broken(&problem))
+        let schema = guarded(|| read_schema(&root(bytes, self.most)?));
+        schema.map_err(|problem| self.broken(&problem))
     }
 
     fn broken(&self, problem: &str) -> Error {
@@ -121,11 +132,12 @@ impl IpcDecode {
             match self.pump.next(waiting)? {
                 None => return Err(Late.into()),
                 Some(Piece::Bytes(piece)) => {
-                    self.bytes.extend_from_slice(&piece);
+                    self.bytes.push(&piece, bytes);
                     self.pump.give_back(piece);
                 }
                 Some(Piece::EndOfPart) => self.part.ended = true,
                 Some(Piece::End) => self.ended = true,
+                Some(Piece::Failed(problem)) if self.part.begun => return Err(self.broken(&problem)),
                 Some(Piece::Failed(problem)) => return Err(Error::invalid(self.name(), problem)),
             }
         }
@@ -141,13 +153,20 @@ impl IpcDecode {
             }
             self.part.is_file = self.bytes.starts_with(MAGIC);
             if self.part.is_file {
-                self.bytes.drain(..8.min(self.bytes.len()));
+                self.bytes.skip(8.min(self.bytes.len()));
             }
             self.part.begun = true;
         }
         let whole = self.need(4, waiting)?;
         if !whole && self.bytes.is_empty() && !self.part.is_file {
-            return Ok(None);
+            if self.end == StreamEnd::Anywhere {
+                return Ok(None);
+            }
+            let problem = format!(
+                "it ended without the end-of-stream mark: {} rows read; is it whole? allow that by unmarked_end()",
+                self.part.rows
+            );
+            return Err(self.broken(&problem));
         }
         let mut found = frame(&self.bytes);
         if found == Frame::Unknown {
@@ -157,7 +176,7 @@ impl IpcDecode {
         match found {
             Frame::Unknown => Err(self.broken("it is cut off at the head of a message")),
             Frame::End { bytes } => {
-                self.bytes.drain(..bytes);
+                self.bytes.skip(bytes);
                 Ok(None)
             }
             Frame::Message { head, metadata } => {
@@ -182,7 +201,6 @@ impl IpcDecode {
     fn message(&mut self, waiting: &mut Waiting<'_>) -> Result<Found, Error> {
         let Some((head, metadata, read)) = self.look(waiting)? else { return Ok(Found::EndOfPart) };
         let end = head + metadata + read.body;
-        let (meta, body) = (&self.bytes[head..head + metadata], &self.bytes[head + metadata..end]);
         if let Some(rows) = read.rows
             && rows > 0
             && self.pass >= rows
@@ -191,34 +209,54 @@ impl IpcDecode {
             self.row += rows;
             self.part.rows += rows;
             self.part.batches += 1;
-            self.bytes.drain(..end);
+            self.bytes.skip(end);
             return Ok(Found::Other);
         }
-        check_body(meta, body, self.most).map_err(|problem| self.broken(&problem))?;
-        // The body stays at a multiple of eight bytes, where it need not be copied again.
-        let mut bytes = Vec::with_capacity(end + 8);
-        bytes.extend_from_slice(&CONTINUATION);
-        bytes.extend_from_slice(&self.bytes[head - 4..end]);
-        bytes.extend_from_slice(&CONTINUATION);
-        self.bytes.drain(..end);
-        let (decoder, first) = (&mut self.decoder, usize::from(self.part.fed) * CONTINUATION.len());
-        self.part.fed = true;
-        let decoded = guarded(|| {
-            let mut buffer = Buffer::from_vec(bytes);
-            buffer.advance(first);
-            let mut found = None;
-            while !buffer.is_empty() {
-                found = decoder.decode(&mut buffer)?.or(found);
-            }
-            Ok::<_, arrow_schema::ArrowError>(found)
-        });
-        match decoded.map_err(|problem| self.broken(&problem))? {
-            Some(records) => {
-                self.part.batches += 1;
-                Ok(Found::Records(records))
-            }
-            None => Ok(Found::Other),
+        // The body lies at a multiple of eight bytes, where it need not be copied again.
+        let bytes = Buffer::from_vec(self.bytes.take(end));
+        let body = bytes.slice_with_length(head + metadata, read.body);
+        let decoded = guarded(|| self.decode(&bytes[head..head + metadata], &body));
+        decoded.map_err(|problem| self.broken(&problem))
+    }
+
+    fn decode(&mut self, metadata: &[u8], body: &Buffer) -> Result<Found, String> {
+        let message = root(metadata, self.most)?;
+        let version = message.version();
+        if message.header_type() == MessageHeader::NONE {
+            return Ok(Found::Other);
         }
+        if message.header_type() == MessageHeader::Schema {
+            if self.schema.is_some() {
+                return Err("a second schema".into());
+            }
+            let schema = read_schema(&message)?;
+            self.bytes_schema = as_bytes(&schema);
+            self.schema = Some(schema);
+            return Ok(Found::Other);
+        }
+        let schema = self.schema.as_ref().ok_or("there is no schema before it")?;
+        if let Some(batch) = message.header_as_record_batch() {
+            check_buffers(batch, body, self.most)?;
+            let values = &self.dictionaries.values;
+            if let Some(bytes) = &self.bytes_schema {
+                check_views(bytes, batch, body, values, version, self.most)?;
+            }
+            let decoder = RecordBatchDecoder::try_new(body, batch, Arc::clone(schema), values, &version);
+            let records = decoder.and_then(RecordBatchDecoder::read_record_batch).map_err(|error| error.to_string())?;
+            check_unfolded(&records, self.most)?;
+            self.part.batches += 1;
+            return Ok(Found::Records(records));
+        }
+        if let Some(dictionary) = message.header_as_dictionary_batch() {
+            let values = dictionary.data().ok_or("a dictionary without values")?;
+            let bytes = (metadata.len() + body.len()).max(check_buffers(values, body, self.most)?);
+            if let Some(as_bytes) = dictionary_as_bytes(schema, dictionary) {
+                check_views(&as_bytes, values, body, &self.dictionaries.values, version, self.most)?;
+            }
+            self.dictionaries.read(dictionary, body, schema, version, bytes, self.most)?;
+            return Ok(Found::Other);
+        }
+        Err(format!("a message that is none of a table: {:?}", message.header_type()))
     }
 
     /// Waits for the end of a part of which nothing more is wanted, and goes on with the next.
@@ -227,21 +265,22 @@ impl IpcDecode {
         if self.part.ended && !self.part.begun {
             return Err(self.broken("it is empty"));
         }
-        if self.names.len() == 1 && !self.part.is_file {
+        if self.again.is_none() && !self.part.is_file {
             // A socket may stay open behind its stream.
             self.ended = true;
         }
         while !self.part.ended && !self.ended {
-            let kept = self.bytes.len().saturating_sub(MAGIC.len());
-            self.bytes.drain(..kept);
-            let more = self.bytes.len() + 1;
-            self.need(more, waiting)?;
+            if !self.part.is_file && !self.bytes.is_empty() {
+                return Err(self.broken("there is more behind the end-of-stream mark; is it two streams?"));
+            }
+            self.bytes.skip(self.bytes.len().saturating_sub(MAGIC.len()));
+            self.need(self.bytes.len() + 1, waiting)?;
         }
         if self.part.is_file && !self.bytes.ends_with(MAGIC) {
             return Err(self.broken("the file has no end; is it whole?"));
         }
         self.bytes.clear();
-        self.decoder = StreamDecoder::new();
+        (self.schema, self.bytes_schema, self.dictionaries) = (None, None, Dictionaries::default());
         self.part = Part { number: self.part.number + 1, ..Part::default() };
         Ok(())
     }
@@ -268,6 +307,15 @@ impl IpcDecode {
             }
         }
     }
+}
+
+fn read_schema(message: &arrow_ipc::Message<'_>) -> Result<SchemaRef, String> {
+    let schema = message.header_as_schema().ok_or("no schema")?;
+    if schema.endianness() != Endianness::Little {
+        return Err("its numbers are big-endian; write them as little-endian ones".into());
+    }
+    let schema = arrow_ipc::convert::try_fb_to_schema(schema).map_err(|error| error.to_string())?;
+    Ok(Arc::new(schema))
 }
 
 /// The time is up; made an error to come through all that was being read, which stays where it is.
@@ -298,7 +346,7 @@ impl Decode for IpcDecode {
 
     fn go(&mut self, row: u64) -> Result<Option<u64>, Error> {
         let Some(input) = self.again.as_ref().and_then(Input::again) else { return Ok(None) };
-        let mut fresh = Self::start(input, self.piece, self.most)?;
+        let mut fresh = Self::start(input, self.piece, self.most, self.end)?;
         // Whole record batches before the row are not decoded.
         fresh.pass = row;
         let nobody = tidemill_data::Watch::default();

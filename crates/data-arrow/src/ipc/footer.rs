@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::io::{self, Error, ErrorKind, Read, Seek, SeekFrom};
 
-use arrow_ipc::{Footer, MessageHeader, root_as_footer};
+use arrow_ipc::{Footer, MessageHeader, root_as_footer_with_opts};
 
+use super::message::{limits, refused};
 use crate::guard::guarded;
 
 /// How a file begins and ends.
@@ -41,7 +42,8 @@ pub(crate) fn open(mut file: File, most: u64) -> io::Result<Box<dyn Read + Send>
     }
     let bytes = footer(&mut file, most)?;
     let found = guarded(|| {
-        let footer = root_as_footer(&bytes).map_err(|error| error.to_string())?;
+        let most = most as usize;
+        let footer = root_as_footer_with_opts(&limits(most), &bytes).map_err(|error| refused(&error, most))?;
         let end = file.metadata().map_err(|error| error.to_string())?.len() - TAIL - bytes.len() as u64;
         Ok::<_, String>((schema(footer, &bytes)?, blocks(footer, end)?))
     });
@@ -86,7 +88,14 @@ fn blocks(footer: Footer<'_>, end: u64) -> Result<Vec<Block>, String> {
         let bytes = metadata.checked_add(body)?;
         (start.checked_add(bytes)? <= end).then_some(Block { start, bytes })
     };
-    all.map(|found| block(found).ok_or_else(|| "a message lies outside of the file".to_owned())).collect()
+    let outside = || "a message lies outside of the file".to_owned();
+    let blocks: Vec<Block> = all.map(|found| block(found).ok_or_else(outside)).collect::<Result<_, _>>()?;
+    let mut ordered = blocks.clone();
+    ordered.sort_unstable_by_key(|block| block.start);
+    if ordered.windows(2).any(|two| two[0].start + two[0].bytes > two[1].start) {
+        return Err("two messages lie in the same place".into());
+    }
+    Ok(blocks)
 }
 
 /// The message of the schema. The footer's is the only one that every file has; as references in a flatbuffer are

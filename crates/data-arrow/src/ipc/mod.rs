@@ -2,8 +2,11 @@
 
 mod builder;
 mod decode;
+mod dictionaries;
 mod footer;
 mod message;
+mod unread;
+mod views;
 
 use tidemill_data::Stream;
 
