@@ -43,4 +43,4 @@ mod room;
 mod shared;
 mod wire;
 
-pub use mpi::{Mpi, Options, PANICKED, RETRY, abort, exit, status, world};
+pub use mpi::{ENDS_THE_JOB, Mpi, Options, PANICKED, RETRY, abort, exit, status, world};

@@ -19,6 +19,10 @@ pub const RETRY: i32 = 75;
 /// Status of a process that panicked.
 pub const PANICKED: i32 = 101;
 
+/// What a rank writes to its standard error, with the status, before it ends the job by [`exit`]: whoever watches the
+/// launcher knows that it is to end soon, which it does not where a host is cut off.
+pub const ENDS_THE_JOB: &str = "this rank ends the job with status";
+
 /// How ranks work together; the same on all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -111,6 +115,7 @@ pub fn exit(code: i32) -> ! {
     if code == 0 || shared.finished() {
         std::process::exit(code);
     }
+    say(&format!("{ENDS_THE_JOB} {code}"));
     // Launchers lose what was written just before.
     thread::sleep(LAST_WORDS);
     shared.abort(code)

@@ -52,7 +52,7 @@ pub fn compare(prepared: &Prepared, options: &Options, stop: &Interrupt) -> Resu
             let label = format!("{}, seed {seed}", strategy.label);
             if !paths.run().exists() && !stop.is_set() {
                 let child = start(&spec, &strategy.name, seed, &runs)?;
-                if let Some(reason) = follow(child, &label, &mut progress)? {
+                if let Some(reason) = follow(child, |done, total| progress.run(&label, done, total))? {
                     results.failures.push(Failure { strategy: strategy.name.clone(), seed, reason });
                 }
             }
@@ -159,7 +159,7 @@ fn start(spec: &Path, strategy: &str, seed: u64, folder: &Path) -> Result<Child>
 }
 
 /// Shows a run's progress until its process ends; says why when it gave nothing.
-fn follow(mut child: Child, label: &str, progress: &mut Progress) -> Result<Option<String>> {
+pub(crate) fn follow(mut child: Child, mut progress: impl FnMut(u64, u64)) -> Result<Option<String>> {
     let (output, errors) = (child.stdout.take(), child.stderr.take());
     let reader = std::thread::spawn(move || errors.map(std::io::read_to_string).transpose());
     for line in BufReader::new(output.context("the run has no output")?).lines() {
@@ -168,7 +168,7 @@ fn follow(mut child: Child, label: &str, progress: &mut Progress) -> Result<Opti
         if let (Some("progress"), Some(Ok(done)), Some(Ok(total))) =
             (words.next(), words.next().map(str::parse), words.next().map(str::parse))
         {
-            progress.run(label, done, total);
+            progress(done, total);
         }
     }
     let status = child.wait()?;
@@ -219,7 +219,8 @@ fn write(results: &Results, folder: &Path) -> Result<()> {
     Ok(writer.finish()?)
 }
 
-fn replace(path: &Path, text: &str) -> Result<()> {
+/// Writes a file, whole or not at all.
+pub(crate) fn replace(path: &Path, text: &str) -> Result<()> {
     let temporary = path.with_extension("tmp");
     fs::write(&temporary, text).with_context(|| temporary.display().to_string())?;
     fs::rename(&temporary, path).with_context(|| path.display().to_string())

@@ -4,13 +4,18 @@
 //! medians over seeds, [`verdict`] says in plain words which way was worth it, [`table`] prints, [`report`] writes one
 //! self-contained HTML page, [`curves`] flattens the curves into columns.
 //!
+//! [`distributed`] compares processes, threads and ranks over MPI in the same manner; [`launch`] starts ranks, again where
+//! they fall.
+//!
 //! [`inspect`] looks at a file and says how to train on it. [`tasks`] prepares a comparison, [`compare`] runs it, each [`run`] in a process of its own.
 
 pub mod compare;
 pub mod curves;
+pub mod distributed;
 mod error;
 mod format;
 pub mod inspect;
+pub mod launch;
 mod machine;
 mod markup;
 mod plot;
@@ -18,6 +23,7 @@ mod progress;
 pub mod report;
 pub mod results;
 pub mod run;
+pub mod signals;
 pub mod spec;
 pub mod summary;
 pub mod table;

@@ -2,14 +2,18 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidemill::data::Interrupt;
 use tidemill_experiments::compare::{self, Options, STOPPED};
+use tidemill_experiments::distributed::{self, Link};
 use tidemill_experiments::inspect::{self, Reading};
+use tidemill_experiments::launch::{self, Host};
 use tidemill_experiments::results::TaskKind;
 use tidemill_experiments::run::{self, Outcome, Paths};
+use tidemill_experiments::signals::interrupt_on_signals;
 use tidemill_experiments::tasks::{self, Effort, UserData};
 
 /// Trains the same neural network by batch and by online training, and shows which was worth it.
@@ -22,18 +26,26 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Compares the ways to train, on the flights data or on your own file.
+    /// Compares the ways to train, on the flights data or on your own file; or processes, threads and ranks.
     Experiment(Experiment),
+    /// Starts the ranks of a program by mpirun, and starts them again from their last checkpoint when they fall.
+    Launch(Launch),
     /// Says what is in Parquet files, and suggests how to train on them.
     Inspect(Inspect),
     /// One run of a comparison, in a process of its own; started by `experiment`.
     #[command(hide = true)]
     Run(Run),
+    /// One process of a job of ranks; started by `experiment distributed`, or by `launch`.
+    #[command(hide = true)]
+    Rank {
+        /// What the ranks do.
+        job: PathBuf,
+    },
 }
 
 #[derive(Args)]
 struct Experiment {
-    /// The comparison that comes with the program.
+    /// The comparison that comes with the program: flights, or distributed (serial, threads and ranks over MPI).
     #[arg(default_value = "flights", conflicts_with = "data")]
     name: String,
     /// A short trial: one seed, one epoch; under thirty seconds.
@@ -60,12 +72,20 @@ struct Experiment {
     /// Seeds of each strategy's runs.
     #[arg(long, value_delimiter = ',')]
     seeds: Option<Vec<u64>>,
-    /// Strategies to run, of batch, online, warm-start, retrained; all when not given.
+    /// Strategies to run, of batch, online, warm-start, retrained; of serial, threads, ranks, local, half, top with
+    /// distributed; all when not given.
     #[arg(long, value_delimiter = ',')]
     strategies: Vec<String>,
-    /// Worker threads of a run.
-    #[arg(long, default_value_t = 1)]
-    threads: usize,
+    /// Worker threads of a run; with distributed, threads or ranks: 2 unless given.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// With distributed: what lies between ranks, of none (one host), and Mbit/s between two hosts that are network
+    /// namespaces, for which root's rights are needed.
+    #[arg(long, value_delimiter = ',', value_name = "MBIT/S,..", default_value = "none,1000,50")]
+    links: Vec<String>,
+    /// With distributed: most seconds of a run.
+    #[arg(long, value_name = "SECONDS")]
+    most_seconds: Option<f64>,
     /// MiB that batch training and sorting may take for the rows.
     #[arg(long, default_value_t = 1024)]
     budget: u64,
@@ -100,6 +120,37 @@ struct Inspect {
 }
 
 #[derive(Args)]
+struct Launch {
+    /// Ranks; as many as the hosts have slots when not given, or 2.
+    #[arg(long, short = 'n')]
+    ranks: Option<usize>,
+    /// Where they run: NAME or NAME:SLOTS. Each is asked before every start; those that do not answer are left out.
+    #[arg(long, value_delimiter = ',', value_name = "HOST,..")]
+    hosts: Vec<Host>,
+    /// The same from a file, as mpirun takes it.
+    #[arg(long, value_name = "FILE", conflicts_with = "hosts")]
+    hostfile: Option<PathBuf>,
+    /// What reaches a host: AGENT HOST COMMAND.
+    #[arg(long, default_value = "ssh")]
+    agent: String,
+    /// What starts ranks, with its own arguments.
+    #[arg(long, default_value = "mpirun")]
+    mpirun: String,
+    /// The checkpoint that the program saves and goes on from.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// How often to start again without a newer checkpoint.
+    #[arg(long, default_value_t = 0)]
+    restarts: u32,
+    /// Seconds that ranks may take to save and stop, or mpirun to end when a rank has fallen.
+    #[arg(long, default_value_t = 30.0, value_name = "SECONDS")]
+    grace: f64,
+    /// The program of each rank, and its arguments.
+    #[arg(last = true, required = true, value_name = "PROGRAM")]
+    command: Vec<String>,
+}
+
+#[derive(Args)]
 struct Run {
     spec: PathBuf,
     strategy: String,
@@ -126,11 +177,15 @@ impl From<Task> for TaskKind {
 
 fn main() -> ExitCode {
     let stop = Interrupt::new();
-    let outcome = on_interrupt(&stop).and_then(|()| match Cli::parse().command {
-        Command::Experiment(experiment) => self::experiment(experiment, &stop),
-        Command::Inspect(inspect) => self::inspect(inspect, &stop),
-        Command::Run(run) => self::run(run, &stop),
-    });
+    let outcome =
+        interrupt_on_signals(&stop).context("listening for signals").and_then(|()| match Cli::parse().command {
+            Command::Experiment(experiment) if experiment.name == "distributed" => distributed(experiment, &stop),
+            Command::Experiment(experiment) => self::experiment(experiment, &stop),
+            Command::Launch(launch) => self::launch(launch, &stop),
+            Command::Inspect(inspect) => self::inspect(inspect, &stop),
+            Command::Run(run) => self::run(run, &stop),
+            Command::Rank { job } => distributed::rank(&job, &stop),
+        });
     match outcome {
         Ok(Outcome::Finished) => ExitCode::SUCCESS,
         Ok(Outcome::Stopped) => ExitCode::from(STOPPED),
@@ -141,17 +196,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn on_interrupt(stop: &Interrupt) -> Result<()> {
-    let stop = stop.clone();
-    ctrlc::set_handler(move || stop.set()).context("listening for Ctrl-C")
-}
-
 fn experiment(asked: Experiment, stop: &Interrupt) -> Result<Outcome> {
     let effort = if asked.quick { Effort::Quick } else { Effort::Full };
     if asked.data.is_none() && asked.name != "flights" {
-        bail!("there is no comparison {}; there is flights, and --data FILE --target COLUMN", asked.name);
+        bail!(
+            "there is no comparison {}; there are flights and distributed, and --data FILE --target COLUMN",
+            asked.name
+        );
     }
-    if asked.threads == 0 {
+    let threads = asked.threads.unwrap_or(1);
+    if threads == 0 {
         bail!("--threads 0: expected 1 or more");
     }
     let name = match &asked.data {
@@ -166,13 +220,60 @@ fn experiment(asked: Experiment, stop: &Interrupt) -> Result<Outcome> {
         (Some(file), Some(target)) => {
             let task = asked.task.map(TaskKind::from);
             let data = UserData { file, target, task, order: asked.order, filter: asked.filter, budget };
-            tasks::user(&data, &folder, effort, asked.threads)?
+            tasks::user(&data, &folder, effort, threads)?
         }
-        _ => tasks::flights(&folder, effort, asked.threads, budget)?,
+        _ => tasks::flights(&folder, effort, threads, budget)?,
     };
     let seeds = asked.seeds.unwrap_or_else(|| if asked.quick { vec![1] } else { vec![1, 2, 3] });
     let options = Options { folder, seeds, strategies: asked.strategies, effort, resume: asked.resume };
     compare::compare(&prepared, &options, stop)
+}
+
+fn distributed(asked: Experiment, stop: &Interrupt) -> Result<Outcome> {
+    let workers = asked.threads.unwrap_or(2);
+    if workers < 2 {
+        bail!("--threads {workers}: to compare threads and ranks takes 2 or more");
+    }
+    let name = if asked.quick { "distributed-quick" } else { "distributed" };
+    let folder = asked.out.unwrap_or_else(|| PathBuf::from("tidemill-out").join(name));
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let link = |text: &String| match (text.as_str(), text.parse::<u64>()) {
+        ("none", _) => Ok(Link::Memory),
+        (_, Ok(megabits)) if megabits > 0 => Ok(Link::Network(Some(megabits * 1_000_000))),
+        _ => bail!("--links {text}: expected none, or a number of Mbit/s"),
+    };
+    let options = distributed::Options {
+        folder,
+        seeds: asked.seeds.unwrap_or_else(|| vec![1]),
+        effort: if asked.quick { Effort::Quick } else { Effort::Full },
+        workers,
+        links: asked.links.iter().map(link).collect::<Result<_>>()?,
+        mpirun: vec!["mpirun".into(), "--bind-to".into(), "none".into()],
+        ways: asked.strategies,
+        most_seconds: asked.most_seconds.unwrap_or(if asked.quick { 3.0 } else { 30.0 }),
+    };
+    distributed::compare(&options, stop)
+}
+
+fn launch(asked: Launch, stop: &Interrupt) -> Result<Outcome> {
+    let hosts = match &asked.hostfile {
+        None => asked.hosts,
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+            Host::of_file(&text).with_context(|| path.display().to_string())?
+        }
+    };
+    let options = launch::Options {
+        ranks: asked.ranks.or_else(|| hosts.is_empty().then_some(2)),
+        hosts,
+        command: asked.command,
+        agent: asked.agent,
+        mpirun: asked.mpirun.split_whitespace().map(str::to_owned).collect(),
+        checkpoint: asked.checkpoint,
+        restarts: asked.restarts,
+        grace: Duration::try_from_secs_f64(asked.grace).context("--grace")?,
+    };
+    std::process::exit(i32::from(launch::launch(&options, stop)?.code()))
 }
 
 fn inspect(asked: Inspect, stop: &Interrupt) -> Result<Outcome> {

@@ -69,9 +69,8 @@ pub fn compare(options: &Options, stop: &Interrupt) -> Result<Outcome> {
     };
     let all: Vec<Way> = results.ways.clone();
     let alone = all.iter().filter(|way| way.ranks == 1).map(|way| (None, way));
-    let together = options.links.iter().flat_map(|&link| {
-        all.iter().filter(|way| way.ranks > 1).map(move |way| (Some(link), way))
-    });
+    let together =
+        options.links.iter().flat_map(|&link| all.iter().filter(|way| way.ranks > 1).map(move |way| (Some(link), way)));
     // A link at a time, for all tasks and seeds.
     let mut hosts: Option<(Link, Hosts)> = None;
     for (link, way) in alone.chain(together) {
@@ -97,17 +96,11 @@ pub fn compare(options: &Options, stop: &Interrupt) -> Result<Outcome> {
                 }
                 let mpirun = match (link, &hosts) {
                     (None, _) => None,
-                    (Some(Link::Network(_)), Some((_, hosts))) => Some((hosts.mpirun(), Some(hosts.names()))),
+                    (Some(Link::Network(_)), Some((_, hosts))) => Some((vec![hosts.mpirun()], Some(hosts.names()))),
                     _ => Some((options.mpirun.clone(), None)),
                 };
                 let found = run(options, (task, spec), way, (link, mpirun), seed)?;
-                results.runs.push(Run {
-                    task: task.name.clone(),
-                    way: way.name.clone(),
-                    link,
-                    seed,
-                    found,
-                });
+                results.runs.push(Run { task: task.name.clone(), way: way.name.clone(), link, seed, found });
             }
         }
         results.seconds = began.elapsed().as_secs_f64();
@@ -220,7 +213,8 @@ fn run(
             command
         }
     };
-    let label = format!("{}, {}{}", task.title, way.label, link.map_or_else(String::new, |l| format!(", {}", l.label())));
+    let label =
+        format!("{}, {}{}", task.title, way.label, link.map_or_else(String::new, |l| format!(", {}", l.label())));
     let child = command
         .arg("rank")
         .arg(std::path::absolute(&job_path)?)

@@ -42,7 +42,7 @@ impl Link {
 #[derive(Debug)]
 pub struct Hosts {
     names: [String; 2],
-    /// Holds the agent.
+    /// Holds the scripts.
     folder: TempDir,
 }
 
@@ -82,11 +82,25 @@ impl Hosts {
         }
         let agent = format!(
             "while [ \"${{1#-}}\" != \"$1\" ]; do shift; done; host=$1; shift\n\
+             [ -n \"$(ip -n \"$host\" link show {INTERFACE} up)\" ] || exit 255\n\
              exec ip netns exec \"$host\" unshare --uts sh -c 'hostname \"$0\"; eval \"$1\"' \"$host\" \"$*\"\n"
         );
-        fs::write(hosts.agent_path(), format!("#!/bin/sh\n{agent}"))?;
-        run(&["chmod", "+x", &hosts.agent()])?;
+        hosts.script("agent", &agent)?;
+        // Connections in pairs, so that both directions flow at once; nobody is bound to a processor, for the hosts have
+        // the same ones; who waits, yields.
+        let mpirun = format!(
+            "exec ip netns exec {a} unshare --uts sh -c 'hostname \"$0\"; exec mpirun \"$@\"' {a} --bind-to none \\\n\
+             --mca plm_rsh_agent {} --mca mpi_yield_when_idle 1 --mca btl_tcp_links 2 \"$@\"\n",
+            hosts.agent()
+        );
+        hosts.script("mpirun", &mpirun)?;
         Ok(hosts)
+    }
+
+    fn script(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.folder.path().join(name);
+        fs::write(&path, format!("#!/bin/sh\n{text}")).with_context(|| path.display().to_string())?;
+        run(&["chmod", "+x", &path.display().to_string()])
     }
 
     /// Their names.
@@ -94,25 +108,14 @@ impl Hosts {
         &self.names
     }
 
-    /// What runs a command on a host, in place of `ssh`: `AGENT HOST COMMAND`.
+    /// What runs a command on a host, in place of `ssh`: `AGENT HOST COMMAND`. It fails where the host is cut off.
     pub fn agent(&self) -> String {
-        self.agent_path().display().to_string()
+        self.folder.path().join("agent").display().to_string()
     }
 
-    fn agent_path(&self) -> PathBuf {
-        self.folder.path().join("agent")
-    }
-
-    /// `mpirun` as it is started on the first host, to reach the second one over the link. Connections in pairs, so that
-    /// both directions flow at once; nobody is bound to a processor, for the hosts have the same ones; who waits, yields.
-    pub fn mpirun(&self) -> Vec<String> {
-        let agent = self.agent();
-        let settings = ["plm_rsh_agent", &agent, "mpi_yield_when_idle", "1", "btl_tcp_links", "2"];
-        let on_first = ["ip", "netns", "exec", &self.names[0], "unshare", "--uts", "sh", "-c"].map(str::to_owned);
-        let line = "hostname \"$0\"; exec mpirun \"$@\"".to_owned();
-        let settings = settings.chunks(2).flat_map(|pair| ["--mca".to_owned(), pair[0].to_owned(), pair[1].to_owned()]);
-        let rest = ["--bind-to", "none"].map(str::to_owned);
-        on_first.into_iter().chain([line, self.names[0].clone()]).chain(settings).chain(rest).collect()
+    /// `mpirun` (of Open MPI) as it is started on the first host, to reach the second one over the link.
+    pub fn mpirun(&self) -> String {
+        self.folder.path().join("mpirun").display().to_string()
     }
 }
 

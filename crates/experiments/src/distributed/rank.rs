@@ -255,8 +255,8 @@ impl Observer<f32> for Watcher<'_> {
             let _ = writeln!(std::io::stdout(), "progress {} {}", state.rows_trained, self.total);
         }
         let so_far = (self.training + self.since.elapsed()).as_secs_f64();
-        self.is_done |= self.job.to_target && self.to_target.is_some()
-            || self.job.most_seconds.is_some_and(|most| so_far > most);
+        self.is_done |=
+            self.job.to_target && self.to_target.is_some() || self.job.most_seconds.is_some_and(|most| so_far > most);
         Ok(if self.is_done && !is_last { Flow::Stop } else { Flow::Continue })
     }
 }

@@ -4,7 +4,9 @@ use super::results::{Results, Task};
 use super::table::{COLUMNS, failures, findings, lines};
 use crate::format::{bytes, duration, exact, seconds};
 use crate::markup::Markup;
-use crate::plot::{Bar, BarPlot, Kind, LinePlot, Mark, Reference, Series, Shown, Size, Stroke, Ticks, XAxis, legend_sample};
+use crate::plot::{
+    Bar, BarPlot, Kind, LinePlot, Mark, Reference, Series, Shown, Size, Stroke, Ticks, XAxis, legend_sample,
+};
 use crate::report::{document, list, section};
 use crate::summary::{Spread, band};
 
@@ -56,7 +58,10 @@ fn ways(m: &mut Markup, results: &Results) {
             )
         })
         .collect();
-    m.element("p", "The same model, rows, optimizer and number of rows a step, spread over processors in several ways.");
+    m.element(
+        "p",
+        "The same model, rows, optimizer and number of rows a step, spread over processors in several ways.",
+    );
     list(m, "", tasks.iter());
     m.open("dl").attr("class", "ways");
     for (index, way) in results.ways.iter().enumerate() {
@@ -82,7 +87,8 @@ fn of_task(m: &mut Markup, results: &Results, task: &Task) {
         m.close();
     }
     m.close().close().close();
-    let sum = "Efficiency: rows a second, by those of one thread and the number of workers. Expected: by the formula below.";
+    let sum =
+        "Efficiency: rows a second, by those of one thread and the number of workers. Expected: by the formula below.";
     m.open("p").attr("class", "quiet").text(sum).close();
 
     let links = results.links();

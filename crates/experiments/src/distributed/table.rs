@@ -134,8 +134,7 @@ pub(super) fn terminal(results: &Results) -> String {
             .map(|first| first.into_iter().chain(COLUMNS.map(str::to_owned)).collect())
             .chain(lines.iter().map(|line| std::iter::once(line.label()).chain(line.cells()).collect()))
             .collect();
-        let width =
-            |column: usize| rows.iter().map(|row: &Vec<String>| row[column].chars().count()).max().unwrap_or(0);
+        let width = |column: usize| rows.iter().map(|row: &Vec<String>| row[column].chars().count()).max().unwrap_or(0);
         for row in &rows {
             for (column, cell) in row.iter().enumerate() {
                 let width = width(column);
@@ -162,7 +161,10 @@ pub(super) fn findings(results: &Results) -> Vec<String> {
                 .min_by(|a, b| a.1.total_cmp(&b.1))
         };
         let Some(alone) = serial.to_target else {
-            said.push(format!("{}: one process did not reach the target, so times to it are not compared.", task.title));
+            said.push(format!(
+                "{}: one process did not reach the target, so times to it are not compared.",
+                task.title
+            ));
             continue;
         };
         let places = std::iter::once(None).chain(results.links().into_iter().map(Some));

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use tidemill::collective::Collective;
 use tidemill::data::SourceExt;
 use tidemill::prelude::*;
-use tidemill::strategies::Compression;
+use tidemill::strategies::{Compression, Distributed};
 
 /// One way to spread training over processors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,7 +56,14 @@ impl Way {
             way(name, format!("{workers} ranks{label}"), description, workers, 1, exchange)
         };
         vec![
-            way("serial", "Serial".into(), "One process, one thread: what all others are measured by.", 1, 1, Exchange::Exact),
+            way(
+                "serial",
+                "Serial".into(),
+                "One process, one thread: what all others are measured by.",
+                1,
+                1,
+                Exchange::Exact,
+            ),
             way(
                 "threads",
                 format!("{workers} threads"),

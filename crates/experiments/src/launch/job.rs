@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tidemill::data::Interrupt;
-use tidemill::mpi;
 
 use super::{Ended, Host, Options};
 
@@ -123,7 +122,7 @@ fn pass_on(errors: ChildStderr, is_falling: &AtomicBool) {
     let mut errors = BufReader::new(errors);
     let mut line = Vec::new();
     while errors.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-        if String::from_utf8_lossy(&line).contains(mpi::ENDS_THE_JOB) {
+        if String::from_utf8_lossy(&line).contains(tidemill::mpi::ENDS_THE_JOB) {
             is_falling.store(true, Ordering::Relaxed);
         }
         let _ = std::io::stderr().write_all(&line);

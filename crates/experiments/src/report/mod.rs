@@ -4,6 +4,8 @@ mod figures;
 mod page;
 mod tables;
 
+pub(crate) use page::{document, list, section};
+
 use crate::results::Results;
 
 /// The report as the text of one self-contained HTML file.

@@ -11,20 +11,27 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 pub(super) fn page(results: &Results) -> String {
     let summaries = summarize(results);
+    document(&results.title, |m| {
+        heading(m, results);
+        compared(m, results);
+        said(m, results, &verdict(results));
+        tables::medians(m, results, &summaries);
+        figures::figures(m, results, &summaries);
+        measured(m, results);
+        settings(m, results);
+        tables::segments(m, results);
+        tables::runs(m, results);
+        tables::memory(m, results);
+    })
+}
+
+/// A whole page around what `body` writes.
+pub(crate) fn document(title: &str, body: impl FnOnce(&mut Markup)) -> String {
     let mut m = Markup::default();
     m.open("html").attr("lang", "en");
-    head(&mut m, &results.title);
+    head(&mut m, title);
     m.open("body").open("main");
-    heading(&mut m, results);
-    compared(&mut m, results);
-    said(&mut m, results, &verdict(results));
-    tables::medians(&mut m, results, &summaries);
-    figures::figures(&mut m, results, &summaries);
-    measured(&mut m, results);
-    settings(&mut m, results);
-    tables::segments(&mut m, results);
-    tables::runs(&mut m, results);
-    tables::memory(&mut m, results);
+    body(&mut m);
     m.close().close().close();
     format!("<!DOCTYPE html>\n{}\n", m.finish())
 }
@@ -151,11 +158,12 @@ fn settings(m: &mut Markup, results: &Results) {
 }
 
 /// Opens a section with its heading.
-pub(super) fn section(m: &mut Markup, title: &str) {
+pub(crate) fn section(m: &mut Markup, title: &str) {
     m.open("section").element("h2", title);
 }
 
-fn list<'a>(m: &mut Markup, class: &str, items: impl Iterator<Item = &'a String>) {
+/// A list, where there is anything in it.
+pub(crate) fn list<'a>(m: &mut Markup, class: &str, items: impl Iterator<Item = &'a String>) {
     let mut items = items.peekable();
     if items.peek().is_none() {
         return;

@@ -6,4 +6,5 @@ mod recorder;
 mod worker;
 
 pub use phases::strategies;
+pub(crate) use recorder::score;
 pub use worker::{Outcome, Paths, run};
