@@ -41,7 +41,7 @@ pub(crate) struct Engine {
     pub(crate) hosts: Vec<String>,
     /// What goes on with each rank; nothing with this one.
     links: Vec<Link>,
-    /// Heads that are being sent, and letters for more.
+    /// Heads that are being sent, and letters for others.
     letters: Vec<(Request, Letter)>,
     blank: Vec<Letter>,
     /// What bulks are sent of.
@@ -109,7 +109,9 @@ impl Engine {
             left: false,
         };
         let (links, hosts) = ((0..size).map(link).collect(), Vec::new());
-        let (letters, blank, out) = (Vec::new(), Vec::new(), Room::default());
+        // A rank that answers has read the letter before: to none more are under way.
+        let blank: Vec<Letter> = (0..4 * size).map(|_| letter()).collect();
+        let (letters, out) = (Vec::with_capacity(blank.len()), Room::default());
         let mut engine = Self {
             port,
             shared,

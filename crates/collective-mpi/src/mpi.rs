@@ -164,12 +164,12 @@ impl Mpi {
 
     fn begin(options: Options, launcher: Option<Launcher>) -> Result<Self, Error> {
         let failed = |problem: String| Error::Transport { call: "start of MPI".to_owned(), problem };
+        if !(8..=LARGEST).contains(&options.largest_message) {
+            return Err(failed(format!("messages are of 8 to {LARGEST} bytes, not of {}", options.largest_message)));
+        }
         let shared = Arc::new(Shared::new(options.deadline));
         if WORLD.set(Arc::clone(&shared)).is_err() {
             return Err(failed("it was started before, and can be once a process".to_owned()));
-        }
-        if !(8..=LARGEST).contains(&options.largest_message) {
-            return Err(failed(format!("messages are of 8 to {LARGEST} bytes, not of {}", options.largest_message)));
         }
         let patience = options.deadline.max(START);
         let (sender, receiver) = mpsc::channel();

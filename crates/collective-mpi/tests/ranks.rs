@@ -166,6 +166,12 @@ fn long_messages_are_split() {
 }
 
 #[test]
+fn calls_allocate_nothing() {
+    all_say(OpenMpi, 2, "allocates-nothing", "allocates nothing");
+    all_say(Mpich, 2, "allocates-nothing", "allocates nothing");
+}
+
+#[test]
 fn the_end_comes_when_all_have_come() {
     for (launcher, ranks) in [(OpenMpi, 3), (Mpich, 2)] {
         for scenario in ["finishes", "ends-apart"] {
