@@ -326,12 +326,13 @@ impl<H: Handle> Port for Bound<H> {
 #[cfg(test)]
 mod tests {
     use super::{Launcher, Library, VARIABLE};
+    use crate::launcher::Ranks;
 
     #[test]
     fn all_that_was_tried_is_named() {
         assert!(std::env::var_os(VARIABLE).is_none(), "{VARIABLE} names a library");
         let libraries = &["libnowhere.so.40", "libc.so.6"];
-        let launcher = Launcher { name: "mpirun of Nobody", variable: "SIZE", size: 2, libraries };
+        let launcher = Launcher { name: "mpirun of Nobody", variable: "SIZE", ranks: Ranks::Exactly(2), libraries };
         let problem = Library::load(Some(&launcher)).map(|library| library.file).unwrap_err();
         assert!(problem.starts_with("no library of MPI was found for mpirun of Nobody; tried "), "{problem}");
         for says in

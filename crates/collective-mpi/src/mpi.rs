@@ -249,6 +249,7 @@ fn at_end(peer: Peer) {
         {
             say(&format!("{peer} ends before the others do"));
             shared.lose(Error::Left { peer: peer.clone() });
+            thread::sleep(LAST_WORDS);
             if status == 0 {
                 // SAFETY: C's own; what Rust has to write was written.
                 unsafe { _exit(1) }
@@ -278,11 +279,11 @@ fn start(options: Options, launcher: Option<&Launcher>, shared: Arc<Shared>) -> 
     let Library { port, file } = Library::load(launcher).map_err(failed)?;
     let library = format!("{file}, {}", port.version());
     let (rank, size) = port.start().map_err(|problem| failed(format!("{library}: {problem}")))?;
-    if let Some(Launcher { name, variable, size: expected, .. }) = launcher
-        && *expected != size
+    if let Some(Launcher { name, variable, ranks, .. }) = launcher
+        && !ranks.may_be(size)
     {
         return Err(failed(format!(
-            "{name} has started {expected} ranks ({variable}), but {library} knows of {size}: it is not the launcher's \
+            "{name} has started {ranks} ({variable}), but {library} knows of {size}: it is not the launcher's \
              library. Name that in {VARIABLE}"
         )));
     }
