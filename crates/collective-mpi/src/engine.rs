@@ -26,9 +26,9 @@ const BULKS: i32 = 2;
 /// Up to so many bytes, everybody's values are sent to everybody: one way, where shares of a sum need two.
 const DIRECT: usize = 1024;
 
-/// How long a wait spins, and then yields, before it sleeps.
-const SPIN: Duration = Duration::from_micros(50);
+/// How long a wait only yields before it sleeps: where somebody waits for it, and where nobody does.
 const YIELD: Duration = Duration::from_millis(2);
+const GLANCE: Duration = Duration::from_micros(50);
 const NAP: Duration = Duration::from_micros(50);
 
 pub(crate) struct Engine {
@@ -146,10 +146,6 @@ impl Engine {
         let mut all = Gathered::default();
         self.gather(host.as_bytes(), &mut all)?;
         self.hosts = all.iter().map(|host| String::from_utf8_lossy(host).into_owned()).collect();
-        let here = self.hosts.iter().filter(|other| **other == host).count();
-        let crowded = thread::available_parallelism().is_ok_and(|processors| here > processors.get());
-        self.shared.crowded.store(crowded, Ordering::Relaxed);
-
         self.adds_up::<f32>()?;
         self.adds_up::<f64>()?;
         self.shared.set_started();
@@ -635,15 +631,16 @@ impl Engine {
         if !self.shared.awaited() {
             // The rank computes meanwhile, and has not begun to wait.
             wait.since = now;
-            if idle > SPIN {
+            if idle > GLANCE {
                 self.shared.nap(NAP);
             }
             return Ok(false);
         }
-        match () {
-            () if idle < SPIN && !self.shared.crowded.load(Ordering::Relaxed) => std::hint::spin_loop(),
-            () if idle < YIELD => thread::yield_now(),
-            () => self.shared.nap(NAP),
+        // Never without giving way: the rank that is waited for may be the next on this processor.
+        if idle < YIELD {
+            thread::yield_now()
+        } else {
+            self.shared.nap(NAP)
         }
         // In later parts a rank may wait for one that waits for a third: who is nearer to it speaks first.
         let grace = if part.phase == 0 { Duration::ZERO } else { self.options.deadline / 4 };

@@ -71,8 +71,6 @@ pub(crate) struct Shared {
     pub beat: AtomicU64,
     /// Bytes sent so far.
     pub sent: AtomicU64,
-    /// More ranks on this machine than it has processors: nobody spins.
-    pub crowded: AtomicBool,
     /// How long ranks wait for each other.
     pub deadline: Duration,
 }
@@ -108,7 +106,6 @@ impl Shared {
             awaited: AtomicBool::new(true),
             beat: AtomicU64::new(0),
             sent: AtomicU64::new(0),
-            crowded: AtomicBool::new(false),
             deadline,
         }
     }
@@ -214,9 +211,8 @@ impl Shared {
     pub(crate) fn next(&self) -> Result<(u64, Order), Urgent> {
         let seen = self.answers.load(Ordering::Relaxed);
         let looking = Instant::now();
-        let crowded = self.crowded.load(Ordering::Relaxed);
         let idle = || self.orders.load(Ordering::Acquire) == seen && !self.urgent.load(Ordering::Acquire);
-        while !crowded && idle() && looking.elapsed() < LOOKING {
+        while idle() && looking.elapsed() < LOOKING {
             thread::yield_now();
         }
         let mut state = self.lock();
