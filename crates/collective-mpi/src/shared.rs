@@ -90,6 +90,8 @@ struct State {
 
 /// How long either side looks for the other before it sleeps.
 const LOOKING: Duration = Duration::from_micros(50);
+/// How long MPI's thread sleeps at most.
+const IDLE: Duration = Duration::from_millis(10);
 /// How much longer than the deadline MPI may keep its thread.
 const HUNG: Duration = Duration::from_secs(10);
 
@@ -207,8 +209,8 @@ impl Shared {
 
     // MPI's side.
 
-    /// The next order, or what is urgent.
-    pub(crate) fn next(&self) -> Result<(u64, Order), Urgent> {
+    /// The next order, `None` when there is none for a while; or what is urgent.
+    pub(crate) fn next(&self) -> Result<Option<(u64, Order)>, Urgent> {
         let seen = self.answers.load(Ordering::Relaxed);
         let looking = Instant::now();
         let idle = || self.orders.load(Ordering::Acquire) == seen && !self.urgent.load(Ordering::Acquire);
@@ -216,16 +218,14 @@ impl Shared {
             thread::yield_now();
         }
         let mut state = self.lock();
-        loop {
-            if let Some(urgent) = self.take_urgent(&mut state) {
-                return Err(urgent);
-            }
-            if let Some(order) = state.orders.pop_front() {
-                return Ok(order);
-            }
+        if state.urgent.is_none() && state.orders.is_empty() {
             state.mpi_sleeps = true;
-            state = self.ordered.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.ordered.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner).0;
             state.mpi_sleeps = false;
+        }
+        match self.take_urgent(&mut state) {
+            Some(urgent) => Err(urgent),
+            None => Ok(state.orders.pop_front()),
         }
     }
 
