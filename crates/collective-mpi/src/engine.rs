@@ -4,7 +4,8 @@
 //! A call begins with a message to each other rank: ranks that are late, or call something else, are known by name. What
 //! MPI reads and writes lies in rooms of this thread's own: when a call fails, MPI may still be at it.
 
-use std::ops::Range;
+mod messages;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -17,7 +18,8 @@ use crate::Options;
 use crate::library::{Port, Request};
 use crate::room::{Room, bytes_of};
 use crate::shared::{Answer, Data, Order, Shared, Urgent};
-use crate::wire::{ALONG, HEAD, Head, read_error, write_error};
+use crate::wire::{ALONG, HEAD, Head, write_error};
+use messages::Wait;
 
 /// Tags of heads, and of what comes after them.
 const HEADS: i32 = 1;
@@ -25,11 +27,6 @@ const BULKS: i32 = 2;
 
 /// Up to so many bytes, everybody's values are sent to everybody: one way, where shares of a sum need two.
 const DIRECT: usize = 1024;
-
-/// How long a wait spins, and then yields, before it sleeps.
-const SPIN: Duration = Duration::from_micros(50);
-const YIELD: Duration = Duration::from_millis(2);
-const NAP: Duration = Duration::from_micros(50);
 
 pub(crate) struct Engine {
     port: Box<dyn Port>,
@@ -41,7 +38,7 @@ pub(crate) struct Engine {
     pub(crate) hosts: Vec<String>,
     /// What goes on with each rank; nothing with this one.
     links: Vec<Link>,
-    /// Heads that are being sent, and letters for more.
+    /// Heads that are being sent, and letters for others.
     letters: Vec<(Request, Letter)>,
     blank: Vec<Letter>,
     /// What bulks are sent of.
@@ -109,7 +106,9 @@ impl Engine {
             left: false,
         };
         let (links, hosts) = ((0..size).map(link).collect(), Vec::new());
-        let (letters, blank, out) = (Vec::new(), Vec::new(), Room::default());
+        // A rank that answers has read the letter before: to none more are under way.
+        let blank: Vec<Letter> = (0..4 * size).map(|_| letter()).collect();
+        let (letters, out) = (Vec::with_capacity(blank.len()), Room::default());
         let mut engine = Self {
             port,
             shared,
@@ -144,10 +143,6 @@ impl Engine {
         let mut all = Gathered::default();
         self.gather(host.as_bytes(), &mut all)?;
         self.hosts = all.iter().map(|host| String::from_utf8_lossy(host).into_owned()).collect();
-        let here = self.hosts.iter().filter(|other| **other == host).count();
-        let crowded = thread::available_parallelism().is_ok_and(|processors| here > processors.get());
-        self.shared.crowded.store(crowded, Ordering::Relaxed);
-
         self.adds_up::<f32>()?;
         self.adds_up::<f64>()?;
         self.shared.set_started();
@@ -179,7 +174,11 @@ impl Engine {
     pub(crate) fn serve(mut self) {
         loop {
             let (ticket, order) = match self.shared.next() {
-                Ok(next) => next,
+                Ok(Some(next)) => next,
+                Ok(None) => {
+                    self.nudge();
+                    continue;
+                }
                 Err(urgent) => {
                     let why = self.hurry(urgent);
                     self.lose(why);
@@ -276,6 +275,22 @@ impl Engine {
         let since = Instant::now();
         while self.posted().is_ok() && !self.letters.is_empty() && since.elapsed() < Duration::from_secs(1) {
             thread::yield_now();
+        }
+    }
+
+    /// Lets MPI bring to an end what others may still wait for, such as that this rank has read what they sent.
+    fn nudge(&mut self) {
+        if self.lost.is_some() {
+            return;
+        }
+        for link in &mut self.links {
+            // What fails here fails in the next call too.
+            if let Some(head) = link.head
+                && self.port.done(head) == Ok(true)
+            {
+                link.head = None;
+                link.arrived = true;
+            }
         }
     }
 
@@ -413,257 +428,6 @@ impl Engine {
             all.push(if rank == self.rank { mine } else { link.room.bytes() });
         }
         Ok(())
-    }
-
-    // Messages.
-
-    /// Sends each rank that part of `out`, and receives in its room what it sends.
-    fn exchange(&mut self, call: Call, phase: u8, range: impl Fn(usize) -> Range<usize>) -> Result<(), Error> {
-        let part = Part { call, phase };
-        // All ranks number them alike.
-        self.exchanges += 1;
-        for rank in others(self.rank, self.size) {
-            self.links[rank].want = Want::Head;
-            self.send(rank, part, range(rank)).map_err(|problem| failed(call, problem))?;
-        }
-        let mut wait = Wait::new();
-        loop {
-            if self.listen(part)? {
-                wait.heard();
-            }
-            // MPI may end only when nothing is under way.
-            let posted = call != Call::End || self.letters.is_empty();
-            if posted && self.links.iter().all(|link| link.want == Want::Nothing && link.sends.is_empty()) {
-                return self.agree(call);
-            }
-            if self.links.iter().any(|link| link.other.is_some()) {
-                // What else is under way may never end.
-                if self.links.iter().all(|link| link.want != Want::Head) {
-                    return self.agree(call);
-                }
-            }
-            if self.pause(&mut wait, part)? {
-                let open = |rank: &usize| {
-                    let link = &self.links[*rank];
-                    link.want != Want::Nothing || !link.sends.is_empty()
-                };
-                let peers = (0..self.size).filter(open).map(|rank| self.peer(rank)).collect();
-                return Err(Error::Late { call: call.to_string(), after: self.options.deadline, peers });
-            }
-        }
-    }
-
-    /// All ranks have heard of all, and so come to the same verdict.
-    fn agree(&self, mine: Call) -> Result<(), Error> {
-        let call = |rank: usize| self.links[rank].other.unwrap_or(mine);
-        if let Some(rank) = (0..self.size).find(|&rank| call(rank) == Call::End)
-            && (0..self.size).any(|rank| call(rank) != Call::End)
-        {
-            return Err(Error::Left { peer: self.peer(rank) });
-        }
-        let expected = call(0);
-        match (0..self.size).find(|&rank| call(rank) != expected) {
-            None => Ok(()),
-            Some(rank) => {
-                let (peer, found) = (self.peer(rank), call(rank).to_string());
-                Err(Error::Mismatch { peer, found, expected: expected.to_string() })
-            }
-        }
-    }
-
-    fn send(&mut self, rank: usize, part: Part, range: Range<usize>) -> Result<(), String> {
-        let bytes = range.len();
-        let head = Head::Call { call: part.call, number: self.exchanges, phase: part.phase, bytes };
-        self.shared.sent.fetch_add(bytes as u64, Ordering::Relaxed);
-        if bytes <= ALONG {
-            let mut along = [0; ALONG];
-            along[..bytes].copy_from_slice(&self.out.bytes()[range]);
-            return self.write(rank, head, &along[..bytes]);
-        }
-        self.write(rank, head, &[])?;
-        for chunk in self.out.bytes()[range].chunks(self.options.largest_message) {
-            // SAFETY: the room stays until the request is done, or is never touched again.
-            self.links[rank].sends.push(unsafe { self.port.send(chunk, rank, BULKS) }?);
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, rank: usize, head: Head, along: &[u8]) -> Result<(), String> {
-        let mut letter = self.blank.pop().unwrap_or_else(|| Box::new([0; HEAD + ALONG]));
-        letter[..HEAD].copy_from_slice(&head.write());
-        letter[HEAD..HEAD + along.len()].copy_from_slice(along);
-        // SAFETY: the letter is kept until the request is done.
-        let request = unsafe { self.port.send(&raw const letter[..HEAD + along.len()], rank, HEADS) }?;
-        self.letters.push((request, letter));
-        Ok(())
-    }
-
-    /// Takes back letters that have been sent.
-    fn posted(&mut self) -> Result<(), String> {
-        let mut i = 0;
-        while i < self.letters.len() {
-            if self.port.done(self.letters[i].0)? {
-                self.blank.push(self.letters.swap_remove(i).1);
-            } else {
-                i += 1;
-            }
-        }
-        Ok(())
-    }
-
-    /// Asks for a rank's next head.
-    fn ask(&mut self, rank: usize) -> Result<(), String> {
-        let link = &mut self.links[rank];
-        link.arrived = false;
-        // SAFETY: the letter is not touched until the request is done, or never again.
-        link.head = Some(unsafe { self.port.receive(&raw mut link.letter[..], rank, HEADS) }?);
-        Ok(())
-    }
-
-    /// Looks once at everything that is under way; says whether anything came of it.
-    fn listen(&mut self, part: Part) -> Result<bool, Error> {
-        let failed = |problem| failed(part.call, problem);
-        self.posted().map_err(failed)?;
-        let mut heard = false;
-        for rank in others(self.rank, self.size) {
-            heard |= self.bulks(rank).map_err(failed)?;
-            if let Some(head) = self.links[rank].head
-                && self.port.done(head).map_err(failed)?
-            {
-                self.links[rank].head = None;
-                self.links[rank].arrived = true;
-            }
-            if self.links[rank].arrived {
-                heard |= self.read(rank, part)?;
-            }
-            let link = &self.links[rank];
-            if link.left && link.want == Want::Head && part.call != Call::End {
-                self.told = true;
-                return Err(Error::Left { peer: self.peer(rank) });
-            }
-        }
-        Ok(heard)
-    }
-
-    fn bulks(&mut self, rank: usize) -> Result<bool, String> {
-        let (port, link) = (&self.port, &mut self.links[rank]);
-        let before = link.receives.len() + link.sends.len();
-        for requests in [&mut link.receives, &mut link.sends] {
-            let mut i = 0;
-            while i < requests.len() {
-                if port.done(requests[i])? {
-                    requests.swap_remove(i);
-                } else {
-                    i += 1;
-                }
-            }
-        }
-        if link.want == Want::Bulk && link.receives.is_empty() {
-            link.want = Want::Nothing;
-        }
-        Ok(link.receives.len() + link.sends.len() < before)
-    }
-
-    /// Reads the head that has arrived, if it belongs here; says whether it does.
-    fn read(&mut self, rank: usize, part: Part) -> Result<bool, Error> {
-        let strange = |what: String| failed(part.call, format!("a message of rank {rank} {what}"));
-        match Head::read(&self.links[rank].letter[..]) {
-            Some(Head::Farewell { bytes }) if bytes <= ALONG => {
-                match read_error(&self.links[rank].letter[HEAD..HEAD + bytes], |rank| self.peer(rank)) {
-                    Error::Left { .. } => self.links[rank].left = true,
-                    why => {
-                        self.told = true;
-                        return Err(why);
-                    }
-                }
-                self.ask(rank).map_err(|problem| failed(part.call, problem))?;
-                Ok(true)
-            }
-            // Of a call that this rank has not come to.
-            Some(Head::Call { .. }) if self.links[rank].want != Want::Head => Ok(false),
-            Some(Head::Call { call, number, phase, bytes }) => {
-                if number != self.exchanges || (call == part.call && phase != part.phase) {
-                    let expected =
-                        format!("of exchange {number}, part {phase}, not of {}, {}", self.exchanges, part.phase);
-                    return Err(strange(expected));
-                }
-                if call == part.call {
-                    self.take(rank, bytes).map_err(|problem| failed(call, problem))?;
-                } else {
-                    self.links[rank].other = Some(call);
-                    self.links[rank].want = Want::Nothing;
-                }
-                if call != Call::End {
-                    self.ask(rank).map_err(|problem| failed(part.call, problem))?;
-                } else {
-                    self.links[rank].arrived = false;
-                }
-                Ok(true)
-            }
-            Some(Head::Farewell { bytes }) => Err(strange(format!("is too long: {bytes} bytes"))),
-            None => Err(strange("is not of this program".to_owned())),
-        }
-    }
-
-    /// Takes what comes along with a head, or asks for what comes after it.
-    fn take(&mut self, rank: usize, bytes: usize) -> Result<(), String> {
-        let link = &mut self.links[rank];
-        if bytes <= ALONG {
-            link.room.copy(&link.letter[HEAD..HEAD + bytes]);
-            link.want = Want::Nothing;
-            return Ok(());
-        }
-        link.room.resize(bytes);
-        link.want = Want::Bulk;
-        for chunk in link.room.bytes_mut().chunks_mut(self.options.largest_message) {
-            // SAFETY: the room stays and is not touched until the requests are done, or never again.
-            link.receives.push(unsafe { self.port.receive(chunk, rank, BULKS) }?);
-        }
-        Ok(())
-    }
-
-    /// Gives others the processor for a while, the longer the longer nothing was heard; says whether it is too late.
-    fn pause(&self, wait: &mut Wait, part: Part) -> Result<bool, Error> {
-        self.shared.beat.fetch_add(1, Ordering::Relaxed);
-        if let Some(urgent) = self.shared.interrupted() {
-            return Err(self.hurry(urgent));
-        }
-        let now = Instant::now();
-        let idle = now - wait.heard;
-        if !self.shared.awaited() {
-            // The rank computes meanwhile, and has not begun to wait.
-            wait.since = now;
-            if idle > SPIN {
-                self.shared.nap(NAP);
-            }
-            return Ok(false);
-        }
-        match () {
-            () if idle < SPIN && !self.shared.crowded.load(Ordering::Relaxed) => std::hint::spin_loop(),
-            () if idle < YIELD => thread::yield_now(),
-            () => self.shared.nap(NAP),
-        }
-        // In later parts a rank may wait for one that waits for a third: who is nearer to it speaks first.
-        let grace = if part.phase == 0 { Duration::ZERO } else { self.options.deadline / 4 };
-        Ok(now - wait.since > self.options.deadline + grace)
-    }
-}
-
-/// Since when nothing was heard.
-struct Wait {
-    heard: Instant,
-    /// And since when that counts.
-    since: Instant,
-}
-
-impl Wait {
-    fn new() -> Self {
-        let now = Instant::now();
-        Self { heard: now, since: now }
-    }
-
-    fn heard(&mut self) {
-        *self = Self::new();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::path::Path;
 
 use libloading::Library as Loaded;
 use tidemill_collective::tensor::DType;
@@ -120,9 +121,11 @@ fn open(file: &str) -> Result<Loaded, libloading::Error> {
 
 fn port(library: &Loaded, file: &str) -> Result<Box<dyn Port>, libloading::Error> {
     let has = |symbol: &str| address(library, symbol).is_ok();
+    // MPICH 5 has both interfaces, a library each, and the function in either.
+    let name = Path::new(file).file_name().unwrap_or_default().to_string_lossy();
     let abi = if has(OPEN_MPI_SYMBOLS[0]) {
         Abi::OpenMpi
-    } else if file.contains("mpi_abi") && has("MPI_Abi_get_version") {
+    } else if name.contains("mpi_abi") && has("MPI_Abi_get_version") {
         Abi::Standard
     } else {
         Abi::Mpich
@@ -317,5 +320,25 @@ impl<H: Handle> Port for Bound<H> {
     fn abort(&self, code: c_int) {
         // SAFETY: MPI was initialised by this thread.
         unsafe { (self.functions.abort)(self.world(), code) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Launcher, Library, VARIABLE};
+    use crate::launcher::Ranks;
+
+    #[test]
+    fn all_that_was_tried_is_named() {
+        assert!(std::env::var_os(VARIABLE).is_none(), "{VARIABLE} names a library");
+        let libraries = &["libnowhere.so.40", "libc.so.6"];
+        let launcher = Launcher { name: "mpirun of Nobody", variable: "SIZE", ranks: Ranks::Exactly(2), libraries };
+        let problem = Library::load(Some(&launcher)).map(|library| library.file).unwrap_err();
+        assert!(problem.starts_with("no library of MPI was found for mpirun of Nobody; tried "), "{problem}");
+        for says in
+            ["libnowhere.so.40 (", "libc.so.6 (", "MPI_Initialized", "or name its library in TIDEMILL_MPI_LIBRARY"]
+        {
+            assert!(problem.contains(says), "{says}: {problem}");
+        }
     }
 }

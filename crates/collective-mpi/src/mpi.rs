@@ -169,12 +169,12 @@ impl Mpi {
 
     fn begin(options: Options, launcher: Option<Launcher>) -> Result<Self, Error> {
         let failed = |problem: String| Error::Transport { call: "start of MPI".to_owned(), problem };
+        if !(8..=LARGEST).contains(&options.largest_message) {
+            return Err(failed(format!("messages are of 8 to {LARGEST} bytes, not of {}", options.largest_message)));
+        }
         let shared = Arc::new(Shared::new(options.deadline));
         if WORLD.set(Arc::clone(&shared)).is_err() {
             return Err(failed("it was started before, and can be once a process".to_owned()));
-        }
-        if !(8..=LARGEST).contains(&options.largest_message) {
-            return Err(failed(format!("messages are of 8 to {LARGEST} bytes, not of {}", options.largest_message)));
         }
         let patience = options.deadline.max(START);
         let (sender, receiver) = mpsc::channel();
@@ -254,6 +254,7 @@ fn at_end(peer: Peer) {
         {
             say(&format!("{peer} ends before the others do"));
             shared.lose(Error::Left { peer: peer.clone() });
+            thread::sleep(LAST_WORDS);
             if status == 0 {
                 // SAFETY: C's own; what Rust has to write was written.
                 unsafe { _exit(1) }
@@ -283,11 +284,11 @@ fn start(options: Options, launcher: Option<&Launcher>, shared: Arc<Shared>) -> 
     let Library { port, file } = Library::load(launcher).map_err(failed)?;
     let library = format!("{file}, {}", port.version());
     let (rank, size) = port.start().map_err(|problem| failed(format!("{library}: {problem}")))?;
-    if let Some(Launcher { name, variable, size: expected, .. }) = launcher
-        && *expected != size
+    if let Some(Launcher { name, variable, ranks, .. }) = launcher
+        && !ranks.may_be(size)
     {
         return Err(failed(format!(
-            "{name} has started {expected} ranks ({variable}), but {library} knows of {size}: it is not the launcher's \
+            "{name} has started {ranks} ({variable}), but {library} knows of {size}: it is not the launcher's \
              library. Name that in {VARIABLE}"
         )));
     }

@@ -71,8 +71,6 @@ pub(crate) struct Shared {
     pub beat: AtomicU64,
     /// Bytes sent so far.
     pub sent: AtomicU64,
-    /// More ranks on this machine than it has processors: nobody spins.
-    pub crowded: AtomicBool,
     /// How long ranks wait for each other.
     pub deadline: Duration,
 }
@@ -92,6 +90,8 @@ struct State {
 
 /// How long either side looks for the other before it sleeps.
 const LOOKING: Duration = Duration::from_micros(50);
+/// How long MPI's thread sleeps at most.
+const IDLE: Duration = Duration::from_millis(10);
 /// How much longer than the deadline MPI may keep its thread.
 const HUNG: Duration = Duration::from_secs(10);
 
@@ -108,7 +108,6 @@ impl Shared {
             awaited: AtomicBool::new(true),
             beat: AtomicU64::new(0),
             sent: AtomicU64::new(0),
-            crowded: AtomicBool::new(false),
             deadline,
         }
     }
@@ -210,26 +209,23 @@ impl Shared {
 
     // MPI's side.
 
-    /// The next order, or what is urgent.
-    pub(crate) fn next(&self) -> Result<(u64, Order), Urgent> {
+    /// The next order, `None` when there is none for a while; or what is urgent.
+    pub(crate) fn next(&self) -> Result<Option<(u64, Order)>, Urgent> {
         let seen = self.answers.load(Ordering::Relaxed);
         let looking = Instant::now();
-        let crowded = self.crowded.load(Ordering::Relaxed);
         let idle = || self.orders.load(Ordering::Acquire) == seen && !self.urgent.load(Ordering::Acquire);
-        while !crowded && idle() && looking.elapsed() < LOOKING {
+        while idle() && looking.elapsed() < LOOKING {
             thread::yield_now();
         }
         let mut state = self.lock();
-        loop {
-            if let Some(urgent) = self.take_urgent(&mut state) {
-                return Err(urgent);
-            }
-            if let Some(order) = state.orders.pop_front() {
-                return Ok(order);
-            }
+        if state.urgent.is_none() && state.orders.is_empty() {
             state.mpi_sleeps = true;
-            state = self.ordered.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.ordered.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner).0;
             state.mpi_sleeps = false;
+        }
+        match self.take_urgent(&mut state) {
+            Some(urgent) => Err(urgent),
+            None => Ok(state.orders.pop_front()),
         }
     }
 

@@ -129,7 +129,7 @@ fn host() -> String {
 #[test]
 fn without_a_launcher_there_is_one_rank_and_no_need_of_mpi() {
     let mut worker = Command::new(WORKER);
-    for launcher in ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_ID"] {
+    for launcher in ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_ID", "PMIX_RANK"] {
         worker.env_remove(launcher);
     }
     let output = worker.arg("conforms").env("TIDEMILL_MPI_LIBRARY", "/nowhere/libmpi.so").output().unwrap();
@@ -163,6 +163,12 @@ fn sums_have_the_bits_of_threads_and_cost_as_many_bytes() {
 fn long_messages_are_split() {
     all_say(OpenMpi, 3, "small-messages", "has the same bits");
     all_say(Mpich, 2, "small-messages", "has the same bits");
+}
+
+#[test]
+fn calls_allocate_nothing() {
+    all_say(OpenMpi, 2, "allocates-nothing", "allocates nothing");
+    all_say(Mpich, 2, "allocates-nothing", "allocates nothing");
 }
 
 #[test]
@@ -224,7 +230,7 @@ fn a_rank_that_panics_ends_the_run() {
 #[test]
 fn a_rank_that_returns_early_ends_the_run() {
     for launcher in [OpenMpi, Mpich] {
-        ends(launcher, &["returns"], &[1], "RANK has left");
+        ends(launcher, &["returns"], &[1], "RANK ends before the others do");
         ends(launcher, &["leaves"], &[1], "RANK has left");
     }
 }

@@ -1,13 +1,37 @@
 //! One rank of the tests: `mpi-worker SCENARIO [MILLISECONDS]`, started by `mpirun`, does what the scenario says within
 //! that deadline.
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tidemill_collective::tensor::{DType, Key, Scalar};
 use tidemill_collective::{Collective, Error, Gathered, Threads, Values, conformance};
 use tidemill_collective_mpi::{self as mpi, Mpi, Options};
+
+/// The system's allocator, counting what all threads ask of it.
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is the system allocator's; counting allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -54,6 +78,10 @@ fn run(scenario: &str, options: Options) -> Result<(), Error> {
         "starts-twice" => {
             let error = mpi::world(options).expect_err("MPI has started");
             println!("{error}");
+        }
+        "allocates-nothing" => {
+            allocates_nothing(&mut world)?;
+            println!("{} allocates nothing", world.peer(rank));
         }
         "measures" => measures(&mut world)?,
         "ends-apart" => {
@@ -170,6 +198,39 @@ fn same_bits<T: Scalar>(world: &mut Box<dyn Collective>) -> Result<(), Error> {
         }
     }
     assert_eq!(T::DTYPE == DType::F64, size_of::<T>() == 8);
+    Ok(())
+}
+
+/// Once everything has its room.
+fn allocates_nothing(world: &mut Box<dyn Collective>) -> Result<(), Error> {
+    let (mut short, mut long, mut all) = (vec![1.0_f32; 10], vec![1.0_f64; 20_000], Gathered::default());
+    let mut step = |world: &mut Box<dyn Collective>| {
+        for x in [&mut long[..], &mut [0.0; 5]] {
+            world.sum(Values::of(x))?;
+            world.fast_sum(Values::of(x))?;
+            world.max(Values::of(x))?;
+            world.sum_shares(Values::of(x))?;
+            world.gather_shares(Values::of(x))?;
+            world.broadcast(0, Values::of(x))?;
+            world.begin_sum(Values::of(x))?;
+            world.begin_sum(Values::of(&mut short))?;
+            world.end_sum(Values::of(x))?;
+            world.end_sum(Values::of(&mut short))?;
+        }
+        world.gather(&[1, 2, 3], &mut all)?;
+        world.barrier()
+    };
+    for _ in 0..3 {
+        step(world)?;
+    }
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    for _ in 0..100 {
+        step(world)?;
+    }
+    let after = ALLOCATIONS.load(Ordering::Relaxed);
+    drop(vec![0_u8; 10]);
+    assert!(ALLOCATIONS.load(Ordering::Relaxed) > after, "the counter counts");
+    assert_eq!(after, before, "allocations in 100 steps");
     Ok(())
 }
 
