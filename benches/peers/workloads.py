@@ -1,6 +1,6 @@
 """What every peer measures: the workloads of the benches crate, and the one line of JSON in which a peer answers.
 
-usage of a peer: PYTHON x_peer.py WORKLOAD [--threads N] [--repeats N] [--mode MODE] [--file FILE] [--rows N]
+usage of a peer: PYTHON x_peer.py WORKLOAD [--threads N] [--repeats N] [--mode MODE] [--file FILE] [--rows N] [--ranks N]
 
 A peer calls start() before it imports its framework, which may count processors on import.
 """
@@ -31,9 +31,10 @@ def start(engine):
     parser.add_argument("--mode")
     parser.add_argument("--file")
     parser.add_argument("--rows", type=int, default=400_000)
+    parser.add_argument("--ranks", type=int, default=1)
     task = Task(engine, **vars(parser.parse_args()))
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: task.threads])
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: task.threads * task.ranks])
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"):
         os.environ[name] = str(task.threads)
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -44,9 +45,9 @@ def start(engine):
 class Task:
     """One thing to measure."""
 
-    def __init__(self, engine, workload, threads, repeats, mode, file, rows):
+    def __init__(self, engine, workload, threads, repeats, mode, file, rows, ranks):
         self.engine, self.workload, self.threads, self.repeats = engine, workload, threads, repeats
-        self.mode, self.file, self.rows = mode, file, rows
+        self.mode, self.file, self.rows, self.ranks = mode, file, rows, ranks
         if workload in EPOCHS:
             self.dims, self.loss, self.batch, self.rows = EPOCHS[workload]
             self.steps = self.rows // self.batch

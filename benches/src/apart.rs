@@ -36,7 +36,7 @@ impl Apart {
     /// How processes are bound to processors.
     pub fn describe(&self) -> &'static str {
         match self.pinned {
-            Some(_) => "each process is pinned to as many processors as it has threads",
+            Some(_) => "each measurement is pinned to as many processors as it has threads, in all ranks together",
             None => {
                 "peers pin themselves to as many processors as they have threads; tidemill is not pinned, for there is no taskset"
             }
@@ -68,16 +68,24 @@ impl Apart {
     }
 
     fn command(&self, figure: &Figure) -> Command {
-        let mut command = match &self.pinned {
-            Some(allowed) => {
-                let list: Vec<String> = allowed.iter().take(figure.threads()).map(usize::to_string).collect();
-                let mut command = Command::new("taskset");
-                command.args(["--cpu-list", &list.join(",")]).arg(&self.binary);
-                command
-            }
-            None => Command::new(&self.binary),
-        };
-        command.args(figure.arguments());
+        let mut words: Vec<std::ffi::OsString> = Vec::new();
+        if let Some(allowed) = &self.pinned {
+            let workers = figure.threads() * figure.ranks();
+            let list: Vec<String> = allowed.iter().take(workers).map(usize::to_string).collect();
+            words.extend(["taskset", "--cpu-list", &list.join(",")].map(Into::into));
+        }
+        if figure.ranks() > 1 {
+            // Ranks are not bound one by one: with threads of their own they would share a processor.
+            let start = ["mpirun", "--bind-to", "none", "-np", &figure.ranks().to_string()];
+            words.extend(start.map(Into::into));
+        }
+        words.push(self.binary.clone().into());
+        words.extend(figure.arguments().into_iter().map(Into::into));
+        if figure.ranks() > 1 {
+            words.push("--as-rank".into());
+        }
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         command
     }
 }

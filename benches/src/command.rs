@@ -30,7 +30,7 @@ pub fn run(options: &Options, words: &[String]) -> Result<()> {
     }
     let files = Files::for_all(&figures, options, &apart)?;
     match (&files.figures(figures)[..], &record) {
-        ([figure], None) => alone(figure, options.json),
+        ([figure], None) if options.as_rank || figure.ranks() == 1 => alone(figure, options.json),
         (figures, _) => {
             let found = take_all(figures, &apart)?;
             found.tell(options, record.as_ref(), words, &BTreeMap::new(), "nothing is pinned to processors")

@@ -55,7 +55,7 @@ impl Figure {
     /// Those of what is measured; none for a file that was written, of which nothing is found.
     pub fn take(&self) -> Result<Option<Found>> {
         match self {
-            Self::Epochs(workload, setup) => setup.measure(workload).map(Some),
+            Self::Epochs(workload, setup) => setup.measure(workload),
             Self::OneByOne(workload) => workload.measure().map(Some),
             Self::Stream(workload) => workload.measure().map(Some),
             Self::Write(path, rows) => higgs::write(path, *rows).map(|()| None),
@@ -95,7 +95,15 @@ impl Figure {
         }
     }
 
-    /// Threads that it is measured on.
+    /// Processes that it is measured on together.
+    pub fn ranks(&self) -> usize {
+        match self {
+            Self::Epochs(_, setup) => setup.ranks,
+            Self::OneByOne(_) | Self::Stream(_) | Self::Write(..) => 1,
+        }
+    }
+
+    /// Threads that it is measured on, of each process.
     pub fn threads(&self) -> usize {
         match self {
             Self::Epochs(_, setup) => setup.threads,
@@ -146,8 +154,11 @@ impl Figure {
         self
     }
 
-    /// What it is called: `mlp`, `stream memory`.
+    /// What it is called: `mlp`, `mlp 2 ranks`, `stream memory`.
     pub fn name(&self) -> String {
+        if self.ranks() > 1 {
+            return format!("{} {}", self.workload(), counted(self.ranks(), "rank"));
+        }
         match self.mode() {
             Some(mode) if mode.name() != self.workload() => format!("{} {}", self.workload(), mode.name()),
             _ => self.workload().to_owned(),
@@ -162,17 +173,24 @@ impl Figure {
             Self::Stream(_) => format!("{} (28-256-256-1, batch 1024, one pass)", self.name()),
             Self::Write(_, rows) => return format!("a file for stream and online1 ({rows} rows)"),
         };
-        format!("{name}, {}", counted(self.threads(), "thread"))
+        let threads = counted(self.threads(), "thread");
+        if self.ranks() > 1 {
+            return format!("{name}, {} with {threads} each", counted(self.ranks(), "rank"));
+        }
+        format!("{name}, {threads}")
     }
 
     /// The command line that asks for this figure, as one line of JSON.
     pub fn arguments(&self) -> Vec<String> {
         let mut words = Words(vec!["--json".to_owned()]);
         match self {
-            Self::Epochs(workload, Setup { threads, shards, repeats, epochs }) => {
+            Self::Epochs(workload, Setup { threads, shards, repeats, epochs, ranks }) => {
                 words.model(workload);
                 words.option("--threads", threads).options("--shards", shards.as_ref());
                 words.option("--repeats", repeats).option("--epochs", epochs);
+                if *ranks > 1 {
+                    words.option("--ranks", ranks);
+                }
             }
             Self::OneByOne(OneByOne { mode, rows, file, threads, repeats }) => {
                 words.word("online1").option("--mode", mode.name());

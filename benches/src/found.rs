@@ -14,8 +14,11 @@ pub struct Found {
     /// Where rows came from, where a workload knows several ways.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<&'static str>,
-    /// Threads that trained.
+    /// Threads that trained; of each rank, where there are several.
     pub threads: usize,
+    /// Processes, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ranks: Option<usize>,
     /// Of repeated passes.
     #[serde(flatten)]
     pub repeated: Option<Repeated>,
@@ -102,6 +105,9 @@ pub fn counted(count: usize, thing: &str) -> String {
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", counted(self.threads, "thread"))?;
+        if let Some(ranks) = self.ranks {
+            write!(f, ", {}", counted(ranks, "rank"))?;
+        }
         if let Some(mode) = self.mode {
             write!(f, ", {mode}")?;
         }

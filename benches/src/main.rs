@@ -5,5 +5,13 @@ use tidemill_benches::{Options, run};
 
 fn main() -> anyhow::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    run(&Options::parse(), &words)
+    let options = Options::parse();
+    let done = run(&options, &words);
+    if options.as_rank {
+        if let Err(error) = &done {
+            eprintln!("error: {error:#}");
+        }
+        tidemill::mpi::exit(i32::from(done.is_err()));
+    }
+    done
 }

@@ -1,9 +1,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use tidemill::collective::Collective;
+use tidemill::mpi;
 use tidemill::optim::{Adam, EpsilonMode};
 use tidemill::prelude::*;
-use tidemill::strategies::Strategy;
+use tidemill::strategies::{Distributed, Strategy};
 
 use crate::{Found, Workload, engine};
 
@@ -18,28 +20,42 @@ pub struct Setup {
     pub repeats: usize,
     /// Epochs in each of them.
     pub epochs: usize,
+    /// Processes over MPI that share each batch out, each with so many threads.
+    pub ranks: usize,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { threads: 1, shards: None, repeats: 5, epochs: 1 }
+        Self { threads: 1, shards: None, repeats: 5, epochs: 1, ranks: 1 }
     }
 }
 
 impl Setup {
-    /// Trains the workload as a user would, and takes the time of whole epochs after one to warm up.
+    /// Trains the workload as a user would, and takes the time of whole epochs after one to warm up. With several ranks,
+    /// this is one of them, and the first one alone tells what it found.
     ///
     /// # Errors
     ///
     /// When the setup is impossible for the workload, and those of training.
-    pub fn measure(&self, workload: &Workload) -> Result<Found> {
+    pub fn measure(&self, workload: &Workload) -> Result<Option<Found>> {
         self.check(workload)?;
-        let trainer = Trainer::new(workload.program()?, optimizer())?.engine(engine(self.threads, self.shards));
+        let engine = engine(self.threads, self.shards);
+        let trainer = Trainer::new(workload.program()?, optimizer())?;
+        let (trainer, rank) = if self.ranks == 1 {
+            (trainer.engine(engine), 0)
+        } else {
+            let world = mpi::world(mpi::Options::default())?;
+            let (rank, ranks) = (world.rank(), world.size());
+            ensure!(ranks == self.ranks, "ranks: {} were asked for, and mpirun has started {ranks}", self.ranks);
+            (trainer.engine(Distributed::new(world, engine).share_rows()), rank)
+        };
         let epochs = 1 + self.repeats * self.epochs;
         let strategy = Batch::new(epochs as u64).batch_size(workload.batch_size).in_order();
         let clock = epoch_times(&trainer, &strategy, &mut trainer.start(0), &mut workload.source()?, self.epochs)?;
         let (rows, steps) = (workload.rows * self.epochs, workload.steps() * self.epochs);
-        Ok(Found::of_times(&workload.name, self.threads, rows, steps, clock))
+        let found = Found::of_times(&workload.name, self.threads, rows, steps, clock);
+        let ranks = (self.ranks > 1).then_some(self.ranks);
+        Ok((rank == 0).then_some(Found { ranks, ..found }))
     }
 
     /// Whether this can be done, before anything is built.
@@ -51,6 +67,7 @@ impl Setup {
         ensure!(self.threads > 0, "threads: 0; expected 1 or more");
         ensure!(self.repeats > 0, "repeats: 0; expected 1 or more");
         ensure!(self.epochs > 0, "epochs: 0; expected 1 or more");
+        ensure!(self.ranks > 0, "ranks: 0; expected 1 or more");
         let (threads, batch) = (self.threads, workload.batch_size);
         let shards = self.shards.unwrap_or(threads);
         ensure!(shards >= threads, "shards: {shards} leave some of {threads} threads without work");
@@ -106,8 +123,8 @@ mod tests {
     #[test]
     fn the_line_has_the_keys_of_the_other_engines() {
         for (threads, shards) in [(1, None), (1, Some(3)), (2, None), (2, Some(4))] {
-            let setup = Setup { threads, shards, repeats: 2, epochs: 2 };
-            let line = setup.measure(&small()).unwrap().json();
+            let setup = Setup { threads, shards, repeats: 2, epochs: 2, ranks: 1 };
+            let line = setup.measure(&small()).unwrap().unwrap().json();
             let value: serde_json::Value = serde_json::from_str(&line).unwrap();
             let keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
             let expected = ["engine", "workload", "threads", "best", "median", "us_per_step", "how"];

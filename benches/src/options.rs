@@ -31,6 +31,13 @@ pub struct Options {
     /// Threads to train on; several numbers make a table
     #[arg(long, value_delimiter = ',', default_value = "1", value_name = "N,..")]
     pub threads: Vec<usize>,
+    /// Processes to train on together, over MPI: each has its part of every batch, and so many threads; several numbers
+    /// make a table. Needs mpirun
+    #[arg(long, value_delimiter = ',', default_value = "1", value_name = "N,..")]
+    pub ranks: Vec<usize>,
+    /// Whether this process is one of them
+    #[arg(long, hide = true)]
+    pub as_rank: bool,
     /// Shards to cut each batch into; as the engine chooses unless given
     #[arg(long)]
     pub shards: Option<usize>,
@@ -91,13 +98,16 @@ impl Options {
         self.check_meant_for(&names)?;
         let mut figures = Vec::new();
         for name in &names {
-            for &threads in &self.threads {
-                figures.extend(self.figures_of(name, threads)?);
+            for (&ranks, &threads) in self.ranks.iter().flat_map(|ranks| self.threads.iter().map(move |t| (ranks, t))) {
+                figures.extend(self.figures_of(name, threads, ranks)?);
             }
         }
         if let Some(dims) = &self.dims {
             let workload = self.own(dims)?;
-            figures.extend(self.threads.iter().map(|&threads| Figure::Epochs(workload.clone(), self.setup(threads))));
+            for &ranks in &self.ranks {
+                let figure = |&threads: &usize| Figure::Epochs(workload.clone(), self.setup(threads, ranks));
+                figures.extend(self.threads.iter().map(figure));
+            }
         }
         figures.iter().try_for_each(Figure::check)?;
         Ok(figures)
@@ -160,11 +170,12 @@ impl Options {
         meant(self.budget.is_some(), streams, "--budget", "stream")?;
         meant(self.prefetch.is_some(), streams, "--prefetch", "stream")?;
         meant(self.epochs.is_some(), epochs, "--epochs", "epochs over rows in memory")?;
+        meant(self.ranks != [1], epochs && !files, "--ranks", "epochs over rows in memory")?;
         meant(self.shards.is_some(), epochs || streams, "--shards", "batches")?;
         meant(self.repeats.is_some(), epochs || names.contains(&ONLINE1), "--repeats", "what is more than one pass")
     }
 
-    fn figures_of(&self, name: &str, threads: usize) -> Result<Vec<Figure>> {
+    fn figures_of(&self, name: &str, threads: usize, ranks: usize) -> Result<Vec<Figure>> {
         let file = self.file.clone();
         Ok(match name {
             ONLINE1 => {
@@ -199,7 +210,7 @@ impl Options {
                     (modes, _) => modes.iter().map(|&mode| Figure::Stream(one(mode))).collect(),
                 }
             }
-            name => vec![Figure::Epochs(name.parse()?, self.setup(threads))],
+            name => vec![Figure::Epochs(name.parse()?, self.setup(threads, ranks))],
         })
     }
 
@@ -215,8 +226,8 @@ impl Options {
         Ok(modes)
     }
 
-    fn setup(&self, threads: usize) -> Setup {
-        Setup { threads, shards: self.shards, repeats: self.repeats(), epochs: self.epochs.unwrap_or(1) }
+    fn setup(&self, threads: usize, ranks: usize) -> Setup {
+        Setup { threads, shards: self.shards, repeats: self.repeats(), epochs: self.epochs.unwrap_or(1), ranks }
     }
 
     /// How often the time is taken.

@@ -22,9 +22,12 @@ struct Peer {
 const EPOCHS: &[&str] = &["seed", "mlp", "wide", "cnn"];
 const EPOCHS_AND_STREAM: &[&str] = &["seed", "mlp", "wide", "cnn", "stream", "stream memory"];
 
+const RANKS: &[&str] = &["seed 2 ranks", "mlp 2 ranks", "wide 2 ranks", "mlp 4 ranks", "wide 4 ranks"];
+
 const PEERS: &[Peer] = &[
     Peer { name: "jax", script: "jax_peer.py", packages: &["jax", "optax", "pyarrow"], takes: EPOCHS_AND_STREAM },
     Peer { name: "torch", script: "torch_peer.py", packages: &["torch", "pyarrow"], takes: EPOCHS_AND_STREAM },
+    Peer { name: "torch-ddp", script: "torch_ddp_peer.py", packages: &["torch"], takes: RANKS },
     Peer { name: "keras", script: "keras_peer.py", packages: &["keras", "tensorflow|tensorflow-cpu"], takes: EPOCHS },
     Peer {
         name: "tensorflow",
@@ -105,6 +108,9 @@ impl Peers {
         let mut command = self.command(peer.script);
         command.arg(figure.workload()).args(["--threads", &figure.threads().to_string()]);
         command.args(["--repeats", &self.repeats.to_string()]);
+        if figure.ranks() > 1 {
+            command.args(["--ranks", &figure.ranks().to_string()]);
+        }
         if let Some(mode) = figure.mode() {
             command.args(["--mode", mode.name()]);
         }

@@ -17,7 +17,7 @@ fn check_error(line: &str, expected: &str) {
 fn names_and_options_are_understood() {
     let setup = Setup { threads: 2, ..Setup::default() };
     assert_eq!(parse("mlp --threads 2 --json").unwrap(), [Figure::Epochs("mlp".parse().unwrap(), setup)]);
-    let setup = Setup { threads: 1, shards: Some(4), repeats: 3, epochs: 2 };
+    let setup = Setup { threads: 1, shards: Some(4), repeats: 3, epochs: 2, ranks: 1 };
     let line = "seed --shards 4 --repeats 3 --epochs 2";
     assert_eq!(parse(line).unwrap(), [Figure::Epochs("seed".parse().unwrap(), setup)]);
     assert_eq!(parse("wide").unwrap(), [Figure::Epochs("wide".parse().unwrap(), Setup::default())]);
