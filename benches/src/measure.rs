@@ -5,7 +5,7 @@ use tidemill::collective::Collective;
 use tidemill::mpi;
 use tidemill::optim::{Adam, EpsilonMode};
 use tidemill::prelude::*;
-use tidemill::strategies::{Distributed, Strategy};
+use tidemill::strategies::Strategy;
 
 use crate::{Found, Workload, engine};
 

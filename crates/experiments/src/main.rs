@@ -250,7 +250,7 @@ fn distributed(asked: Experiment, stop: &Interrupt) -> Result<Outcome> {
         links: asked.links.iter().map(link).collect::<Result<_>>()?,
         mpirun: vec!["mpirun".into(), "--bind-to".into(), "none".into()],
         ways: asked.strategies,
-        most_seconds: asked.most_seconds.unwrap_or(if asked.quick { 3.0 } else { 30.0 }),
+        most_seconds: asked.most_seconds.unwrap_or(if asked.quick { 3.0 } else { 60.0 }),
     };
     distributed::compare(&options, stop)
 }

@@ -48,8 +48,8 @@ pub mod prelude {
     pub use tidemill_metrics::{Accuracy, LogLoss, MeanLoss, Metric, R2, Rmse, RocAuc, Summary};
     pub use tidemill_optim::{Compose, Schedule, adagrad, adam, adamw, rmsprop, sgd};
     pub use tidemill_strategies::{
-        Accumulate, Auto, Batch, Checkpoints, DataParallel, EarlyStopping, Event, Flow, History, Model, Observer,
-        Online, Serial, State, Trainer, on_event, saved_encoder,
+        Accumulate, Auto, Batch, Checkpoints, DataParallel, Distributed, EarlyStopping, Event, Flow, History, Hogwild,
+        Model, Observer, Online, Serial, State, Timeline, Trainer, on_event, saved_encoder,
     };
 }
 
@@ -67,3 +67,8 @@ pub struct BatchGuide;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/online.md")]
 pub struct OnlineGuide;
+
+/// As above.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/distributed.md")]
+pub struct DistributedGuide;

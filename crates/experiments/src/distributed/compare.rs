@@ -126,7 +126,10 @@ fn tasks(options: &Options) -> Result<Vec<(Task, PathBuf)>> {
         Ok::<_, anyhow::Error>(folder)
     };
     let flights = folder("flights")?;
-    let mut tasks = vec![("flights", flights.clone(), tasks::flights(&flights, options.effort, 1, 1 << 30)?)];
+    let mut prepared = tasks::flights(&flights, options.effort, 1, 1 << 30)?;
+    // Harder to reach than what batch and online training are compared by: there is more to spread.
+    prepared.spec.target_loss = Some(if quick { 0.54 } else { 0.5145 });
+    let mut tasks = vec![("flights", flights, prepared)];
     let higgs = folder("higgs")?;
     let file = higgs.join("higgs.parquet");
     let work = Work::new("writing rows in the shape of HIGGS", None);
@@ -143,7 +146,7 @@ fn tasks(options: &Options) -> Result<Vec<(Task, PathBuf)>> {
     let mut prepared = tasks::user(&data, &higgs, options.effort, 1)?;
     prepared.spec.hidden = vec![256, 256];
     prepared.spec.batch_size = if quick { 256 } else { 1024 };
-    prepared.spec.target_loss = Some(if quick { 0.6 } else { 0.32 });
+    prepared.spec.target_loss = Some(if quick { 0.6 } else { 0.295 });
     prepared.title = "Rows in the shape of HIGGS".into();
     tasks.push(("higgs", higgs, prepared));
     tasks
@@ -189,7 +192,7 @@ fn run(
         seed,
         most_seconds: Some(options.most_seconds),
         to_target: options.effort == Effort::Full,
-        look_every: Some(task.rows / if task.rows > 250_000 { 10 } else { 5 }),
+        look_every: Some(task.rows / 10),
         checkpoint: None,
         save_every: 0,
         result: Some(std::path::absolute(&result)?),

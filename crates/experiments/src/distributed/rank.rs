@@ -11,7 +11,7 @@ use tidemill::collective::Error as Lost;
 use tidemill::data::Interrupt;
 use tidemill::mpi;
 use tidemill::prelude::*;
-use tidemill::strategies::{Activity, Checkpoints, Error, Event, Flow, Timeline};
+use tidemill::strategies::{Activity, Error};
 
 use super::fault::{Fault, Faults};
 use super::way::Way;

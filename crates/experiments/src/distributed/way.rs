@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use tidemill::collective::Collective;
 use tidemill::data::SourceExt;
 use tidemill::prelude::*;
-use tidemill::strategies::{Compression, Distributed};
+use tidemill::strategies::Compression;
 
 /// One way to spread training over processors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
