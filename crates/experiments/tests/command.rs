@@ -210,3 +210,42 @@ fn online_training_on_flights_stays_below_150_mb() {
     let loss = |run: &Value| run["held_out"]["loss"].as_f64().unwrap();
     assert!(loss(&run("batch-month")) > loss(&online), "the month extrapolates");
 }
+
+#[test]
+fn threads_are_compared_with_one_process_where_there_is_no_mpi() {
+    let folder = tempfile::tempdir().unwrap();
+    let distributed = |arguments: &[&str]| {
+        let output = command(folder.path()).args(["distributed", "--quick"]).args(arguments).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let (is_well, said) = distributed(&["--strategies", "threads", "--links", "none"]);
+    assert!(is_well, "{said}");
+    assert!(said.contains("Serial") && said.contains("2 threads") && said.contains("\u{d7} serial"), "{said}");
+    let results = results(folder.path());
+    let runs = results["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 4, "two ways, two tasks");
+    for run in runs {
+        let found = &run["found"]["Ok"];
+        let (ranks, steps) = (found["ranks"].as_u64(), found["steps"].as_u64().unwrap());
+        assert!(ranks == Some(1) && steps > 10 && found["seconds"].as_f64().unwrap() > 0.0, "{run}");
+        let loss = found["held_out"]["loss"].as_f64().unwrap();
+        assert!(loss > 0.2 && loss < 0.65, "it has learned something: {run}");
+        assert_eq!(found["sent"], 0);
+    }
+    let report = fs::read_to_string(folder.path().join("out/report.html")).unwrap();
+    for word in ["Processes, threads or ranks?", "Rows in the shape of HIGGS", "<svg", "A short trial"] {
+        assert!(report.contains(word), "no {word}");
+    }
+    // The same rows in the same steps: to rounding, the same model.
+    let loss = |way: &str, task: &str| {
+        let run = runs.iter().find(|run| run["way"] == way && run["task"] == task).unwrap();
+        run["found"]["Ok"]["held_out"]["loss"].as_f64().unwrap()
+    };
+    for task in ["flights", "higgs"] {
+        assert!((loss("serial", task) - loss("threads", task)).abs() < 1e-3, "{task}");
+    }
+    let (is_well, said) = distributed(&["--strategies", "magic"]);
+    assert!(!is_well && said.contains("there is no way magic; there are serial, threads, ranks"), "{said}");
+    let (is_well, said) = distributed(&["--links", "fast"]);
+    assert!(!is_well && said.contains("--links fast"), "{said}");
+}

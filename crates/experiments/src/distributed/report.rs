@@ -87,8 +87,8 @@ fn of_task(m: &mut Markup, results: &Results, task: &Task) {
         m.close();
     }
     m.close().close().close();
-    let sum =
-        "Efficiency: rows a second, by those of one thread and the number of workers. Expected: by the formula below.";
+    let sum = "Efficiency: rows a second, by those of one thread and the number of workers. Expected: by the formula below. Sums, \
+               waiting: the share of rank 0's time that it adds gradients up, or waits for the slowest rank.";
     m.open("p").attr("class", "quiet").text(sum).close();
 
     let links = results.links();
@@ -156,9 +156,7 @@ fn measured(m: &mut Markup, results: &Results) {
         "Ranks over a link run on hosts that are network namespaces of one machine, joined by a virtual cable whose rate \
          a token bucket limits (tbf, both ways). Waiting ranks yield the processor. All share this machine's processors."
             .to_owned(),
-        "Sent a step: bytes that rank 0 sends to others, by the number of steps. In sums, waiting for ranks: the share of \
-         rank 0's time."
-            .to_owned(),
+        "Sent: bytes that rank 0 sends to others, by the number of steps.".to_owned(),
         "Expected efficiency is t / (n (t / n + 2 (n \u{2212} 1) / n \u{00d7} bytes / rate)), with t the time of a step of one \
          thread, n the ranks, and the bytes of a gradient as it is sent. It knows no latency and no overhead."
             .to_owned(),

@@ -81,17 +81,8 @@ fn line<'a>(
 }
 
 /// What stands above the columns.
-pub(super) const COLUMNS: [&str; 9] = [
-    "Rows/s",
-    "Times serial",
-    "Efficiency",
-    "Expected",
-    "Time to target",
-    "Loss in the end",
-    "Sent a step",
-    "In sums",
-    "Waiting for ranks",
-];
+pub(super) const COLUMNS: [&str; 9] =
+    ["Rows/s", "\u{d7} serial", "Efficiency", "Expected", "To target", "Final loss", "Sent/step", "Sums", "Waiting"];
 
 impl Line<'_> {
     /// A text for each of [`COLUMNS`].
