@@ -73,7 +73,7 @@ struct Experiment {
     #[arg(long, value_delimiter = ',')]
     seeds: Option<Vec<u64>>,
     /// Strategies to run, of batch, online, warm-start, retrained; of serial, threads, ranks, local, half, top with
-    /// distributed; all when not given.
+    /// distributed, and overlap, signs, adasum, which are run when they are named alone; all others when not given.
     #[arg(long, value_delimiter = ',')]
     strategies: Vec<String>,
     /// Worker threads of a run; with distributed, threads or ranks: 2 unless given.

@@ -52,7 +52,9 @@ pub fn compare(options: &Options, stop: &Interrupt) -> Result<Outcome> {
         let names: Vec<&str> = ways.iter().map(|way| way.name.as_str()).collect();
         bail!("there is no way {unknown}; there are {}", names.join(", "));
     }
-    if !options.ways.is_empty() {
+    if options.ways.is_empty() {
+        ways.truncate(Way::USUAL);
+    } else {
         ways.retain(|way| way.name == "serial" || options.ways.contains(&way.name));
     }
     let tasks = tasks(options)?;

@@ -48,7 +48,7 @@ pub(super) struct Faults<'a> {
 
 impl<'a> Faults<'a> {
     pub(super) fn of(all: &'a [Fault], rank: usize) -> Self {
-        let attempt = std::env::var("TIDEMILL_ATTEMPT").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+        let attempt = std::env::var(crate::launch::ATTEMPT).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
         Self { faults: all.iter().filter(|fault| fault.rank == rank && fault.attempt == attempt).collect() }
     }
 }

@@ -123,9 +123,11 @@ fn bars(results: &Results, task: &Task, link: Link) -> BarPlot {
 
 fn learning(results: &Results, task: &Task, link: Link) -> LinePlot {
     let series = |(style, way): (usize, &super::Way)| {
-        let curve = |found: &Found| found.curve.iter().map(|point| (point.seconds, point.loss)).collect::<Vec<_>>();
+        let curve =
+            |found: &Found| found.curve.iter().map(|point| (1e3 * point.seconds, point.loss)).collect::<Vec<_>>();
         let curves: Vec<_> = results.of(&task.name, way, link).map(curve).collect();
-        let mark = |point: crate::summary::BandPoint| Mark { x: point.x, spread: point.spread, name: seconds(point.x) };
+        let mark =
+            |point: crate::summary::BandPoint| Mark { x: point.x, spread: point.spread, name: seconds(point.x / 1e3) };
         let marks = band(&curves).into_iter().filter(|point| point.x > 0.0).map(mark).collect();
         Series { style, label: way.label.clone(), strokes: vec![Stroke { hollow: false, marks }] }
     };
@@ -133,7 +135,7 @@ fn learning(results: &Results, task: &Task, link: Link) -> LinePlot {
     LinePlot {
         id: format!("{}-{}", task.name, link.name()),
         description: format!("held-out loss of each way against seconds of training, {}", link.label()),
-        x: XAxis { title: "Seconds of training, logarithmic".into(), kind: Kind::Log, ticks: Ticks::Counts },
+        x: XAxis { title: "Milliseconds of training, logarithmic".into(), kind: Kind::Log, ticks: Ticks::Counts },
         y_title: "Held-out log loss, lower is better".into(),
         limits: (f64::NEG_INFINITY, f64::INFINITY),
         series: results.ways.iter().enumerate().map(series).collect(),

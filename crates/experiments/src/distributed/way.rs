@@ -42,7 +42,11 @@ pub enum Exchange {
 }
 
 impl Way {
-    /// The ways that are compared, of so many processes or threads each but the first.
+    /// How many of [`all`](Self::all) are compared where none is asked for.
+    pub const USUAL: usize = 6;
+
+    /// All ways, of so many processes or threads each but the first. Those beyond [`USUAL`](Self::USUAL) are compared
+    /// where they are asked for.
     pub fn all(workers: usize) -> Vec<Self> {
         let way = |name: &str, label: String, description: &str, ranks, threads, exchange| Self {
             name: name.into(),
@@ -96,6 +100,25 @@ impl Way {
                 ", top 1 %",
                 "The largest hundredth of each gradient travels; the rest is added to the next gradient.",
                 Exchange::TopK(0.01),
+            ),
+            ranks(
+                "overlap",
+                ", begun early",
+                "As ranks, but parts of 64 KiB of the gradient are begun to be summed while the rest is still computed.",
+                Exchange::Overlap(64 << 10),
+            ),
+            ranks(
+                "signs",
+                ", signs",
+                "The signs of the gradients travel, after 100 steps of whole gradients; what they lose is added to the next \
+                 gradient.",
+                Exchange::OneBit(100),
+            ),
+            ranks(
+                "adasum",
+                ", adasum",
+                "Each rank computes on rows of its own; gradients that agree are averaged, others added.",
+                Exchange::Adasum,
             ),
         ]
     }

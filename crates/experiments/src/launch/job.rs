@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tidemill::data::Interrupt;
 
-use super::{Ended, Host, Options};
+use super::{ATTEMPT, Ended, Host, Options};
 
 /// One attempt that is under way.
 pub(super) struct Job {
@@ -36,14 +36,17 @@ impl Job {
         let mut command = Command::new(mpirun);
         command.args(arguments).args(["-np", &ranks.to_string()]);
         if !hosts.is_empty() {
-            command.args(["-host", &list(hosts, is_mpich(mpirun)?)]);
+            // Open MPI takes no variables to other hosts but those it is told.
+            let options: &[&str] = if is_mpich(mpirun)? { &["-hosts"] } else { &["-x", ATTEMPT, "-host"] };
+            let hosts: Vec<String> = hosts.iter().map(|host| format!("{}:{}", host.name, host.slots)).collect();
+            command.args(options).arg(hosts.join(","));
         }
         for (name, value) in KEEPALIVE {
             if std::env::var_os(name).is_none() {
                 command.env(name, value);
             }
         }
-        command.args(&options.command).env("TIDEMILL_ATTEMPT", attempt.to_string());
+        command.args(&options.command).env(ATTEMPT, attempt.to_string());
         // In a group of its own: Ctrl-C reaches this process alone, which passes on what lets ranks save.
         let mut child = command
             .process_group(0)
@@ -68,7 +71,6 @@ impl Job {
                 break match Ended::of(status) {
                     // Whatever mpirun makes of ranks that were asked to stop.
                     Ended::Fell(_) if asked.is_some() => Ended::Killed,
-                    Ended::Finished if asked.is_some() => Ended::Finished,
                     ended => ended,
                 };
             }
@@ -128,13 +130,6 @@ fn pass_on(errors: ChildStderr, is_falling: &AtomicBool) {
         let _ = std::io::stderr().write_all(&line);
         line.clear();
     }
-}
-
-fn list(hosts: &[Host], is_mpich: bool) -> String {
-    let one = |host: &Host| {
-        if is_mpich || host.slots > 1 { format!("{}:{}", host.name, host.slots) } else { host.name.clone() }
-    };
-    hosts.iter().map(one).collect::<Vec<_>>().join(",")
 }
 
 fn is_mpich(mpirun: &str) -> Result<bool> {

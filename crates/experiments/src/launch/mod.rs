@@ -39,9 +39,12 @@ pub struct Options {
     pub grace: Duration,
 }
 
+/// The variable in which ranks find the number of the attempt, from 0.
+pub const ATTEMPT: &str = "TIDEMILL_ATTEMPT";
+
 /// Runs the job until it has finished, was stopped, or has fallen too often.
 ///
-/// Ranks find the number of the attempt, from 0, in the environment as `TIDEMILL_ATTEMPT`.
+/// Ranks find the number of the attempt in the environment, as [`ATTEMPT`].
 ///
 /// # Errors
 ///
