@@ -4,8 +4,10 @@
 //! A call begins with a message to each other rank: ranks that are late, or call something else, are known by name. What
 //! MPI reads and writes lies in rooms of this thread's own: when a call fails, MPI may still be at it.
 
+mod memory;
 mod messages;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -19,6 +21,7 @@ use crate::library::{Port, Request};
 use crate::room::{Room, bytes_of};
 use crate::shared::{Answer, Data, Order, Shared, Urgent};
 use crate::wire::{ALONG, HEAD, Head, write_error};
+use memory::{By, Memory};
 use messages::Wait;
 
 /// Tags of heads, and of what comes after them.
@@ -27,6 +30,9 @@ const BULKS: i32 = 2;
 
 /// Up to so many bytes, everybody's values are sent to everybody: one way, where shares of a sum need two.
 const DIRECT: usize = 1024;
+
+/// So many numbers are summed at a time: they stay in the nearest cache.
+const BLOCK: usize = 2048;
 
 pub(crate) struct Engine {
     port: Box<dyn Port>,
@@ -43,6 +49,8 @@ pub(crate) struct Engine {
     blank: Vec<Letter>,
     /// What bulks are sent of.
     out: Room,
+    /// Where long values lie instead, where ranks share it.
+    memory: Option<Memory>,
     /// Exchanges so far.
     exchanges: u64,
     lost: Option<Error>,
@@ -83,6 +91,8 @@ enum Want {
 struct Part {
     call: Call,
     phase: u8,
+    /// How what is too long to go along with heads gets to others.
+    by: By,
 }
 
 impl Engine {
@@ -120,6 +130,7 @@ impl Engine {
             letters,
             blank,
             out,
+            memory: None,
             exchanges: 0,
             lost: None,
             told: false,
@@ -145,6 +156,7 @@ impl Engine {
         self.hosts = all.iter().map(|host| String::from_utf8_lossy(host).into_owned()).collect();
         self.adds_up::<f32>()?;
         self.adds_up::<f64>()?;
+        self.memory = Memory::of(&self.hosts).map_err(start)?;
         self.shared.set_started();
         Ok(())
     }
@@ -212,7 +224,7 @@ impl Engine {
 
     fn obey(&mut self, order: Order, room: &mut Option<Room>) -> Result<(), Error> {
         match order {
-            Order::Call(call, Data::Nothing) => self.exchange(call, 0, |_| 0..0),
+            Order::Call(call, Data::Nothing) => self.meet_in(call),
             Order::Call(_, Data::Gather(mine, all)) => {
                 // SAFETY: both are lent until the answer.
                 let (mine, all) = unsafe { (&*mine, &mut *all) };
@@ -232,7 +244,7 @@ impl Engine {
             }
             Order::Finish => {
                 let call = Call::End;
-                self.exchange(call, 0, |_| 0..0)?;
+                self.meet_in(call)?;
                 self.port.end().map_err(|problem| Error::Transport { call: call.to_string(), problem })
             }
         }
@@ -319,21 +331,53 @@ impl Engine {
             Call::Sum(..) => self.reduce(call, x, kernels::add_assign),
             Call::Max(..) => self.reduce(call, x, larger),
             Call::FastSum(..) => self.fast_sum(call, x),
-            Call::SumShares(..) => self.reduce_shares(call, x, kernels::add_assign),
-            Call::GatherShares(..) => self.gather_shares(call, 0, x),
+            Call::SumShares(..) => self.reduce_shares(call, x, kernels::add_assign).map(drop),
+            Call::GatherShares(..) => {
+                let (by, phase) = self.way(call, size_of_val(x))?;
+                self.gather_shares(Part { call, phase, by }, x)
+            }
             Call::Broadcast(_, _, from) => self.broadcast(call, from, x),
             Call::Gather | Call::Barrier | Call::End => Ok(()),
         }
     }
 
+    fn meet_in(&mut self, call: Call) -> Result<(), Error> {
+        self.tell(Part { call, phase: 0, by: By::Messages }, &[])
+    }
+
+    /// Sends all others the same bytes.
+    fn tell(&mut self, part: Part, bytes: &[u8]) -> Result<(), Error> {
+        self.out.copy(bytes);
+        self.exchange(part, |_| 0..bytes.len())
+    }
+
+    /// Where this rank writes what the next exchange is to send: so many numbers.
+    fn out<T: Scalar>(&mut self, by: By, len: usize) -> &mut [T] {
+        match (by, &mut self.memory) {
+            // SAFETY: one exchange ends before another begins, and it only begins when they are written.
+            (By::Memory, Some(memory)) => unsafe { memory.write(self.rank, self.exchanges + 1, len) },
+            _ => {
+                self.out.resize(len * size_of::<T>());
+                self.out.values_mut()
+            }
+        }
+    }
+
+    /// What another rank has sent in the last exchange: that range of the numbers that it wrote.
+    fn heard<T: Scalar>(&self, rank: usize, by: By, range: Range<usize>) -> &[T] {
+        match (by, &self.memory) {
+            // SAFETY: the exchange has ended, and the next needs this engine back.
+            (By::Memory, Some(memory)) => unsafe { &memory.read(rank, self.exchanges, range.end)[range] },
+            _ => self.links[rank].room.values(),
+        }
+    }
+
     fn reduce<T: Scalar>(&mut self, call: Call, x: &mut [T], combine: fn(&mut [T], &[T])) -> Result<(), Error> {
         if size_of_val(x) > DIRECT {
-            self.reduce_shares(call, x, combine)?;
-            return self.gather_shares(call, 1, x);
+            let by = self.reduce_shares(call, x, combine)?;
+            return self.gather_shares(Part { call, phase: 1, by }, x);
         }
-        self.out.copy(bytes_of(x));
-        let all = size_of_val(x);
-        self.exchange(call, 0, |_| 0..all)?;
+        self.tell(Part { call, phase: 0, by: By::Messages }, bytes_of(x))?;
         for rank in 0..self.size {
             let theirs = if rank == self.rank { self.out.values() } else { self.links[rank].room.values() };
             if rank == 0 { x.copy_from_slice(theirs) } else { combine(x, theirs) }
@@ -342,38 +386,42 @@ impl Engine {
     }
 
     /// Each rank gets from all what is in its share, and combines it in the order of the ranks.
-    fn reduce_shares<T: Scalar>(&mut self, call: Call, x: &mut [T], combine: fn(&mut [T], &[T])) -> Result<(), Error> {
+    fn reduce_shares<T: Scalar>(&mut self, call: Call, x: &mut [T], combine: fn(&mut [T], &[T])) -> Result<By, Error> {
         let (len, size, width) = (x.len(), self.size, size_of::<T>());
+        let (by, phase) = self.way(call, size_of_val(x))?;
         let own = share(len, self.rank, size);
-        self.out.resize(size_of_val(x));
-        let out = self.out.values_mut();
+        let out = self.out(by, len);
         out[..own.start].copy_from_slice(&x[..own.start]);
         out[own.end..].copy_from_slice(&x[own.end..]);
-        self.exchange(call, 0, |rank| {
+        self.exchange(Part { call, phase, by }, |rank| {
             let part = share(len, rank, size);
             part.start * width..part.end * width
         })?;
-        let own = &mut x[own];
-        if self.rank == 0 {
-            self.links[1..].iter().for_each(|link| combine(own, link.room.values()));
-            return Ok(());
+        let mut sum = [T::of(0.0); BLOCK];
+        for start in own.clone().step_by(BLOCK) {
+            let block = start..own.end.min(start + BLOCK);
+            let theirs = |rank| &self.heard::<T>(rank, by, own.clone())[start - own.start..block.end - own.start];
+            let mine = &mut x[block.clone()];
+            if self.rank == 0 {
+                (1..size).for_each(|rank| combine(mine, theirs(rank)));
+                continue;
+            }
+            let sum = &mut sum[..block.len()];
+            sum.copy_from_slice(theirs(0));
+            (1..size).for_each(|rank| combine(sum, if rank == self.rank { &*mine } else { theirs(rank) }));
+            mine.copy_from_slice(sum);
         }
-        let (first, others) = self.links.split_first_mut().expect("this rank is one of them");
-        let sum = first.room.values_mut();
-        for (rank, link) in (1..).zip(others) {
-            combine(sum, if rank == self.rank { own } else { link.room.values() });
-        }
-        own.copy_from_slice(sum);
-        Ok(())
+        Ok(by)
     }
 
-    fn gather_shares<T: Scalar>(&mut self, call: Call, phase: u8, x: &mut [T]) -> Result<(), Error> {
+    fn gather_shares<T: Scalar>(&mut self, part: Part, x: &mut [T]) -> Result<(), Error> {
         let (len, size) = (x.len(), self.size);
-        self.out.copy(bytes_of(&x[share(len, self.rank, size)]));
-        let own = self.out.bytes().len();
-        self.exchange(call, phase, |_| 0..own)?;
+        let own = share(len, self.rank, size);
+        self.out(part.by, own.len()).copy_from_slice(&x[own.clone()]);
+        self.exchange(part, |_| 0..own.len() * size_of::<T>())?;
         for rank in others(self.rank, size) {
-            x[share(len, rank, size)].copy_from_slice(self.links[rank].room.values());
+            let theirs = share(len, rank, size);
+            x[theirs.clone()].copy_from_slice(self.heard(rank, part.by, 0..theirs.len()));
         }
         Ok(())
     }
@@ -383,10 +431,10 @@ impl Engine {
             return self.reduce(call, x, kernels::add_assign);
         }
         // First all come, so that who is late has a name; then MPI does as it likes.
-        self.exchange(call, 0, |_| 0..0)?;
+        self.meet_in(call)?;
         self.out.copy(bytes_of(x));
         let most = (self.options.largest_message / size_of::<T>()).max(1);
-        let part = Part { call, phase: 1 };
+        let part = Part { call, phase: 1, by: By::Messages };
         for start in (0..x.len()).step_by(most) {
             let len = most.min(x.len() - start);
             // SAFETY: the room lies on this thread and is not touched until the request is done, or never again.
@@ -411,18 +459,18 @@ impl Engine {
     }
 
     fn broadcast<T: Scalar>(&mut self, call: Call, from: usize, x: &mut [T]) -> Result<(), Error> {
-        let bytes = if self.rank == from { size_of_val(x) } else { 0 };
-        self.out.copy(&bytes_of(x)[..bytes]);
-        self.exchange(call, 0, |_| 0..bytes)?;
+        let (by, phase) = self.way(call, size_of_val(x))?;
+        let len = if self.rank == from { x.len() } else { 0 };
+        self.out(by, len).copy_from_slice(&x[..len]);
+        self.exchange(Part { call, phase, by }, |_| 0..len * size_of::<T>())?;
         if self.rank != from {
-            x.copy_from_slice(self.links[from].room.values());
+            x.copy_from_slice(self.heard(from, by, 0..x.len()));
         }
         Ok(())
     }
 
     fn gather(&mut self, mine: &[u8], all: &mut Gathered) -> Result<(), Error> {
-        self.out.copy(mine);
-        self.exchange(Call::Gather, 0, |_| 0..mine.len())?;
+        self.tell(Part { call: Call::Gather, phase: 0, by: By::Messages }, mine)?;
         all.clear();
         for (rank, link) in self.links.iter().enumerate() {
             all.push(if rank == self.rank { mine } else { link.room.bytes() });
