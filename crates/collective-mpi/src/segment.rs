@@ -1,8 +1,8 @@
 //! Memory that one rank writes and the other ranks of its host read.
 //!
 //! A segment is a file without a name, opened by way of the process that made it: nothing is left of it when its processes
-//! have ended, however they did. All its memory is there from the start, so memory that runs out is an error then, and no
-//! signal later.
+//! have ended, however they did. All its memory is there from the start, and no access to it is a signal later. Such files
+//! have no limit but the machine: what is not available is not asked for, where the system would end processes instead.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -32,8 +32,13 @@ impl Offer {
 }
 
 impl Segment {
-    /// Of so many bytes. Failures are texts: what was tried, and what the system says.
-    pub(crate) fn make(len: usize) -> Result<(Self, Offer), String> {
+    /// Of so many bytes, where others make as many more of them at the same time. Failures are texts: what was tried, and
+    /// what the system says.
+    pub(crate) fn make(len: usize, others: usize) -> Result<(Self, Offer), String> {
+        let (all, available) = (len.saturating_mul(others + 1), system::available()?);
+        if all > available {
+            return Err(format!("{} segments of {len} bytes, where {available} are available", others + 1));
+        }
         let mut file = system::make(len)?;
         let mut mark = [0; MARK];
         let random = File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut mark));
@@ -112,6 +117,14 @@ mod system {
         move |error| format!("{}: {}", what(), std::io::Error::from(error))
     }
 
+    /// Bytes of memory that the machine can do without.
+    pub(super) fn available() -> Result<usize, String> {
+        let known = std::fs::read_to_string("/proc/meminfo").map_err(|error| format!("/proc/meminfo: {error}"))?;
+        let line = known.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.strip_suffix("kB"));
+        let kibibytes = line.and_then(|number| number.trim().parse::<usize>().ok());
+        kibibytes.map(|number| number * 1024).ok_or_else(|| "/proc/meminfo tells of no MemAvailable".to_owned())
+    }
+
     pub(super) fn make(len: usize) -> Result<File, String> {
         let file = memfd_create("tidemill", MemfdFlags::CLOEXEC).map_err(failed(|| "memfd_create".to_owned()))?;
         let filled = retry_on_intr(|| fallocate(&file, FallocateFlags::empty(), 0, len as u64));
@@ -164,6 +177,10 @@ mod system {
         Err("ranks share memory on Linux alone".to_owned())
     }
 
+    pub(super) fn available() -> Result<usize, String> {
+        not_here()
+    }
+
     pub(super) fn make(_: usize) -> Result<File, String> {
         not_here()
     }
@@ -198,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_one_writes_the_other_reads() {
-        let (mut mine, offer) = Segment::make(LEN).unwrap();
+        let (mut mine, offer) = Segment::make(LEN, 0).unwrap();
         let theirs = Segment::open(offer.text(), LEN).unwrap();
         drop(offer);
         // SAFETY: one thread writes, and then reads.
@@ -213,18 +230,19 @@ mod tests {
     #[test]
     #[should_panic = "within the segment"]
     fn nothing_is_read_beyond_the_end() {
-        let (mine, _offer) = Segment::make(LEN).unwrap();
+        let (mine, _offer) = Segment::make(LEN, 0).unwrap();
         // SAFETY: nobody writes.
         unsafe { mine.values::<f64>(LEN - 8, 2) };
     }
 
     #[test]
     fn what_cannot_be_is_said() {
-        let says = problem(Segment::make(1 << 62));
-        assert!(says.starts_with("fallocate of 4611686018427387904 bytes: "), "{says}");
+        // So many that the system refuses too.
+        let says = problem(Segment::make(usize::MAX, 2));
+        assert!(says.starts_with(&format!("3 segments of {} bytes, where ", usize::MAX)), "{says}");
 
-        let (_mine, offer) = Segment::make(LEN).unwrap();
-        let other = Segment::make(LEN).unwrap().1;
+        let (_mine, offer) = Segment::make(LEN, 0).unwrap();
+        let other = Segment::make(LEN, 0).unwrap().1;
         let path = String::from_utf8(offer.text()[16..].to_vec()).unwrap();
         let mixed = [&other.text()[..16], path.as_bytes()].concat();
         let not_it = format!("{path} is not the segment that was offered");

@@ -98,7 +98,7 @@ impl Engine {
         let sent = self.shared.sent.load(Ordering::Relaxed);
         let area = bytes.next_multiple_of(PAGE);
         let (mut own, mut offer, mut problem) = (None, None, String::new());
-        match if allowed { Segment::make(2 * area) } else { Err(format!("{VARIABLE} is 0")) } {
+        match if allowed { Segment::make(2 * area, self.size - 1) } else { Err(format!("{VARIABLE} is 0")) } {
             Ok((segment, offered)) => (own, offer) = (Some(segment), Some(offered)),
             Err(why) => problem = why,
         }
