@@ -427,7 +427,8 @@ impl Engine {
     }
 
     fn fast_sum<T: Scalar>(&mut self, call: Call, x: &mut [T]) -> Result<(), Error> {
-        if size_of_val(x) <= DIRECT {
+        // MPI knows no way of its own that is faster than memory.
+        if size_of_val(x) <= DIRECT || self.way(call, size_of_val(x))?.0 == By::Memory {
             return self.reduce(call, x, kernels::add_assign);
         }
         // First all come, so that who is late has a name; then MPI does as it likes.

@@ -38,7 +38,7 @@
 //!
 //! Sums in the order of the ranks have the same bits as in any other world of as many ranks. Each rank sends each other
 //! its share of the values, adds up what it gets, and gives the sum to all: 2 (n - 1) / n of the bytes, whatever n, where
-//! there are more than 1024 of them. `fast_sum` is `MPI_Iallreduce`.
+//! there are more than 1024 of them. `fast_sum` is `MPI_Iallreduce`, but for what goes through shared memory.
 
 mod abi;
 mod engine;

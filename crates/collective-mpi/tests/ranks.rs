@@ -193,7 +193,7 @@ fn ranks_of_one_host_share_memory_where_all_of_them_can() {
         let off = by_messages(0, ranks, "TIDEMILL_MPI_SHARED is 0");
         all_say_with(launcher, ranks, "grows", &off, &[(SHARED, "0")]);
         if cfg!(target_os = "linux") {
-            let full = by_messages(ranks - 1, ranks, "memfd_create: Too many open files (os error 24)");
+            let full = by_messages(ranks - 1, ranks, "/proc/meminfo: Too many open files (os error 24)");
             all_say_with(launcher, ranks, "has-no-files", &full, &[]);
         }
     }

@@ -211,7 +211,7 @@ fn same_bits<T: Scalar>(world: &mut Box<dyn Collective>) -> Result<(), Error> {
 /// Longer and shorter values in turn, each exchange with others than the last; all are whole numbers.
 fn grows(world: &mut Box<dyn Collective>) -> Result<(), Error> {
     let (rank, size) = (world.rank(), world.size());
-    for (round, len) in [5_000, 300_000, 20_000, 700_001, 1_500_000].into_iter().cycle().take(40).enumerate() {
+    for (round, len) in [5_000, 300_000, 20_000, 700_001, 1_500_000].into_iter().cycle().take(15).enumerate() {
         let number = |rank: usize, i: usize| ((rank + 1) * (round + 1) * 10 + i % 1000) as f32;
         let mine = || (0..len).map(|i| number(rank, i)).collect::<Vec<_>>();
         let sum = |i| (0..size).map(|rank| number(rank, i)).sum::<f32>();

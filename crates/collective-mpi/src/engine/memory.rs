@@ -107,7 +107,7 @@ impl Engine {
         for (rank, link) in self.links.iter().enumerate() {
             if rank == self.rank {
                 segments.extend(own.take());
-            } else if !link.room.bytes().is_empty() {
+            } else if problem.is_empty() && !link.room.bytes().is_empty() {
                 match Segment::open(link.room.bytes(), 2 * area) {
                     Ok(segment) => segments.push(segment),
                     Err(why) => problem = why,
