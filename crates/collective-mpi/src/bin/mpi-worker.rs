@@ -91,6 +91,11 @@ fn run(scenario: &str, options: Options) -> Result<(), Error> {
             println!("{} allocates nothing", world.peer(rank));
         }
         "measures" => measures(&mut world)?,
+        "differs-at-once" => {
+            // Ranks have not shared memory yet.
+            let mut ones = vec![1.0_f32; 50_000];
+            return if odd { world.max(Values::of(&mut ones[..1])) } else { world.sum(Values::of(&mut ones)) };
+        }
         "ends-apart" => {
             // The last call is done for all, however soon others leave.
             let mut ranks = vec![1.0_f32; 100_000];
