@@ -4,29 +4,27 @@
 //! A call begins with a message to each other rank: ranks that are late, or call something else, are known by name. What
 //! MPI reads and writes lies in rooms of this thread's own: when a call fails, MPI may still be at it.
 
+mod calls;
+mod memory;
 mod messages;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tidemill_collective::tensor::{DType, Scalar, kernels};
-use tidemill_collective::{Call, Error, Gathered, Peer, Values, larger, share};
+use tidemill_collective::tensor::Scalar;
+use tidemill_collective::{Call, Error, Gathered, Peer, Values};
 
 use crate::Options;
 use crate::library::{Port, Request};
-use crate::room::{Room, bytes_of};
+use crate::room::Room;
 use crate::shared::{Answer, Data, Order, Shared, Urgent};
 use crate::wire::{ALONG, HEAD, Head, write_error};
-use messages::Wait;
+use memory::{By, Memory};
 
 /// Tags of heads, and of what comes after them.
 const HEADS: i32 = 1;
 const BULKS: i32 = 2;
-
-/// Up to so many bytes, everybody's values are sent to everybody: one way, where shares of a sum need two.
-const DIRECT: usize = 1024;
 
 pub(crate) struct Engine {
     port: Box<dyn Port>,
@@ -43,6 +41,8 @@ pub(crate) struct Engine {
     blank: Vec<Letter>,
     /// What bulks are sent of.
     out: Room,
+    /// Where long values lie instead, where ranks share it.
+    memory: Option<Memory>,
     /// Exchanges so far.
     exchanges: u64,
     lost: Option<Error>,
@@ -83,6 +83,8 @@ enum Want {
 struct Part {
     call: Call,
     phase: u8,
+    /// How what is too long to go along with heads gets to others.
+    by: By,
 }
 
 impl Engine {
@@ -120,6 +122,7 @@ impl Engine {
             letters,
             blank,
             out,
+            memory: None,
             exchanges: 0,
             lost: None,
             told: false,
@@ -145,6 +148,7 @@ impl Engine {
         self.hosts = all.iter().map(|host| String::from_utf8_lossy(host).into_owned()).collect();
         self.adds_up::<f32>()?;
         self.adds_up::<f64>()?;
+        self.memory = Memory::of(&self.hosts).map_err(start)?;
         self.shared.set_started();
         Ok(())
     }
@@ -212,7 +216,7 @@ impl Engine {
 
     fn obey(&mut self, order: Order, room: &mut Option<Room>) -> Result<(), Error> {
         match order {
-            Order::Call(call, Data::Nothing) => self.exchange(call, 0, |_| 0..0),
+            Order::Call(call, Data::Nothing) => self.meet_in(call),
             Order::Call(_, Data::Gather(mine, all)) => {
                 // SAFETY: both are lent until the answer.
                 let (mine, all) = unsafe { (&*mine, &mut *all) };
@@ -232,7 +236,7 @@ impl Engine {
             }
             Order::Finish => {
                 let call = Call::End;
-                self.exchange(call, 0, |_| 0..0)?;
+                self.meet_in(call)?;
                 self.port.end().map_err(|problem| Error::Transport { call: call.to_string(), problem })
             }
         }
@@ -292,142 +296,6 @@ impl Engine {
                 link.arrived = true;
             }
         }
-    }
-
-    // Calls.
-
-    fn compute(&mut self, call: Call, values: *mut u8) -> Result<(), Error> {
-        let (dtype, len) = match call {
-            Call::Sum(dtype, len)
-            | Call::FastSum(dtype, len)
-            | Call::SumShares(dtype, len)
-            | Call::GatherShares(dtype, len)
-            | Call::Max(dtype, len)
-            | Call::Broadcast(dtype, len, _) => (dtype, len),
-            Call::Gather | Call::Barrier | Call::End => (DType::F32, 0),
-        };
-        match dtype {
-            // SAFETY: so many values of that precision are lent until the answer, or lie in a room of that many.
-            DType::F32 => self.compute_on::<f32>(call, unsafe { std::slice::from_raw_parts_mut(values.cast(), len) }),
-            // SAFETY: as above.
-            DType::F64 => self.compute_on::<f64>(call, unsafe { std::slice::from_raw_parts_mut(values.cast(), len) }),
-        }
-    }
-
-    fn compute_on<T: Scalar>(&mut self, call: Call, x: &mut [T]) -> Result<(), Error> {
-        match call {
-            Call::Sum(..) => self.reduce(call, x, kernels::add_assign),
-            Call::Max(..) => self.reduce(call, x, larger),
-            Call::FastSum(..) => self.fast_sum(call, x),
-            Call::SumShares(..) => self.reduce_shares(call, x, kernels::add_assign),
-            Call::GatherShares(..) => self.gather_shares(call, 0, x),
-            Call::Broadcast(_, _, from) => self.broadcast(call, from, x),
-            Call::Gather | Call::Barrier | Call::End => Ok(()),
-        }
-    }
-
-    fn reduce<T: Scalar>(&mut self, call: Call, x: &mut [T], combine: fn(&mut [T], &[T])) -> Result<(), Error> {
-        if size_of_val(x) > DIRECT {
-            self.reduce_shares(call, x, combine)?;
-            return self.gather_shares(call, 1, x);
-        }
-        self.out.copy(bytes_of(x));
-        let all = size_of_val(x);
-        self.exchange(call, 0, |_| 0..all)?;
-        for rank in 0..self.size {
-            let theirs = if rank == self.rank { self.out.values() } else { self.links[rank].room.values() };
-            if rank == 0 { x.copy_from_slice(theirs) } else { combine(x, theirs) }
-        }
-        Ok(())
-    }
-
-    /// Each rank gets from all what is in its share, and combines it in the order of the ranks.
-    fn reduce_shares<T: Scalar>(&mut self, call: Call, x: &mut [T], combine: fn(&mut [T], &[T])) -> Result<(), Error> {
-        let (len, size, width) = (x.len(), self.size, size_of::<T>());
-        let own = share(len, self.rank, size);
-        self.out.resize(size_of_val(x));
-        let out = self.out.values_mut();
-        out[..own.start].copy_from_slice(&x[..own.start]);
-        out[own.end..].copy_from_slice(&x[own.end..]);
-        self.exchange(call, 0, |rank| {
-            let part = share(len, rank, size);
-            part.start * width..part.end * width
-        })?;
-        let own = &mut x[own];
-        if self.rank == 0 {
-            self.links[1..].iter().for_each(|link| combine(own, link.room.values()));
-            return Ok(());
-        }
-        let (first, others) = self.links.split_first_mut().expect("this rank is one of them");
-        let sum = first.room.values_mut();
-        for (rank, link) in (1..).zip(others) {
-            combine(sum, if rank == self.rank { own } else { link.room.values() });
-        }
-        own.copy_from_slice(sum);
-        Ok(())
-    }
-
-    fn gather_shares<T: Scalar>(&mut self, call: Call, phase: u8, x: &mut [T]) -> Result<(), Error> {
-        let (len, size) = (x.len(), self.size);
-        self.out.copy(bytes_of(&x[share(len, self.rank, size)]));
-        let own = self.out.bytes().len();
-        self.exchange(call, phase, |_| 0..own)?;
-        for rank in others(self.rank, size) {
-            x[share(len, rank, size)].copy_from_slice(self.links[rank].room.values());
-        }
-        Ok(())
-    }
-
-    fn fast_sum<T: Scalar>(&mut self, call: Call, x: &mut [T]) -> Result<(), Error> {
-        if size_of_val(x) <= DIRECT {
-            return self.reduce(call, x, kernels::add_assign);
-        }
-        // First all come, so that who is late has a name; then MPI does as it likes.
-        self.exchange(call, 0, |_| 0..0)?;
-        self.out.copy(bytes_of(x));
-        let most = (self.options.largest_message / size_of::<T>()).max(1);
-        let part = Part { call, phase: 1 };
-        for start in (0..x.len()).step_by(most) {
-            let len = most.min(x.len() - start);
-            // SAFETY: the room lies on this thread and is not touched until the request is done, or never again.
-            let request = unsafe {
-                let values = self.out.values_mut::<T>().as_mut_ptr().add(start);
-                self.port.sum(values.cast(), T::DTYPE, len)
-            };
-            let request = request.map_err(|problem| failed(call, problem))?;
-            let mut wait = Wait::new();
-            while !self.port.done(request).map_err(|problem| failed(call, problem))? {
-                self.listen(part)?;
-                if self.pause(&mut wait, part)? {
-                    let problem = format!("MPI_Iallreduce does not end, for {:?}", self.options.deadline);
-                    return Err(failed(call, problem));
-                }
-            }
-        }
-        x.copy_from_slice(self.out.values());
-        let bytes = 2 * (self.size - 1) * size_of_val(x) / self.size;
-        self.shared.sent.fetch_add(bytes as u64, Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn broadcast<T: Scalar>(&mut self, call: Call, from: usize, x: &mut [T]) -> Result<(), Error> {
-        let bytes = if self.rank == from { size_of_val(x) } else { 0 };
-        self.out.copy(&bytes_of(x)[..bytes]);
-        self.exchange(call, 0, |_| 0..bytes)?;
-        if self.rank != from {
-            x.copy_from_slice(self.links[from].room.values());
-        }
-        Ok(())
-    }
-
-    fn gather(&mut self, mine: &[u8], all: &mut Gathered) -> Result<(), Error> {
-        self.out.copy(mine);
-        self.exchange(Call::Gather, 0, |_| 0..mine.len())?;
-        all.clear();
-        for (rank, link) in self.links.iter().enumerate() {
-            all.push(if rank == self.rank { mine } else { link.room.bytes() });
-        }
-        Ok(())
     }
 }
 

@@ -28,11 +28,17 @@
 //! | it stops, or its link is cut | [`Late`](tidemill_collective::Error::Late), after the deadline | [`RETRY`], by [`status`] |
 //! | it is killed | the launcher ends them | not 0: 137 by Open MPI, 9 by MPICH |
 //!
+//! # One host
+//!
+//! Ranks that are all on one host (of Linux) read each other's long values in memory that they share, and send messages
+//! of few bytes alone; they make it when it is first needed, and where a rank cannot, or its variable
+//! `TIDEMILL_MPI_SHARED` is 0, all go on by messages. `Debug` of [`Mpi`] says which, and why.
+//!
 //! # Bits
 //!
 //! Sums in the order of the ranks have the same bits as in any other world of as many ranks. Each rank sends each other
 //! its share of the values, adds up what it gets, and gives the sum to all: 2 (n - 1) / n of the bytes, whatever n, where
-//! there are more than 1024 of them. `fast_sum` is `MPI_Iallreduce`.
+//! there are more than 1024 of them. `fast_sum` is `MPI_Iallreduce`, but for what goes through shared memory.
 
 mod abi;
 mod engine;
@@ -40,6 +46,7 @@ mod launcher;
 mod library;
 mod mpi;
 mod room;
+mod segment;
 mod shared;
 mod wire;
 

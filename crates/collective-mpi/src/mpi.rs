@@ -407,6 +407,10 @@ impl Drop for Mpi {
 
 impl fmt::Debug for Mpi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Mpi({}, {})", self.peer(self.rank), self.library)
+        write!(f, "Mpi({}, {}", self.peer(self.rank), self.library)?;
+        if let Some(way) = self.shared.way() {
+            write!(f, ", {way}")?;
+        }
+        write!(f, ")")
     }
 }

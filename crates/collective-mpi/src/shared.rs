@@ -84,6 +84,8 @@ struct State {
     mpi_sleeps: bool,
     rank_sleeps: bool,
     finished: bool,
+    /// How long values get to other ranks, once there were any.
+    way: Option<String>,
     /// Why the world is over.
     lost: Option<Error>,
 }
@@ -207,6 +209,11 @@ impl Shared {
         self.lock().finished
     }
 
+    /// How long values get to other ranks, where that was decided.
+    pub(crate) fn way(&self) -> Option<String> {
+        self.lock().way.clone()
+    }
+
     // MPI's side.
 
     /// The next order, `None` when there is none for a while; or what is urgent.
@@ -267,6 +274,10 @@ impl Shared {
     pub(crate) fn set_started(&self) {
         self.sent.store(0, Ordering::Relaxed);
         self.awaited.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn set_way(&self, way: String) {
+        self.lock().way = Some(way);
     }
 
     /// The world is over, and all have been told.

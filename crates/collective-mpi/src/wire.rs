@@ -120,7 +120,7 @@ pub(crate) fn read_error(bytes: &[u8], peer: impl Fn(usize) -> Peer) -> Error {
 }
 
 /// What of a text has room in a message.
-fn text(text: &str) -> String {
+pub(crate) fn text(text: &str) -> String {
     let mut text = text.replace('\0', " ");
     let mut end = text.len().min(ALONG / 4);
     while !text.is_char_boundary(end) {

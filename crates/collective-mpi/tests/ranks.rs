@@ -10,6 +10,10 @@ use std::time::{Duration, Instant};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_mpi-worker");
 
+/// Whether ranks of one host may share memory.
+const SHARED: &str = "TIDEMILL_MPI_SHARED";
+const WAYS: [(&str, &str); 2] = [(SHARED, "1"), (SHARED, "0")];
+
 /// Longest that any run may take before it is ended.
 const LIMIT: Duration = Duration::from_secs(90);
 
@@ -70,7 +74,11 @@ fn run_with(launcher: Launcher, ranks: usize, arguments: &[&str], variables: &[(
     for variable in ["OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "OMPI_MCA_rmaps_base_oversubscribe"] {
         command.env(variable, "1");
     }
-    command.env_remove("TIDEMILL_MPI_LIBRARY").env("RUST_BACKTRACE", "0").envs(variables.iter().copied());
+    command
+        .env_remove("TIDEMILL_MPI_LIBRARY")
+        .env_remove(SHARED)
+        .env("RUST_BACKTRACE", "0")
+        .envs(variables.iter().copied());
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let readers = [reader(child.stdout.take().unwrap()), reader(child.stderr.take().unwrap())];
     let since = Instant::now();
@@ -100,26 +108,32 @@ fn reader(mut from: impl Read + Send + 'static) -> thread::JoinHandle<String> {
     })
 }
 
-/// The run ends well, and each rank says that.
+/// The run ends well, and each rank says that; by whichever way values go.
 fn all_say(launcher: Launcher, ranks: usize, scenario: &str, what: &str) {
-    let Some(run) = run(launcher, ranks, &[scenario]) else { return };
-    assert_eq!(run.code, Some(0), "{launcher:?}, {ranks} ranks, {scenario}: {}", run.text);
+    WAYS.into_iter().for_each(|way| all_say_with(launcher, ranks, scenario, what, &[way]));
+}
+
+fn all_say_with(launcher: Launcher, ranks: usize, scenario: &str, what: &str, variables: &[(&str, &str)]) {
+    let Some(run) = run_with(launcher, ranks, &[scenario], variables) else { return };
+    assert_eq!(run.code, Some(0), "{launcher:?}, {ranks} ranks, {scenario}, {variables:?}: {}", run.text);
     for rank in 0..ranks {
         let said = run
             .text
             .lines()
             .any(|line| line.starts_with(&format!("rank {rank} of {ranks} on ")) && line.ends_with(what));
-        assert!(said, "{launcher:?}, rank {rank} of {ranks}, {scenario}: {}", run.text);
+        assert!(said, "{launcher:?}, rank {rank} of {ranks}, {scenario}, {variables:?}: {}", run.text);
     }
 }
 
 /// The last of three ranks (two with MPICH) fails; the run ends with that status, and says that of the rank.
 fn ends(launcher: Launcher, arguments: &[&str], codes: &[i32], what: &str) {
     let ranks = if launcher == OpenMpi { 3 } else { 2 };
-    let Some(run) = run(launcher, ranks, arguments) else { return };
     let said = what.replace("RANK", &format!("rank {} of {ranks} on {}", ranks - 1, host()));
-    assert!(codes.contains(&run.code.unwrap_or(-1)), "{launcher:?}, {arguments:?}: {run:?}");
-    assert!(run.text.contains(&said), "{launcher:?}, {arguments:?} says `{said}`: {}", run.text);
+    for way in WAYS {
+        let Some(run) = run_with(launcher, ranks, arguments, &[way]) else { return };
+        assert!(codes.contains(&run.code.unwrap_or(-1)), "{launcher:?}, {arguments:?}, {way:?}: {run:?}");
+        assert!(run.text.contains(&said), "{launcher:?}, {arguments:?}, {way:?} says `{said}`: {}", run.text);
+    }
 }
 
 fn host() -> String {
@@ -163,6 +177,33 @@ fn sums_have_the_bits_of_threads_and_cost_as_many_bytes() {
 fn long_messages_are_split() {
     all_say(OpenMpi, 3, "small-messages", "has the same bits");
     all_say(Mpich, 2, "small-messages", "has the same bits");
+}
+
+#[test]
+fn ranks_of_one_host_share_memory_where_all_of_them_can() {
+    let by_messages =
+        |rank, ranks, why| format!("long values by messages: rank {rank} of {ranks} on {}: {why})", host());
+    for (launcher, ranks) in [(OpenMpi, 2), (OpenMpi, 5), (Mpich, 2)] {
+        let shared = if cfg!(target_os = "linux") {
+            "long values through shared memory)".to_owned()
+        } else {
+            by_messages(0, ranks, "ranks share memory on Linux alone")
+        };
+        all_say_with(launcher, ranks, "grows", &shared, &[]);
+        let off = by_messages(0, ranks, "TIDEMILL_MPI_SHARED is 0");
+        all_say_with(launcher, ranks, "grows", &off, &[(SHARED, "0")]);
+        if cfg!(target_os = "linux") {
+            let full = by_messages(ranks - 1, ranks, "/proc/meminfo: Too many open files (os error 24)");
+            all_say_with(launcher, ranks, "has-no-files", &full, &[]);
+        }
+    }
+}
+
+#[test]
+fn what_is_neither_yes_nor_no_is_refused() {
+    let Some(run) = run_with(OpenMpi, 2, &["conforms"], &[(SHARED, "yes")]) else { return };
+    assert_eq!(run.code, Some(1), "{}", run.text);
+    assert!(run.text.contains("start of MPI: TIDEMILL_MPI_SHARED is 0 or 1, not yes"), "{}", run.text);
 }
 
 #[test]
@@ -270,7 +311,9 @@ fn a_rank_that_cannot_go_on_says_why() {
 #[test]
 fn different_calls_are_told_apart() {
     for launcher in [OpenMpi, Mpich] {
-        ends(launcher, &["differs"], &[1], "RANK calls max of 1 f32, where sum of 50000 f32 was called");
+        for scenario in ["differs", "differs-at-once"] {
+            ends(launcher, &[scenario], &[1], "RANK calls max of 1 f32, where sum of 50000 f32 was called");
+        }
     }
 }
 

@@ -75,6 +75,13 @@ fn run(scenario: &str, options: Options) -> Result<(), Error> {
             same_bits::<f64>(&mut world)?;
             println!("{} has the same bits", world.peer(rank));
         }
+        "grows" | "has-no-files" => {
+            if scenario == "has-no-files" && odd {
+                no_more_files();
+            }
+            grows(&mut world)?;
+            println!("{} is {world:?}", world.peer(rank));
+        }
         "starts-twice" => {
             let error = mpi::world(options).expect_err("MPI has started");
             println!("{error}");
@@ -84,6 +91,11 @@ fn run(scenario: &str, options: Options) -> Result<(), Error> {
             println!("{} allocates nothing", world.peer(rank));
         }
         "measures" => measures(&mut world)?,
+        "differs-at-once" => {
+            // Ranks have not shared memory yet.
+            let mut ones = vec![1.0_f32; 50_000];
+            return if odd { world.max(Values::of(&mut ones[..1])) } else { world.sum(Values::of(&mut ones)) };
+        }
         "ends-apart" => {
             // The last call is done for all, however soon others leave.
             let mut ranks = vec![1.0_f32; 100_000];
@@ -200,6 +212,50 @@ fn same_bits<T: Scalar>(world: &mut Box<dyn Collective>) -> Result<(), Error> {
     assert_eq!(T::DTYPE == DType::F64, size_of::<T>() == 8);
     Ok(())
 }
+
+/// Longer and shorter values in turn, each exchange with others than the last; all are whole numbers.
+fn grows(world: &mut Box<dyn Collective>) -> Result<(), Error> {
+    let (rank, size) = (world.rank(), world.size());
+    for (round, len) in [5_000, 300_000, 20_000, 700_001, 1_500_000].into_iter().cycle().take(15).enumerate() {
+        let number = |rank: usize, i: usize| ((rank + 1) * (round + 1) * 10 + i % 1000) as f32;
+        let mine = || (0..len).map(|i| number(rank, i)).collect::<Vec<_>>();
+        let sum = |i| (0..size).map(|rank| number(rank, i)).sum::<f32>();
+        let check = |x: &[f32], what: &str, expected: &dyn Fn(usize) -> f32| {
+            let wrong = (0..len).find(|&i| x[i] != expected(i));
+            assert_eq!(wrong.map(|i| (i, x[i], expected(i))), None, "{what} of {len}, round {round}");
+        };
+        let mut x = mine();
+        world.sum(Values::of(&mut x))?;
+        check(&x, "sum", &sum);
+        if round % 3 == 0 {
+            world.barrier()?;
+        }
+        let mut x = mine();
+        world.sum_shares(Values::of(&mut x))?;
+        world.gather_shares(Values::of(&mut x))?;
+        check(&x, "shares", &sum);
+        let mut x = mine();
+        world.max(Values::of(&mut x))?;
+        check(&x, "maximum", &|i| number(size - 1, i));
+        let from = round % size;
+        let mut x = mine();
+        world.broadcast(from, Values::of(&mut x))?;
+        check(&x, "broadcast", &|i| number(from, i));
+    }
+    Ok(())
+}
+
+/// Has the system refuse to open anything more.
+#[cfg(target_os = "linux")]
+fn no_more_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = Some(3);
+    setrlimit(Resource::Nofile, files).expect("fewer files");
+}
+
+#[cfg(not(target_os = "linux"))]
+fn no_more_files() {}
 
 /// Once everything has its room.
 fn allocates_nothing(world: &mut Box<dyn Collective>) -> Result<(), Error> {

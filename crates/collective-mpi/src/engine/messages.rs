@@ -1,12 +1,13 @@
 //! What ranks write to each other in a call, and how they wait for it.
 
 use std::ops::Range;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tidemill_collective::{Call, Error};
 
+use super::memory::By;
 use super::{BULKS, Engine, HEADS, Part, Want, failed, others};
 use crate::wire::{ALONG, HEAD, Head, read_error};
 
@@ -16,16 +17,13 @@ const GLANCE: Duration = Duration::from_micros(50);
 const NAP: Duration = Duration::from_micros(50);
 
 impl Engine {
-    /// Sends each rank that part of `out`, and receives in its room what it sends.
-    pub(super) fn exchange(
-        &mut self,
-        call: Call,
-        phase: u8,
-        range: impl Fn(usize) -> Range<usize>,
-    ) -> Result<(), Error> {
-        let part = Part { call, phase };
+    /// Sends each rank that part of `out`, and receives in its room what it sends; or they write and read it in memory.
+    pub(super) fn exchange(&mut self, part: Part, range: impl Fn(usize) -> Range<usize>) -> Result<(), Error> {
+        let call = part.call;
         // All ranks number them alike.
         self.exchanges += 1;
+        // Heads tell others that memory was written, and that theirs was read.
+        fence(Ordering::Release);
         for rank in others(self.rank, self.size) {
             self.links[rank].want = Want::Head;
             self.send(rank, part, range(rank)).map_err(|problem| failed(call, problem))?;
@@ -60,6 +58,8 @@ impl Engine {
 
     /// All ranks have heard of all, and so come to the same verdict.
     fn agree(&self, mine: Call) -> Result<(), Error> {
+        // What they wrote before their heads is there.
+        fence(Ordering::Acquire);
         let call = |rank: usize| self.links[rank].other.unwrap_or(mine);
         if let Some(rank) = (0..self.size).find(|&rank| call(rank) == Call::End)
             && (0..self.size).any(|rank| call(rank) != Call::End)
@@ -80,6 +80,9 @@ impl Engine {
         let bytes = range.len();
         let head = Head::Call { call: part.call, number: self.exchanges, phase: part.phase, bytes };
         self.shared.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+        if part.by == By::Memory {
+            return self.write(rank, head, &[]);
+        }
         if bytes <= ALONG {
             let mut along = [0; ALONG];
             along[..bytes].copy_from_slice(&self.out.bytes()[range]);
@@ -193,7 +196,7 @@ impl Engine {
                     return Err(strange(expected));
                 }
                 if call == part.call {
-                    self.take(rank, bytes).map_err(|problem| failed(call, problem))?;
+                    self.take(rank, part.by, bytes).map_err(|problem| failed(call, problem))?;
                 } else {
                     self.links[rank].other = Some(call);
                     self.links[rank].want = Want::Nothing;
@@ -211,8 +214,12 @@ impl Engine {
     }
 
     /// Takes what comes along with a head, or asks for what comes after it.
-    fn take(&mut self, rank: usize, bytes: usize) -> Result<(), String> {
+    fn take(&mut self, rank: usize, by: By, bytes: usize) -> Result<(), String> {
         let link = &mut self.links[rank];
+        if by == By::Memory {
+            link.want = Want::Nothing;
+            return Ok(());
+        }
         if bytes <= ALONG {
             link.room.copy(&link.letter[HEAD..HEAD + bytes]);
             link.want = Want::Nothing;
