@@ -22,7 +22,7 @@
 //! |---|---|---|
 //! | all end by [`exit`]`(0)` | | 0 |
 //! | [`exit`]`(code)` | the launcher ends them | that code |
-//! | panic | [`Panicked`](tidemill_collective::Error::Panicked), and the launcher ends them | 101 |
+//! | panic | [`Panicked`](tidemill_collective::Error::Panicked), and the launcher ends them | 101; MPICH's says 9 now and then |
 //! | it returns early | [`Left`](tidemill_collective::Error::Left) | not 0 |
 //! | [`abandon`](tidemill_collective::Collective::abandon) | [`Abandoned`](tidemill_collective::Error::Abandoned) | what they end with |
 //! | it stops, or its link is cut | [`Late`](tidemill_collective::Error::Late), after the deadline | [`RETRY`], by [`status`] |
