@@ -32,7 +32,7 @@ fn rows(categories: u32) -> MemorySource<f32> {
     let labels = normal(ROWS).into_iter().map(|x| f32::from(x > 0.0)).collect();
     let column = |field: usize| {
         let key = Key::new(field as u64);
-        (0..ROWS as u64).map(|i| (u64::from(key.block(i)[0]) * u64::from(categories) >> 32) as u32).collect()
+        (0..ROWS as u64).map(|i| ((u64::from(key.block(i)[0]) * u64::from(categories)) >> 32) as u32).collect()
     };
     let rows = (0..FIELDS)
         .fold(MemorySource::builder(), |rows, field| rows.indices(&format!("c{field}"), categories, column(field)));
