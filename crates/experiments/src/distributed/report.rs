@@ -73,7 +73,7 @@ fn ways(m: &mut Markup, results: &Results) {
 
 fn of_task(m: &mut Markup, results: &Results, task: &Task) {
     section(m, &task.title);
-    m.open("div").attr("class", "scroll").open("table").attr("class", "medians").open("thead").open("tr");
+    m.open("div").attr("class", "scroll").open("table").attr("class", "raw").open("thead").open("tr");
     m.element("th", "");
     COLUMNS.iter().for_each(|column| {
         m.open("th").attr("scope", "col").text(column).close();
