@@ -226,8 +226,16 @@ fn run(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("{} cannot be started", command.get_program().display()))?;
+        .spawn();
+    let child = match child {
+        Ok(child) => child,
+        Err(error) => {
+            let program = command.get_program().display();
+            let reason = format!("{label}: {program} cannot be started ({error}); ranks need Open MPI, see README.md");
+            eprintln!("{reason}");
+            return Ok(Err(reason));
+        }
+    };
     let work = Work::new(&label, None);
     let failed = follow(child, |done, total| work.reach(done, total))?;
     work.end();

@@ -17,5 +17,5 @@ pub use compare::{Options, compare};
 pub use fault::{Fault, Kind};
 pub use link::{Hosts, INTERFACE, Link};
 pub use rank::{Found, IMPOSSIBLE, Job, rank};
-pub use results::{Results, Run, Task, expected_efficiency, gradient_bytes};
+pub use results::{Results, Run, Task, expected_efficiency, sent_bytes};
 pub use way::{Exchange, Way};

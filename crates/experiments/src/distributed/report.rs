@@ -159,8 +159,9 @@ fn measured(m: &mut Markup, results: &Results) {
          a token bucket limits (tbf, both ways). Waiting ranks yield the processor. All share this machine's processors."
             .to_owned(),
         "Sent: bytes that rank 0 sends to others, by the number of steps.".to_owned(),
-        "Expected efficiency is t / (n (t / n + 2 (n \u{2212} 1) / n \u{00d7} bytes / rate)), with t the time of a step of one \
-         thread, n the ranks, and the bytes of a gradient as it is sent. It knows no latency and no overhead."
+        "Expected efficiency is t / (n (t / n + bytes / rate)), with t the time of a step of one thread, n the ranks, and \
+         the bytes that a rank sends in a step: of a sum 2 (n \u{2212} 1) / n of the gradient, of what is compressed n \
+         \u{2212} 1 times the message. It knows no latency and no overhead."
             .to_owned(),
     ];
     list(m, "", points.iter());

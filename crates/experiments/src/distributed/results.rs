@@ -102,28 +102,31 @@ impl Found {
 
 /// What efficiency to expect of ranks that share each batch, before anything is run.
 ///
-/// A step of one process takes `step` seconds. Of `n` ranks each computes its `n`th, and then sends and gets
-/// 2 (n - 1) / n of the gradient's bytes, as much both ways at once, over a link of `rate` bytes a second:
+/// A step of one process takes `step` seconds. Of `n` ranks each computes its `n`th, and then sends `sent` bytes
+/// ([`sent_bytes`]) and gets as many, both ways at once, over a link of `rate` bytes a second:
 ///
-/// efficiency = step / (n (step / n + 2 (n - 1) / n bytes / rate))
-///
-/// P. Patarasuk, X. Yuan, *Bandwidth optimal all-reduce algorithms for clusters of workstations*, 2009 (the bytes).
-pub fn expected_efficiency(step: f64, ranks: usize, bytes: f64, rate: f64) -> f64 {
+/// efficiency = step / (n (step / n + sent / rate))
+pub fn expected_efficiency(step: f64, ranks: usize, sent: f64, rate: f64) -> f64 {
     let n = ranks as f64;
-    step / (n * (step / n + 2.0 * (n - 1.0) / n * bytes / rate))
+    step / (n * (step / n + sent / rate))
 }
 
-/// The bytes of a gradient as this way sends it, of so many parameters; averages count as the share of a step.
-pub fn gradient_bytes(way: &Way, parameters: u64) -> f64 {
+/// The bytes that a rank sends in a step of this way, for so many parameters; of averages, the share of a step.
+///
+/// A sum takes 2 (n - 1) / n of the gradient (P. Patarasuk, X. Yuan, *Bandwidth optimal all-reduce algorithms for clusters
+/// of workstations*, 2009); what cannot be added up under way goes from every rank to every other.
+pub fn sent_bytes(way: &Way, parameters: u64) -> f64 {
     use super::way::Exchange;
-    let all = parameters as f64 * WIDTH;
+    let (all, n) = (parameters as f64 * WIDTH, way.ranks as f64);
+    let (summed, to_each) = (2.0 * (n - 1.0) / n, n - 1.0);
     match way.exchange {
-        Exchange::Exact | Exchange::Overlap(_) | Exchange::Adasum => all,
-        Exchange::Half => all / 2.0,
-        // A value and its place, which every rank sends to every other.
-        Exchange::TopK(part) => all * part * 2.0,
-        Exchange::OneBit(_) => all / 32.0,
-        Exchange::Local(steps) => all / steps as f64,
+        Exchange::Exact | Exchange::Overlap(_) => summed * all,
+        Exchange::Local(steps) => summed * all / steps as f64,
+        Exchange::Adasum => to_each * all,
+        Exchange::Half => to_each * all / 2.0,
+        // A value and its place.
+        Exchange::TopK(part) => to_each * all * part * 2.0,
+        Exchange::OneBit(_) => to_each * all / 32.0,
     }
 }
 
@@ -137,5 +140,17 @@ mod tests {
         // Half of 10 ms is computed, 4 MB at 1 Gbit/s take 32 ms.
         let slow = expected_efficiency(0.01, 2, 4e6, 125e6);
         assert!((slow - 0.01 / (2.0 * (0.005 + 0.032))).abs() < 1e-12, "{slow}");
+    }
+
+    #[test]
+    fn what_is_gathered_grows_with_the_ranks_and_sums_do_not() {
+        let way = |ranks, name: &str| Way::all(ranks).into_iter().find(|way| way.name == name).unwrap();
+        let sent = |ranks, name| sent_bytes(&way(ranks, name), 1_000_000);
+        assert_eq!([2, 4].map(|ranks| sent(ranks, "ranks")), [4e6, 6e6]);
+        assert_eq!([2, 4].map(|ranks| sent(ranks, "local")), [0.5e6, 0.75e6]);
+        assert_eq!([2, 4].map(|ranks| sent(ranks, "half")), [2e6, 6e6]);
+        assert_eq!([2, 4].map(|ranks| sent(ranks, "top")), [8e4, 24e4]);
+        assert_eq!([2, 4].map(|ranks| sent(ranks, "signs")), [125e3, 375e3]);
+        assert_eq!([2, 4].map(|ranks| sent(ranks, "adasum")), [4e6, 12e6]);
     }
 }

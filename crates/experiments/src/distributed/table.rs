@@ -1,6 +1,6 @@
 use super::link::Link;
 use super::rank::Found;
-use super::results::{Results, Run, Task, expected_efficiency, gradient_bytes};
+use super::results::{Results, Run, Task, expected_efficiency, sent_bytes};
 use super::way::Way;
 use crate::format::{bytes, duration, percent, rate, ratio};
 use crate::summary::Spread;
@@ -58,7 +58,7 @@ fn line<'a>(
     let expected = match (link, serial) {
         (Some(Link::Network(Some(bits))), Some(serial)) => {
             let step = task.batch_size as f64 / serial;
-            let sent = gradient_bytes(way, task.parameters);
+            let sent = sent_bytes(way, task.parameters);
             Some(expected_efficiency(step, way.ranks, sent, bits as f64 / 8.0))
         }
         _ => None,

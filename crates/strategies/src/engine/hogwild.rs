@@ -104,8 +104,12 @@ impl<T: Scalar> Engine<T> for Hogwild {
     }
 
     fn describe(&self) -> String {
-        format!("hogwild, {} threads with steps of {} rows", self.threads, self.rows)
+        describe(self.threads, self.rows)
     }
+}
+
+fn describe(threads: usize, rows: usize) -> String {
+    format!("hogwild, {threads} threads with steps of {rows} rows")
 }
 
 /// What no table covers.
@@ -156,7 +160,7 @@ struct Worker<T> {
 
 impl<T: Scalar> Running<T> for Herd<T> {
     fn describe(&self) -> String {
-        format!("hogwild, {} threads with steps of {} rows", self.workers.len(), self.rows)
+        describe(self.workers.len(), self.rows)
     }
 
     fn gradient(
