@@ -11,6 +11,7 @@
 //!
 //! [`inspect`] looks at a file and says how to train on it. [`tasks`] prepares a comparison, [`compare`] runs it, each [`run`] in a process of its own.
 
+pub mod columns;
 pub mod compare;
 pub mod curves;
 pub mod derived;
@@ -22,9 +23,11 @@ pub mod launch;
 mod machine;
 mod markup;
 mod plot;
+pub mod printable;
 mod progress;
 pub mod report;
 pub mod results;
+pub mod rows;
 pub mod run;
 pub mod signals;
 pub mod spec;
