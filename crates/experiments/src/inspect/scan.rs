@@ -1,7 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
-use tidemill::data::{Column, Quantiles};
+use tidemill::data::{Column, Number, Quantiles};
 
 /// Most different values that are counted, and most bytes of texts among them.
 const DISTINCT: usize = 1 << 16;
@@ -53,9 +53,9 @@ pub(super) struct Scan {
     sum: f64,
     fractions: bool,
     jumps: bool,
-    last: Option<f64>,
+    last: Option<Number>,
     infinite: u64,
-    numbers: HashSet<u64>,
+    numbers: HashSet<Number>,
     texts: HashMap<Box<str>, u64>,
     text_bytes: usize,
     uncounted: bool,
@@ -69,16 +69,26 @@ impl Scan {
                 self.is_text = true;
                 (0..ends.len()).for_each(|row| self.text(column.text(row)));
             }
-            Column::Real { width, values, nulls } => {
+            Column::Real { width: 1, values, .. } => {
+                for (row, &value) in values.iter().enumerate() {
+                    match column.number(row) {
+                        Some(number) => self.number(value, number),
+                        None => self.nulls += 1,
+                    }
+                }
+            }
+            Column::Real { width, values, nulls, .. } => {
                 for (row, values) in values.chunks_exact(*width).enumerate() {
                     if nulls.is_null(row) || values.iter().any(|v| v.is_nan()) {
                         self.nulls += 1;
                     } else {
-                        values.iter().for_each(|&value| self.number(value));
+                        values.iter().for_each(|&value| {
+                            Number::of_real(value).into_iter().for_each(|number| self.number(value, number));
+                        });
                     }
                 }
             }
-            Column::Index { values } => values.iter().for_each(|&value| self.number(f64::from(value))),
+            Column::Index { values } => values.iter().for_each(|&value| self.number(value.into(), value.into())),
         }
     }
 
@@ -98,21 +108,23 @@ impl Scan {
         }
     }
 
-    fn number(&mut self, value: f64) {
+    /// A number as it is, and as `f64` has it.
+    fn number(&mut self, value: f64, number: Number) {
         if value.is_infinite() {
             self.infinite += 1;
             return;
         }
         self.quantiles.observe([value]);
         self.sum += value;
-        self.fractions |= value.fract() != 0.0;
-        self.jumps |= self.last.is_some_and(|last| value != last + 1.0);
-        self.last = Some(value);
-        let bits = (value + 0.0).to_bits();
+        let whole = number.whole();
+        self.fractions |= whole.is_none();
+        let next = self.last.and_then(Number::whole).and_then(|last| last.checked_add(1));
+        self.jumps |= self.last.is_some() && (next.is_none() || whole != next);
+        self.last = Some(number);
         if self.numbers.len() < DISTINCT {
-            self.numbers.insert(bits);
+            self.numbers.insert(number);
         } else {
-            self.uncounted |= !self.numbers.contains(&bits);
+            self.uncounted |= !self.numbers.contains(&number);
         }
     }
 

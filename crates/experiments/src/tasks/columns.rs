@@ -112,7 +112,7 @@ fn look(path: &Path, column: &ColumnDescription, filter: Option<&str>) -> Result
     let mut batch: Batch<f64> = Batch::new(source.schema().clone());
     source.fill(&mut batch, LOOK_AT)?;
     let (mut distinct, mut whole) = (BTreeSet::new(), true);
-    let Column::Real { width: 1, values, nulls } = &batch.columns()[0] else {
+    let Column::Real { width: 1, values, nulls, .. } = &batch.columns()[0] else {
         bail!("column {} is {}; a target is one number or one text a row", column.name, column.data_type)
     };
     for (row, value) in values.iter().enumerate() {
