@@ -107,7 +107,7 @@ fn hash(batch: &Batch<f32>, row: usize) -> u64 {
     let mut hasher = DefaultHasher::new();
     for column in batch.columns() {
         match column {
-            Column::Real { width, values, nulls } => {
+            Column::Real { width, values, nulls, .. } => {
                 nulls.is_null(row).hash(&mut hasher);
                 let values = &values[row * width..(row + 1) * width];
                 values.iter().for_each(|value| value.to_bits().hash(&mut hasher));

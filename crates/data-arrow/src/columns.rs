@@ -87,8 +87,8 @@ impl Columns {
         self.choose(name, Made::Column, Role::Feature)
     }
 
-    /// Adds columns of one number each, side by side, as one real feature of that width. Rows in which one of them is
-    /// null count as null; the other numbers stay.
+    /// Adds columns of one number each, side by side, as one real feature of that width, rounded to the batch's scalar.
+    /// Rows in which one of them is null count as null; the other numbers stay.
     pub fn real_block<N: Into<String>>(self, name: impl Into<String>, columns: impl IntoIterator<Item = N>) -> Self {
         let columns = columns.into_iter().map(Into::into).collect();
         self.choose(name, Made::Block(columns), Role::Feature)
@@ -178,8 +178,8 @@ macro_rules! choose_columns {
             self
         }
 
-        /// Adds columns of one number each, side by side, as one real feature of that width. Rows in which one of them
-        /// is null count as null; the other numbers stay.
+        /// Adds columns of one number each, side by side, as one real feature of that width, rounded to the batch's
+        /// scalar. Rows in which one of them is null count as null; the other numbers stay.
         pub fn real_block<N: Into<String>>(
             mut self,
             name: impl Into<String>,

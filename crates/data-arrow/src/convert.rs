@@ -1,6 +1,7 @@
 //! From decoded arrays to the columns of a batch.
 
 mod binary;
+mod exact;
 mod index;
 mod list;
 mod plain;
@@ -44,6 +45,14 @@ pub enum View<'a> {
 }
 
 impl View<'_> {
+    /// How many rows there are, of numbers.
+    fn rows(&self) -> usize {
+        match self {
+            Self::Array { rows, .. } => rows.len(),
+            Self::Plain { bytes, data_type, .. } => bytes.len() / data_type.primitive_width().unwrap_or(1),
+        }
+    }
+
     /// The first of the rows that has no value, counted from the first one.
     fn first_null(&self) -> Option<usize> {
         match self {
@@ -173,10 +182,15 @@ impl Layout {
         }
         for (target, column) in self.targets.iter().zip(columns) {
             match (target, column) {
-                (Target::Reals(reads), Column::Real { values, nulls, .. }) => {
+                (Target::Reals(reads), Column::Real { values, nulls, digits, .. }) => {
                     real::append_block(reads, rows, &view, values, nulls);
+                    if let [read] = reads[..]
+                        && digits.may_be_kept::<T>()
+                    {
+                        exact::append(&view(read), values, digits);
+                    }
                 }
-                (Target::List(read), Column::Real { values, nulls, width }) => {
+                (Target::List(read), Column::Real { values, nulls, width, .. }) => {
                     let refuse = |row| Refused { read: *read, row, problem: Problem::NullInside };
                     real::append_list(view(*read), *width, values, nulls).map_err(refuse)?;
                 }

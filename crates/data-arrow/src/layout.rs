@@ -1,12 +1,13 @@
 //! From the columns that are asked for to those that are read, and where in a batch they go.
 
 use arrow_schema::{DataType, Schema as TableSchema};
-use tidemill_data::{Error, Field, Kind, Role, Schema};
+use tidemill_data::{Error, Field, Kind, Numbers, Role, Schema, Unit};
 
 use crate::all::Covered;
 use crate::columns::{Chosen, Made};
 use crate::path::Table;
 use crate::target::{Target, kind};
+use crate::types::{numbers_of, unit_of};
 use crate::wider::wider;
 use crate::{Columns, Place, Usable, type_name};
 
@@ -179,15 +180,24 @@ impl Layout {
                 Target::Chosen { read, list, .. } => (kind(list.usable()), nullable(read) || list.makes_nulls()),
                 Target::Binary { read, usable, .. } => (kind(*usable), nullable(read)),
             };
-            Field { nullable, ..Field::new(&chosen.name, kind, chosen.role) }
+            let (numbers, unit) = match (&chosen.made, target) {
+                (Made::Column, Target::Reals(reads)) if chosen.role != Role::Weight => {
+                    let data_type = &self.reads[reads[0]].data_type;
+                    (numbers_of(data_type), unit_of(data_type))
+                }
+                _ => (Numbers::Real, Unit::None),
+            };
+            Field { nullable, numbers, unit, ..Field::new(&chosen.name, kind, chosen.role) }
         });
         Schema::new(fields.collect())
     }
 
     /// Bytes of a row in a batch, at most; `None` where there are texts.
     pub fn row_bytes(&self) -> Option<u64> {
+        // What is rounded to 32 bits keeps digits soonest.
+        let digits = |numbers: Numbers| if numbers.may_exceed(4) { size_of::<i128>() as u64 } else { 0 };
         self.schema().fields.iter().try_fold(0u64, |bytes, field| match field.kind {
-            Kind::Real { width } => Some(bytes.saturating_add(8 * width as u64 + 1)),
+            Kind::Real { width } => Some(bytes.saturating_add(8 * width as u64 + 1 + digits(field.numbers))),
             Kind::Index { .. } => Some(bytes + 4),
             Kind::Text => None,
         })

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, FieldRef, TimeUnit};
+use tidemill_data::{Numbers, Unit};
 
 use crate::choice::choices;
 
@@ -57,6 +58,51 @@ impl fmt::Display for Usable {
             Self::Choice => write!(f, "by choice"),
             Self::No => write!(f, "not usable"),
         }
+    }
+}
+
+/// Which numbers a column of a type has.
+pub(crate) fn numbers_of(data_type: &DataType) -> Numbers {
+    use DataType::{Decimal32, Decimal64, Decimal128, Decimal256, Duration, Time32, Time64, Timestamp};
+    let parts = |digits, unit: &TimeUnit| Numbers::Decimal {
+        digits,
+        scale: match unit {
+            TimeUnit::Second => 0,
+            TimeUnit::Millisecond => 3,
+            TimeUnit::Microsecond => 6,
+            TimeUnit::Nanosecond => 9,
+        },
+    };
+    match data_type {
+        DataType::Dictionary(_, values) => numbers_of(values),
+        DataType::Boolean => Numbers::Unsigned { bits: 1 },
+        DataType::Date32 => Numbers::Signed { bits: 32 },
+        Decimal32(digits, scale) | Decimal64(digits, scale) | Decimal128(digits, scale) | Decimal256(digits, scale) => {
+            if *digits <= 38 { Numbers::Decimal { digits: *digits, scale: *scale } } else { Numbers::Rounded }
+        }
+        // 86,400 seconds.
+        Time32(TimeUnit::Second) => parts(5, &TimeUnit::Second),
+        Time32(unit) => parts(8, unit),
+        Time64(TimeUnit::Microsecond) => parts(11, &TimeUnit::Microsecond),
+        Time64(unit) => parts(14, unit),
+        Timestamp(unit, _) | Duration(unit) => parts(19, unit),
+        integer if integer.is_integer() => {
+            let bits = 8 * integer.primitive_width().unwrap_or(8) as u8;
+            if integer.is_signed_integer() { Numbers::Signed { bits } } else { Numbers::Unsigned { bits } }
+        }
+        _ => Numbers::Real,
+    }
+}
+
+/// What the numbers of a column of a type count.
+pub(crate) fn unit_of(data_type: &DataType) -> Unit {
+    match data_type {
+        DataType::Dictionary(_, values) => unit_of(values),
+        DataType::Date32 | DataType::Date64 => Unit::Days,
+        DataType::Timestamp(..) => Unit::Timestamp,
+        DataType::Time32(_) | DataType::Time64(_) => Unit::TimeOfDay,
+        DataType::Duration(_) => Unit::Duration,
+        _ => Unit::None,
     }
 }
 

@@ -4,7 +4,7 @@ use arrow_schema::DataType;
 use parquet::basic::{LogicalType, TimeUnit};
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
-use tidemill_data::{Bounds, Limits, Predicate};
+use tidemill_data::{Bounds, Limits, Predicate, Unit};
 
 use crate::footer::Footer;
 
@@ -53,32 +53,32 @@ fn limits(data_type: &DataType, chunk: &ColumnChunkMetaData, statistics: &Statis
     let old = statistics.is_min_max_deprecated();
     let limits = match (unpacked(data_type), statistics) {
         (DataType::Boolean, Statistics::Boolean(s)) => {
-            numbers(s.min_opt().zip(s.max_opt()), |&v| f64::from(u8::from(v)))
+            digits(s.min_opt().zip(s.max_opt()), |&v| i128::from(v), Unit::None)
         }
-        (DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Date32, Statistics::Int32(s)) => {
-            numbers(s.min_opt().zip(s.max_opt()), |&v| f64::from(v))
+        (DataType::Date32, Statistics::Int32(s)) => digits(s.min_opt().zip(s.max_opt()), |&v| v.into(), Unit::Days),
+        (DataType::Int8 | DataType::Int16 | DataType::Int32, Statistics::Int32(s)) => {
+            digits(s.min_opt().zip(s.max_opt()), |&v| v.into(), Unit::None)
         }
-        (DataType::Int64, Statistics::Int64(s)) => numbers(s.min_opt().zip(s.max_opt()), |&v| v as f64),
+        (DataType::Int64, Statistics::Int64(s)) => digits(s.min_opt().zip(s.max_opt()), |&v| v.into(), Unit::None),
         (DataType::UInt8 | DataType::UInt16 | DataType::UInt32, Statistics::Int32(s)) if !old => {
-            numbers(s.min_opt().zip(s.max_opt()), |&v| f64::from(v.cast_unsigned()))
+            digits(s.min_opt().zip(s.max_opt()), |&v| v.cast_unsigned().into(), Unit::None)
         }
         (DataType::UInt64, Statistics::Int64(s)) if !old => {
-            numbers(s.min_opt().zip(s.max_opt()), |&v| v.cast_unsigned() as f64)
+            digits(s.min_opt().zip(s.max_opt()), |&v| v.cast_unsigned().into(), Unit::None)
         }
         (DataType::Float32, Statistics::Float(s)) => numbers(s.min_opt().zip(s.max_opt()), |&v| f64::from(v)),
         (DataType::Float64, Statistics::Double(s)) => numbers(s.min_opt().zip(s.max_opt()), |&v| v),
         (DataType::Timestamp(..), Statistics::Int64(s)) => {
             let Some(LogicalType::Timestamp(timestamp)) = chunk.column_descr().logical_type_ref() else { return None };
-            let unit = match timestamp.unit {
-                TimeUnit::MILLIS => 1e3,
-                TimeUnit::MICROS => 1e6,
-                TimeUnit::NANOS => 1e9,
+            let (scale, second) = match timestamp.unit {
+                TimeUnit::MILLIS => (3, 1_000),
+                TimeUnit::MICROS => (6, 1_000_000),
+                TimeUnit::NANOS => (9, 1_000_000_000),
             };
             // A second more on either side, as readers may have been told of a coarser unit.
-            match numbers(s.min_opt().zip(s.max_opt()), |&v| v as f64 / unit)? {
-                Limits::Numbers(low, high) => Some(Limits::Numbers(low - 1.0, high + 1.0)),
-                texts => Some(texts),
-            }
+            let (low, high) = s.min_opt().zip(s.max_opt())?;
+            let (low, high) = (i128::from(*low) - second, i128::from(*high) + second);
+            Some(Limits::Digits { low, high, scale, unit: Unit::Timestamp })
         }
         (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View, Statistics::ByteArray(s)) if !old => {
             // Texts that were cut are cut to a lower and a higher one.
@@ -88,10 +88,15 @@ fn limits(data_type: &DataType, chunk: &ColumnChunkMetaData, statistics: &Statis
     };
     limits.filter(|limits| match limits {
         Limits::Numbers(low, high) => low <= high,
+        Limits::Digits { low, high, .. } => low <= high,
         Limits::Texts(low, high) => low <= high,
     })
 }
 
 fn numbers<V>(limits: Option<(&V, &V)>, number: impl Fn(&V) -> f64) -> Option<Limits> {
     limits.map(|(low, high)| Limits::Numbers(number(low), number(high)))
+}
+
+fn digits<V>(limits: Option<(&V, &V)>, digits: impl Fn(&V) -> i128, unit: Unit) -> Option<Limits> {
+    limits.map(|(low, high)| Limits::Digits { low: digits(low), high: digits(high), scale: 0, unit })
 }

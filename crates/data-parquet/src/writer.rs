@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::{
-    ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array,
+    ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array,
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
@@ -25,6 +25,8 @@ pub enum ValueType {
     F32,
     /// Signed integers.
     I64,
+    /// Unsigned integers.
+    U64,
     /// Unsigned integers of 32 bits.
     U32,
     /// Texts.
@@ -42,6 +44,8 @@ pub enum Values<'a> {
     F32(&'a [f32]),
     /// For [`ValueType::I64`].
     I64(&'a [i64]),
+    /// For [`ValueType::U64`].
+    U64(&'a [u64]),
     /// For [`ValueType::U32`].
     U32(&'a [u32]),
     /// For [`ValueType::Text`].
@@ -140,6 +144,7 @@ impl ValueType {
             Self::F64 => DataType::Float64,
             Self::F32 => DataType::Float32,
             Self::I64 => DataType::Int64,
+            Self::U64 => DataType::UInt64,
             Self::U32 => DataType::UInt32,
             Self::Text => DataType::Utf8,
             Self::Bool => DataType::Boolean,
@@ -153,6 +158,7 @@ impl Values<'_> {
             Self::F64(_) => ValueType::F64,
             Self::F32(_) => ValueType::F32,
             Self::I64(_) => ValueType::I64,
+            Self::U64(_) => ValueType::U64,
             Self::U32(_) => ValueType::U32,
             Self::Text(_) => ValueType::Text,
             Self::Bool(_) => ValueType::Bool,
@@ -164,6 +170,7 @@ impl Values<'_> {
             Self::F64(values) => values.len(),
             Self::F32(values) => values.len(),
             Self::I64(values) => values.len(),
+            Self::U64(values) => values.len(),
             Self::U32(values) => values.len(),
             Self::Text(values) => values.len(),
             Self::Bool(values) => values.len(),
@@ -175,6 +182,7 @@ impl Values<'_> {
             Self::F64(values) => Arc::new(Float64Array::from(values.to_vec())),
             Self::F32(values) => Arc::new(Float32Array::from(values.to_vec())),
             Self::I64(values) => Arc::new(Int64Array::from(values.to_vec())),
+            Self::U64(values) => Arc::new(UInt64Array::from(values.to_vec())),
             Self::U32(values) => Arc::new(UInt32Array::from(values.to_vec())),
             Self::Text(values) => Arc::new(StringArray::from_iter_values(values)),
             Self::Bool(values) => Arc::new(BooleanArray::from(values.to_vec())),

@@ -157,7 +157,7 @@ fn expected_value(columns: &Value, name: &str, row: usize) -> Value {
 fn matches_value(column: &Column<f64>, row: usize, want: &Value) -> bool {
     match column {
         Column::Text { nulls, .. } => nulls.is_null(row) == want.is_null() && column.text(row) == want.as_str(),
-        Column::Real { width, values, nulls } => {
+        Column::Real { width, values, nulls, .. } => {
             let values = &values[row * width..][..*width];
             if want.is_null() || nulls.is_null(row) {
                 return want.is_null() && nulls.is_null(row) && values.iter().all(|&v| v == 0.0);

@@ -24,7 +24,7 @@ fn numbers(column: ArrayRef) -> Vec<Option<f64>> {
     for (&wide, &narrow) in wide.reals(0).iter().zip(narrow.reals(0)) {
         assert!(narrow == wide as f32 || wide.is_nan() && narrow.is_nan(), "{wide} {narrow}");
     }
-    let Column::Real { values, nulls, width: 1 } = &wide.columns()[0] else { panic!("a real column") };
+    let Column::Real { values, nulls, width: 1, .. } = &wide.columns()[0] else { panic!("a real column") };
     values.iter().enumerate().map(|(row, &v)| (!nulls.is_null(row)).then_some(v)).collect()
 }
 
@@ -181,7 +181,7 @@ fn blocks_of_columns() {
     let mut source =
         ParquetSource::open(&path).real_block("x", ["c", "a", "b", "a"]).target("a").weight("c").build().unwrap();
     let batch: Batch<f32> = read_all(&mut source).unwrap();
-    let Column::Real { values, nulls, width: 4 } = &batch.columns()[0] else { panic!("a block of four") };
+    let Column::Real { values, nulls, width: 4, .. } = &batch.columns()[0] else { panic!("a block of four") };
     for row in 0..rows {
         let (null, x) = (row % 7 == 3, row as f32);
         let expected = [(row % 2) as f32, x, if null { 0.0 } else { x }, x];

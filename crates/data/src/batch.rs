@@ -16,7 +16,7 @@ pub struct Batch<T> {
 impl<T: Scalar> Batch<T> {
     /// An empty batch of a source's schema.
     pub fn new(schema: Arc<Schema>) -> Self {
-        let columns = schema.fields.iter().map(|f| Column::new(&f.kind)).collect();
+        let columns = schema.fields.iter().map(Column::new).collect();
         Self { schema, columns, rows: 0 }
     }
 
@@ -126,19 +126,20 @@ impl<T: Scalar> Batch<T> {
         self.columns.iter().map(Column::bytes).sum()
     }
 
-    /// Bytes in use once the column has room for that many rows, with so many bytes of text.
-    pub(crate) fn bytes_at(&self, column: usize, rows: usize, text: usize) -> usize {
+    /// Bytes in use once the column has room for that many rows, with so many bytes of text, and with digits where
+    /// `kept`.
+    pub(crate) fn bytes_at(&self, column: usize, rows: usize, text: usize, kept: bool) -> usize {
         let nullable = self.schema.fields[column].nullable;
-        self.bytes() - self.columns[column].bytes() + self.columns[column].bytes_at(rows, text, nullable)
+        self.bytes() - self.columns[column].bytes() + self.columns[column].bytes_at(rows, text, nullable, kept)
     }
 
     /// Gives every column room for that many rows, and no more; texts not counted.
     pub(crate) fn make_room(&mut self, rows: usize) {
-        (0..self.columns.len()).for_each(|column| self.reserve_exact(column, rows, 0));
+        (0..self.columns.len()).for_each(|column| self.reserve_exact(column, rows, 0, self.columns[column].keeps_digits()));
     }
 
-    /// Gives a column room for that many rows, with so many bytes of text.
-    pub(crate) fn reserve_exact(&mut self, column: usize, rows: usize, text: usize) {
-        self.columns[column].reserve_exact(rows, text, self.schema.fields[column].nullable);
+    /// Gives a column room for that many rows, with so many bytes of text, and with digits where `kept`.
+    pub(crate) fn reserve_exact(&mut self, column: usize, rows: usize, text: usize, kept: bool) {
+        self.columns[column].reserve_exact(rows, text, self.schema.fields[column].nullable, kept);
     }
 }

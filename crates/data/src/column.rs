@@ -2,8 +2,9 @@ use std::ops::Range;
 
 use tidemill_tensor::Scalar;
 
-use crate::Kind;
+use crate::digits::rounded;
 use crate::encoder::stable_hash;
+use crate::{Digits, Field, Kind, Number, Numbers};
 
 /// Which rows of a column have no value: one flag a row, or none at all while every row has one.
 #[derive(Clone, Debug, Default)]
@@ -84,6 +85,8 @@ pub enum Column<T> {
         values: Vec<T>,
         /// Rows without a value.
         nulls: Nulls,
+        /// The digits of whole numbers and decimals that `T` does not hold.
+        digits: Digits,
     },
     /// Categories.
     Index {
@@ -102,19 +105,74 @@ pub enum Column<T> {
 }
 
 impl<T: Scalar> Column<T> {
-    pub(crate) fn new(kind: &Kind) -> Self {
-        match *kind {
-            Kind::Real { width } => Self::Real { width, values: Vec::new(), nulls: Nulls::default() },
+    pub(crate) fn new(field: &Field) -> Self {
+        match field.kind {
+            Kind::Real { width } => {
+                let digits = Digits::new::<T>(field.numbers);
+                Self::Real { width, values: Vec::new(), nulls: Nulls::default(), digits }
+            }
             Kind::Index { .. } => Self::Index { values: Vec::new() },
             Kind::Text => Self::Text { bytes: Vec::new(), ends: Vec::new(), nulls: Nulls::default() },
         }
     }
 
+    /// A real column of whole numbers or decimals, each given by its digits: `digits / 10^scale`.
+    pub fn of_digits(numbers: Numbers, rows: impl IntoIterator<Item = Option<i128>>) -> Self {
+        let scale = numbers.scale().unwrap_or(0);
+        let rows: Vec<Option<i128>> = rows.into_iter().collect();
+        let exact = rows.iter().map(|row| row.unwrap_or(0));
+        let values: Vec<T> = exact.clone().map(|exact| rounded(exact, scale)).collect();
+        let mut digits = Digits::new::<T>(numbers);
+        digits.extend(&values, exact);
+        let mut nulls = Nulls::default();
+        if rows.contains(&None) {
+            nulls.extend(0, rows.iter().map(Option::is_none));
+        }
+        Self::Real { width: 1, values, nulls, digits }
+    }
+
+    /// The digits of a row's number, `digits / 10^scale` with the scale of the column's [`Numbers`]; `None` when it is
+    /// null, or the column is of floating-point numbers, categories or text.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such row.
+    pub fn digits(&self, row: usize) -> Option<i128> {
+        match self {
+            Self::Real { width: 1, values, nulls, digits } if digits.numbers().scale().is_some() => {
+                (!nulls.is_null(row)).then(|| digits.of_row(row, values[row].widen()))
+            }
+            _ => None,
+        }
+    }
+
+    /// The number of a row with all its digits; `None` when it is null or NaN, or the column is of text. Of a wider
+    /// column it is the row's first.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such row.
+    pub fn number(&self, row: usize) -> Option<Number> {
+        match self {
+            Self::Real { width, values, nulls, digits } => {
+                let value = values[row * width].widen();
+                match digits.numbers().scale() {
+                    _ if nulls.is_null(row) => None,
+                    Some(scale) => Some(Number::of_decimal(digits.of_row(row, value), scale)),
+                    None => Number::of_real(value),
+                }
+            }
+            Self::Index { values } => Some(values[row].into()),
+            Self::Text { .. } => None,
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         match self {
-            Self::Real { values, nulls, .. } => {
+            Self::Real { values, nulls, digits, .. } => {
                 values.clear();
                 nulls.clear();
+                digits.clear();
             }
             Self::Index { values } => values.clear(),
             Self::Text { bytes, ends, nulls } => {
@@ -127,9 +185,10 @@ impl<T: Scalar> Column<T> {
 
     pub(crate) fn drop_front(&mut self, rows: usize) {
         match self {
-            Self::Real { width, values, nulls } => {
+            Self::Real { width, values, nulls, digits } => {
                 values.drain(..rows * *width);
                 nulls.drop_front(rows);
+                digits.drop_front(rows);
             }
             Self::Index { values } => drop(values.drain(..rows)),
             Self::Text { bytes, ends, nulls } => {
@@ -167,7 +226,8 @@ impl<T: Scalar> Column<T> {
     pub fn push_rows(&mut self, other: &Self, rows: Range<usize>) {
         let before = self.rows();
         match (self, other) {
-            (Self::Real { width, values, nulls }, Self::Real { values: from, nulls: absent, .. }) => {
+            (Self::Real { width, values, nulls, digits }, Self::Real { values: from, nulls: absent, digits: theirs, .. }) => {
+                digits.extend_from(values, theirs, from, rows.clone());
                 values.extend_from_slice(&from[rows.start * *width..rows.end * *width]);
                 nulls.extend_from(before, absent, rows);
             }
@@ -191,11 +251,12 @@ impl<T: Scalar> Column<T> {
     pub fn gather(&mut self, other: &Self, rows: &[usize]) {
         let before = self.rows();
         match (self, other) {
-            (Self::Real { width: 1, values, nulls }, Self::Real { values: from, nulls: absent, .. }) => {
+            (Self::Real { width: 1, values, nulls, digits }, Self::Real { values: from, nulls: absent, digits: theirs, .. }) => {
+                digits.extend_from(values, theirs, from, rows.iter().copied());
                 values.extend(rows.iter().map(|&row| from[row]));
                 nulls.extend_from(before, absent, rows.iter().copied());
             }
-            (Self::Real { width, values, nulls }, Self::Real { values: from, nulls: absent, .. }) => {
+            (Self::Real { width, values, nulls, .. }, Self::Real { values: from, nulls: absent, .. }) => {
                 values.reserve(rows.len() * *width);
                 rows.iter().for_each(|&row| values.extend_from_slice(&from[row * *width..][..*width]));
                 nulls.extend_from(before, absent, rows.iter().copied());
@@ -225,14 +286,9 @@ impl<T: Scalar> Column<T> {
 
     /// A hash of a row's value, the same in every process; of equal numbers the same, and of all that have no value.
     pub(crate) fn row_hash(&self, row: usize) -> u64 {
-        let number = |value: f64| stable_hash(&(value + 0.0).to_bits().to_le_bytes());
         match self {
-            Self::Real { values, nulls, .. } if !nulls.is_null(row) && !values[row].is_nan() => {
-                number(values[row].widen())
-            }
-            Self::Index { values } => number(f64::from(values[row])),
             Self::Text { nulls, .. } if !nulls.is_null(row) => stable_hash(self.text_row(row)),
-            Self::Real { .. } | Self::Text { .. } => stable_hash(b"null"),
+            _ => self.number(row).map_or_else(|| stable_hash(b"null"), Number::stable_hash),
         }
     }
 
@@ -252,14 +308,22 @@ impl<T: Scalar> Column<T> {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes_at(0, 0, false)
+        self.bytes_at(0, 0, false, false)
     }
 
-    /// Bytes in use once there is room for that many rows, with so many bytes of text.
-    pub(crate) fn bytes_at(&self, rows: usize, text: usize, nullable: bool) -> usize {
+    /// Whether digits are kept beside the rounded numbers.
+    pub(crate) fn keeps_digits(&self) -> bool {
+        matches!(self, Self::Real { digits, .. } if digits.are_kept())
+    }
+
+    /// Bytes in use once there is room for that many rows, with so many bytes of text, and with digits where `kept`.
+    pub(crate) fn bytes_at(&self, rows: usize, text: usize, nullable: bool, kept: bool) -> usize {
         let flags = |nulls: &Nulls| nulls.flags.capacity().max(if nullable { rows } else { 0 });
         match self {
-            Self::Real { width, values, nulls } => values.capacity().max(rows * width) * size_of::<T>() + flags(nulls),
+            Self::Real { width, values, nulls, digits } => {
+                let numbers = values.capacity().max(rows * width) * size_of::<T>();
+                numbers + flags(nulls) + digits.bytes_at(rows, kept)
+            }
             Self::Index { values } => values.capacity().max(rows) * 4,
             Self::Text { bytes, ends, nulls } => {
                 bytes.capacity().max(text) + ends.capacity().max(rows) * 8 + flags(nulls)
@@ -267,9 +331,10 @@ impl<T: Scalar> Column<T> {
         }
     }
 
-    pub(crate) fn reserve_exact(&mut self, rows: usize, text: usize, nullable: bool) {
+    pub(crate) fn reserve_exact(&mut self, rows: usize, text: usize, nullable: bool, kept: bool) {
         match self {
-            Self::Real { width, values, nulls } => {
+            Self::Real { width, values, nulls, digits } => {
+                digits.reserve_exact(if kept { rows } else { 0 });
                 reserve_exact(values, rows * *width);
                 reserve_exact(&mut nulls.flags, if nullable { rows } else { 0 });
             }

@@ -7,11 +7,14 @@
 mod adaptors;
 mod batch;
 mod column;
+mod digits;
 mod encoder;
 mod error;
 mod feed;
 mod interrupt;
 mod memory;
+mod number;
+mod numbers;
 mod permutation;
 mod plan;
 mod predicate;
@@ -22,6 +25,7 @@ mod stream;
 pub use adaptors::{ExactShuffle, Filter, Inspect, Part, Prefetch, Select, Shuffle, SourceExt, Split, Take};
 pub use batch::Batch;
 pub use column::{Column, Nulls};
+pub use digits::Digits;
 pub use encoder::{
     ColumnReport, Encode, Encoder, EncoderBuilder, Encoding, FitReport, Fitting, Missing, Quantiles, Summary, describe,
 };
@@ -29,6 +33,8 @@ pub use error::Error;
 pub use feed::{Feed, Order};
 pub use interrupt::{Interrupt, Waiting, Watch};
 pub use memory::{MemoryBuilder, MemorySource};
+pub use number::Number;
+pub use numbers::{Numbers, Unit};
 pub use permutation::Permutation;
 pub use plan::{MemoryPlan, Stage};
 pub use predicate::{Bounds, Limits, Predicate, RowTest};

@@ -2,6 +2,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Numbers, Unit};
+
 /// What a column holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
@@ -52,12 +54,18 @@ pub struct Field {
     pub role: Role,
     /// Whether a row may have no value in it.
     pub nullable: bool,
+    /// Of a real column of one number a row: which numbers its source has.
+    #[serde(default)]
+    pub numbers: Numbers,
+    /// What its numbers count.
+    #[serde(default)]
+    pub unit: Unit,
 }
 
 impl Field {
-    /// A column without nulls.
+    /// A column without nulls, of plain floating-point numbers if it is real.
     pub fn new(name: impl Into<String>, kind: Kind, role: Role) -> Self {
-        Self { name: name.into(), kind, role, nullable: false }
+        Self { name: name.into(), kind, role, nullable: false, numbers: Numbers::Real, unit: Unit::None }
     }
 }
 
@@ -93,8 +101,15 @@ impl Schema {
         names.join(", ")
     }
 
-    /// Bytes of one row in a [`Batch`](crate::Batch) of numbers of `scalar` bytes; texts are counted as 16.
+    /// Bytes of one row in a [`Batch`](crate::Batch) of numbers of `scalar` bytes, with the digits that may have to be
+    /// kept; texts are counted as 16.
     pub fn row_bytes(&self, scalar: usize) -> usize {
+        let kept = self.fields.iter().filter(|field| field.numbers.may_exceed(scalar)).count();
+        self.least_row_bytes(scalar) + kept * size_of::<i128>()
+    }
+
+    /// As [`row_bytes`](Self::row_bytes), where no digits are kept.
+    pub(crate) fn least_row_bytes(&self, scalar: usize) -> usize {
         let bytes = |f: &Field| {
             let values = match f.kind {
                 Kind::Real { width } => width * scalar,

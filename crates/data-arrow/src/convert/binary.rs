@@ -41,7 +41,7 @@ fn push<T: Scalar>(to: &mut Column<T>, how: &As, value: Option<&[u8]>) -> Result
             flag(nulls, ends.len(), value.is_none());
             ends.push(bytes.len());
         }
-        Column::Real { width, values, nulls } => {
+        Column::Real { width, values, nulls, .. } => {
             let before = values.len();
             values.extend(given.iter().map(|&byte| T::of(byte.into())));
             values.resize(before + *width, T::zero());

@@ -35,7 +35,7 @@ impl Lists<'_> {
                 _ => None,
             };
             let pushed = match to {
-                Column::Real { width, values, nulls } => {
+                Column::Real { width, values, nulls, .. } => {
                     let before = values.len();
                     values.resize(before + *width, T::zero());
                     let known = self.numbers(items, &mut values[before..]);

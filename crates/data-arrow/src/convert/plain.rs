@@ -7,7 +7,7 @@ use super::real::seconds;
 pub(super) fn numbers<const S: usize, V>(
     bytes: &[u8],
     read: impl Fn([u8; S]) -> V + Clone,
-) -> impl Iterator<Item = V> + Clone {
+) -> impl ExactSizeIterator<Item = V> + Clone {
     bytes.as_chunks::<S>().0.iter().map(move |bytes| read(*bytes))
 }
 

@@ -212,7 +212,7 @@ impl<T: Scalar, S: Source<T>> ExactShuffle<S, T> {
         numbers.extend(places.map(|place| self.order.at(place)));
         numbers.sort_unstable();
         for column in 0..rows.columns().len() {
-            rows.reserve_exact(column, n, n * self.text_bytes as usize);
+            rows.reserve_exact(column, n, n * self.text_bytes as usize, self.piece.columns()[column].keeps_digits());
         }
     }
 }

@@ -2,7 +2,8 @@ use std::ops::Range;
 
 use tidemill_tensor::{Key, Scalar};
 
-use crate::{Batch, Column, Error, Kind, Schema};
+use crate::predicate::floor_of;
+use crate::{Batch, Column, Error, Kind, Numbers, Schema};
 
 /// How rows are parted, for training, validation and test: named parts that share no row.
 ///
@@ -63,7 +64,8 @@ impl Split {
     /// All rows of equal value in a column together, by chance: a text, an integer or a number.
     ///
     /// The probability is that of a value; how many rows there are in a part depends on how many have each value. Rows
-    /// without a value count as of one value. Split the raw rows, of `f64`: in 32 bits, large integers fall together.
+    /// without a value count as of one value. Every digit of integers and decimals counts, whatever the batch's scalar is;
+    /// floating-point numbers are split as the scalar has them.
     ///
     /// # Errors
     ///
@@ -221,6 +223,7 @@ impl Member {
         })?;
         let kind = &schema.fields[column].kind;
         let expected = match (&part, kind) {
+            _ if schema.fields[column].numbers == Numbers::Rounded => "numbers of up to 38 digits",
             (_, Kind::Real { width: 1 } | Kind::Index { .. }) | (Values::Drawn { .. }, Kind::Text) => {
                 return Ok(Self { column, name: name.into(), part });
             }
@@ -231,8 +234,16 @@ impl Member {
             source_name: "split".into(),
             column: name.into(),
             expected: expected.into(),
-            found: kind.to_string(),
+            found: match schema.fields[column].numbers {
+                Numbers::Rounded => Numbers::Rounded.to_string(),
+                _ => kind.to_string(),
+            },
         })
+    }
+
+    fn without_value(&self) -> Error {
+        let problem = "a row has no value there, so it belongs to no part; filter such rows out";
+        Error::invalid(format!("split by column {}", self.name), problem)
     }
 
     /// Appends the rows of a batch that are in this part.
@@ -244,6 +255,23 @@ impl Member {
                 chosen.extend((0..batch.rows()).filter(|&row| is_in(column.row_hash(row))));
             }
             Values::Between(range) => {
+                if let Column::Real { digits, nulls, .. } = column
+                    && let (Some(scale), Some(kept)) = (digits.numbers().scale(), digits.kept())
+                {
+                    let is_below = |digits: i128, end: f64| {
+                        let (floor, is_exact) = floor_of(end, scale);
+                        if is_exact { digits < floor } else { digits <= floor }
+                    };
+                    for (row, &digits) in kept.iter().enumerate() {
+                        if nulls.is_null(row) {
+                            return Err(self.without_value());
+                        }
+                        if !is_below(digits, range.start) && is_below(digits, range.end) {
+                            chosen.push(row);
+                        }
+                    }
+                    return Ok(());
+                }
                 let value = |row: usize| match column {
                     Column::Real { values, nulls, .. } if !nulls.is_null(row) => values[row].widen(),
                     Column::Index { values } => f64::from(values[row]),
@@ -252,8 +280,7 @@ impl Member {
                 for row in 0..batch.rows() {
                     let value = value(row);
                     if value.is_nan() {
-                        let problem = "a row has no value there, so it belongs to no part; filter such rows out";
-                        return Err(Error::invalid(format!("split by column {}", self.name), problem));
+                        return Err(self.without_value());
                     }
                     if range.contains(&value) || (value == f64::INFINITY && range.end == value) {
                         chosen.push(row);

@@ -1,14 +1,15 @@
 use serde::{Deserialize, Serialize};
 
+use super::exact::Whole;
 use super::hash::{StableMap, stable_hash};
 use super::screen::Rows;
-use crate::{Column, Error, Kind};
+use crate::{Column, Error, Kind, Number};
 
 /// A text or an integer, as the name of a category.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Name<'a> {
     Text(&'a [u8]),
-    Integer(i64),
+    Integer(i128),
 }
 
 impl Name<'_> {
@@ -16,7 +17,10 @@ impl Name<'_> {
     pub fn hash(self) -> u64 {
         match self {
             Self::Text(text) => stable_hash(text),
-            Self::Integer(integer) => stable_hash(&integer.to_le_bytes()),
+            Self::Integer(integer) => match i64::try_from(integer) {
+                Ok(integer) => stable_hash(&integer.to_le_bytes()),
+                Err(_) => stable_hash(&integer.to_le_bytes()),
+            },
         }
     }
 }
@@ -43,28 +47,49 @@ pub(super) fn each_name(
             let name = (!rows.is_absent(row)).then(|| Name::Text(column.text_row(row)));
             each(row, name)
         }),
-        Column::Index { values } => kept.try_for_each(|row| each(row, Some(Name::Integer(i64::from(values[row]))))),
-        Column::Real { values, .. } => kept.try_for_each(|row| {
-            let name = if rows.is_absent(row) { None } else { Some(Name::Integer(integer(values[row], rows, row)?)) };
-            each(row, name)
+        Column::Index { values } => kept.try_for_each(|row| each(row, Some(Name::Integer(values[row].into())))),
+        Column::Real { values, digits, .. } => kept.try_for_each(|row| {
+            let name = match digits.numbers().scale() {
+                _ if rows.is_absent(row) => None,
+                None => Some(whole(values[row], rows, row)?),
+                Some(scale) => Some(whole_of(digits.of_row(row, values[row]), scale, rows, row)?),
+            };
+            each(row, name.map(Name::Integer))
         }),
     }
 }
 
-fn integer(value: f64, rows: &Rows<'_>, row: usize) -> Result<i64, Error> {
-    // Beyond 2^53 neighbouring integers are one and the same number.
+/// A floating-point number as an integer.
+fn whole(value: f64, rows: &Rows<'_>, row: usize) -> Result<i128, Error> {
+    // Beyond 2^53 a neighbouring integer may have been meant.
     if value.fract() == 0.0 && value.abs() <= 2_f64.powi(53) {
-        Ok(value as i64)
+        Ok(value as i128)
+    } else if value.fract() == 0.0 {
+        let problem = format!("{value} is beyond 2^53, where floating-point numbers do not tell integers apart");
+        Err(rows.invalid(row, problem))
     } else {
-        Err(rows.invalid(row, format!("{value} is no integer, and categories are texts or integers")))
+        Err(no_integer(value, rows, row))
     }
+}
+
+/// A whole number or decimal, by its digits, as an integer.
+fn whole_of(digits: i128, scale: i8, rows: &Rows<'_>, row: usize) -> Result<i128, Error> {
+    if scale == 0 {
+        return Ok(digits);
+    }
+    let number = Number::of_decimal(digits, scale);
+    number.whole().ok_or_else(|| no_integer(number, rows, row))
+}
+
+fn no_integer(value: impl std::fmt::Display, rows: &Rows<'_>, row: usize) -> Error {
+    rows.invalid(row, format!("{value} is no integer, and categories are texts or integers"))
 }
 
 /// Names of categories, sorted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Categories {
     Texts(Vec<String>),
-    Integers(Vec<i64>),
+    Integers(Vec<Whole>),
 }
 
 impl Categories {
@@ -78,7 +103,7 @@ impl Categories {
     pub fn names(&self) -> Vec<String> {
         match self {
             Self::Texts(texts) => texts.clone(),
-            Self::Integers(integers) => integers.iter().map(i64::to_string).collect(),
+            Self::Integers(integers) => integers.iter().map(|integer| integer.0.to_string()).collect(),
         }
     }
 
@@ -91,7 +116,7 @@ impl Categories {
     pub fn lookup(&self, first: u32) -> Lookup {
         match self {
             Self::Texts(texts) => Lookup::Texts(texts.iter().map(|text| text.as_bytes().into()).zip(first..).collect()),
-            Self::Integers(integers) => Lookup::Integers(integers.iter().copied().zip(first..).collect()),
+            Self::Integers(integers) => Lookup::Integers(integers.iter().map(|integer| integer.0).zip(first..).collect()),
         }
     }
 }
@@ -100,7 +125,7 @@ impl Categories {
 #[derive(Clone, Debug)]
 pub(super) enum Lookup {
     Texts(StableMap<Box<[u8]>, u32>),
-    Integers(StableMap<i64, u32>),
+    Integers(StableMap<i128, u32>),
 }
 
 impl Lookup {

@@ -2,6 +2,7 @@ use std::cmp::Reverse;
 use std::hash::Hash;
 
 use super::categories::{Categories, Name, each_name};
+use super::exact::Whole;
 use super::hash::StableMap;
 use super::screen::Rows;
 use crate::{Column, Error, Kind};
@@ -21,7 +22,7 @@ const CAPACITY: usize = 1 << 16;
 #[derive(Clone, Debug)]
 pub(super) struct Counts {
     texts: StableMap<Box<[u8]>, u64>,
-    integers: StableMap<i64, u64>,
+    integers: StableMap<i128, u64>,
     /// Bytes of the texts.
     bytes: usize,
     /// Names that are left when rare ones are dropped; none are where every one is to be counted.
@@ -105,7 +106,7 @@ impl Counts {
             let texts = most_frequent(&self.texts, max);
             Categories::Texts(texts.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect())
         } else {
-            Categories::Integers(most_frequent(&self.integers, max))
+            Categories::Integers(most_frequent(&self.integers, max).into_iter().map(Whole).collect())
         }
     }
 

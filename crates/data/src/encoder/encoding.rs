@@ -1,3 +1,5 @@
+use crate::Unit;
+
 /// How one raw column becomes numbers or categories.
 ///
 /// What has no value, a null or a NaN, is treated as [`missing`](Encoding::missing) says; where nothing is said, it is
@@ -11,6 +13,7 @@ pub struct Encoding {
     pub(super) missing: Option<Missing>,
     pub(super) max_categories: Option<u32>,
     pub(super) clip: Option<(f64, f64)>,
+    pub(super) unit: Option<Unit>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -121,14 +124,41 @@ impl Encoding {
         Self::new(Rule::Cyclic { period })
     }
 
-    /// The category of the day of the week of seconds since 1970, UTC: 1 is Monday, 7 is Sunday, as in ISO 8601.
+    /// The category of the day of the week of a date or a timestamp, UTC: 1 is Monday, 7 is Sunday, as in ISO 8601.
+    ///
+    /// What a column holds is told by the [unit](crate::Field::unit) that its source gives it, or by
+    /// [`unit`](Encoding::unit) where it is of plain numbers. Times of day and durations are refused.
     pub fn day_of_week() -> Self {
         Self::new(Rule::DayOfWeek)
     }
 
-    /// The category of the hour of seconds since 1970, UTC: 1 is the hour from midnight, 24 the last.
+    /// The category of the hour of a timestamp, UTC, or of a time of day: 1 is the hour from midnight, 24 the last.
+    ///
+    /// What a column holds is told as for [`day_of_week`](Encoding::day_of_week). Dates and durations are refused.
     pub fn hour_of_day() -> Self {
         Self::new(Rule::HourOfDay)
+    }
+
+    /// Says what the numbers of a column count whose source does not, as in memory or in a channel.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tidemill_data::{Encoder, Encoding, MemorySource, SourceExt, Unit};
+    ///
+    /// let raw = MemorySource::builder().reals("seconds", 1, vec![0.0, 86_400.0]).build()?;
+    /// let declared = |encoding| Encoder::builder().feature("seconds", encoding);
+    /// let error = declared(Encoding::day_of_week()).fit(&mut raw.clone()).unwrap_err();
+    /// assert!(error.to_string().contains("have no unit"));
+    ///
+    /// let (encoder, _) = declared(Encoding::day_of_week().unit(Unit::Timestamp)).fit(&mut raw.clone())?;
+    /// let rows = MemorySource::load(raw.encode::<f32>(&encoder)?, 1 << 20)?;
+    /// assert_eq!(rows.data().indices(0), [4, 5]); // a Thursday, and a Friday
+    /// # Ok::<(), tidemill_data::Error>(())
+    /// ```
+    #[must_use]
+    pub fn unit(self, unit: Unit) -> Self {
+        Self { unit: Some(unit), ..self }
     }
 
     /// What to do with missing values.
@@ -165,6 +195,6 @@ impl Encoding {
     }
 
     fn new(rule: Rule) -> Self {
-        Self { rule, missing: None, max_categories: None, clip: None }
+        Self { rule, missing: None, max_categories: None, clip: None, unit: None }
     }
 }

@@ -1,4 +1,4 @@
-use std::num::ParseFloatError;
+use std::num::{ParseFloatError, ParseIntError};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,38 @@ impl TryFrom<String> for Exact {
 
     fn try_from(text: String) -> Result<Self, ParseFloatError> {
         text.parse().map(Self)
+    }
+}
+
+/// A whole number that is saved as text where not all readers of JSON numbers would keep its digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "WholeForm", try_from = "WholeForm")]
+pub(super) struct Whole(pub i128);
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum WholeForm {
+    Number(i64),
+    Text(String),
+}
+
+impl From<Whole> for WholeForm {
+    fn from(Whole(value): Whole) -> Self {
+        match i64::try_from(value) {
+            Ok(value) if value.unsigned_abs() <= 1 << 53 => Self::Number(value),
+            _ => Self::Text(value.to_string()),
+        }
+    }
+}
+
+impl TryFrom<WholeForm> for Whole {
+    type Error = ParseIntError;
+
+    fn try_from(form: WholeForm) -> Result<Self, ParseIntError> {
+        match form {
+            WholeForm::Number(value) => Ok(Self(value.into())),
+            WholeForm::Text(text) => text.parse().map(Self),
+        }
     }
 }
 

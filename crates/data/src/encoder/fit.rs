@@ -2,11 +2,11 @@ use super::builder::{Declared, EncoderBuilder};
 use super::counts::Counts;
 use super::encoding::{Encoding, Missing, Rule};
 use super::exact::{Exact, exact};
-use super::fitted::{Absent, Clip, Fitted, FittedColumn};
+use super::fitted::{Absent, Clip, Counted, Fitted, FittedColumn};
 use super::screen::{Screen, Screened};
 use super::seen::{Numbers, Seen};
 use super::{ColumnReport, Encoder, FitReport};
-use crate::{Batch, Error, Kind, Role, Schema};
+use crate::{Batch, Error, Kind, Role, Schema, Unit};
 
 /// An encoder that is being fitted: it observes rows piece by piece, and adds up with others that observed other rows.
 ///
@@ -14,7 +14,7 @@ use crate::{Batch, Error, Kind, Role, Schema};
 #[derive(Clone, Debug)]
 pub struct Fitting {
     declared: EncoderBuilder,
-    columns: Vec<Kind>,
+    columns: Vec<(Kind, Unit)>,
     screen: Screen,
     seen: Vec<Seen>,
     overflow: Overflow,
@@ -36,10 +36,11 @@ impl Fitting {
             let kind = &raw.fields[place].kind;
             seen.push(Seen::nothing_of(column, kind));
             // Fitted to no rows it says already whether the declaration makes sense.
-            let fitted = fit(column, kind, &seen[seen.len() - 1]);
+            let unit = raw.fields[place].unit;
+            let fitted = fit(column, kind, unit, &seen[seen.len() - 1]);
             fitted.check_raw(&raw.fields[place])?;
             screened.push(Screened::new(&column.source, place, fitted.policy()));
-            kinds.push(kind.clone());
+            kinds.push((kind.clone(), unit));
         }
         let screen = Screen::new(screened);
         let fitting = Self { declared, columns: kinds, screen, seen, overflow: Overflow::Refuse };
@@ -110,8 +111,8 @@ impl Fitting {
     fn encoder(&self) -> Result<Encoder, Error> {
         let block = self.declared.block.clone();
         let mut encoder = Encoder { block, features: Vec::new(), target: None, weight: None };
-        for ((declared, kind), seen) in self.declared.columns.iter().zip(&self.columns).zip(&self.seen) {
-            let fitted = fit(declared, kind, seen);
+        for ((declared, (kind, unit)), seen) in self.declared.columns.iter().zip(&self.columns).zip(&self.seen) {
+            let fitted = fit(declared, kind, *unit, seen);
             let previous = match declared.role {
                 Role::Feature => {
                     encoder.features.push(fitted);
@@ -165,7 +166,7 @@ impl Declared {
 }
 
 /// The column fitted to what was seen so far.
-fn fit(declared: &Declared, kind: &Kind, seen: &Seen) -> FittedColumn {
+fn fit(declared: &Declared, kind: &Kind, unit: Unit, seen: &Seen) -> FittedColumn {
     let numbers: &[Numbers] = if let Seen::Numbers(numbers) = seen { numbers } else { &[] };
     let clip = declared.encoding.clip.map(|(low, high)| Clip::new(numbers.iter().map(|n| n.quantiles([low, high]))));
     let moments = |number: usize| {
@@ -210,7 +211,8 @@ fn fit(declared: &Declared, kind: &Kind, seen: &Seen) -> FittedColumn {
         Some(Missing::Unknown) => Absent::Unknown,
         Some(Missing::Category) => Absent::Category,
     };
-    FittedColumn { name: declared.name.clone(), source: declared.source.clone(), fitted, absent, clip }
+    let counted = Counted::new(declared.encoding.unit, unit);
+    FittedColumn { name: declared.name.clone(), source: declared.source.clone(), fitted, absent, clip, counted }
 }
 
 /// The place of a raw column.

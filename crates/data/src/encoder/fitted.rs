@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::categories::Categories;
 use super::exact::Exact;
 use super::screen::Policy;
-use crate::{Error, Field, Kind, Role};
+use crate::{Error, Field, Kind, Numbers, Role, Unit};
 
 /// One raw column with all that encoding it needs to know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,39 @@ pub(super) struct FittedColumn {
     pub absent: Absent,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip: Option<Clip>,
+    /// What the raw column's numbers count.
+    #[serde(default, skip_serializing_if = "Counted::is_default")]
+    pub counted: Counted,
+}
+
+/// What a raw column's numbers count, and who says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) enum Counted {
+    /// Nobody: an encoder that was saved before units were known takes parts of timestamps from plain numbers.
+    #[default]
+    Unsaid,
+    /// The column that it was fitted to.
+    ByColumn(Unit),
+    /// The encoding, of a column of plain numbers.
+    BySetting(Unit),
+}
+
+impl Counted {
+    pub fn new(said: Option<Unit>, column: Unit) -> Self {
+        said.map_or(Self::ByColumn(column), Self::BySetting)
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::Unsaid
+    }
+
+    /// What parts of a date or time are taken from.
+    pub fn unit(self) -> Unit {
+        match self {
+            Self::Unsaid => Unit::Timestamp,
+            Self::ByColumn(unit) | Self::BySetting(unit) => unit,
+        }
+    }
 }
 
 /// The least and the greatest that a number is taken to be, for each number of a row.
@@ -180,12 +213,62 @@ impl FittedColumn {
             Fitted::Cyclic { period: Exact(period) } if !(period.is_finite() && *period > 0.0) => {
                 refuse("the period is not a finite number above zero")
             }
+            Fitted::DayOfWeek | Fitted::HourOfDay => self.check_calendar().map_or(Ok(()), refuse),
             _ => Ok(()),
         }
     }
 
+    /// What is wrong with the unit of what a part is taken of.
+    fn check_calendar(&self) -> Option<&'static str> {
+        match (&self.fitted, self.counted.unit()) {
+            (Fitted::DayOfWeek, Unit::TimeOfDay) => Some("a time of day has no day of the week"),
+            (Fitted::DayOfWeek, Unit::Duration) => Some("a duration has no day of the week"),
+            (Fitted::HourOfDay, Unit::Duration) => Some("a duration has no hour of the day"),
+            (Fitted::HourOfDay, Unit::Days) => Some("a date has no hours; day_of_week is what it has"),
+            (Fitted::DayOfWeek, Unit::None) => Some(
+                "its numbers have no unit, so they have no day of the week; say what they count by Encoding::unit, as in \
+                 day_of_week().unit(Unit::Timestamp) or .unit(Unit::Days)",
+            ),
+            (_, Unit::None) => Some(
+                "its numbers have no unit, so they have no hour of the day; say what they count by Encoding::unit, as in \
+                 hour_of_day().unit(Unit::Timestamp) or .unit(Unit::TimeOfDay)",
+            ),
+            _ => None,
+        }
+    }
+
+    /// Whether the unit of a raw column is the one that it was fitted to.
+    fn check_unit(&self, field: &Field) -> Result<(), Error> {
+        let is_part = matches!(self.fitted, Fitted::DayOfWeek | Fitted::HourOfDay);
+        let (expected, fits) = match self.counted {
+            Counted::Unsaid if is_part => (Unit::Timestamp, matches!(field.unit, Unit::None | Unit::Timestamp)),
+            Counted::Unsaid => return Ok(()),
+            Counted::BySetting(unit) => (unit, field.unit == Unit::None || field.unit == unit),
+            // Numbers that a program gives have no unit; what matters to a part of a time must be said.
+            Counted::ByColumn(unit) => (unit, field.unit == unit || (field.unit == Unit::None && !is_part)),
+        };
+        if fits || (expected == Unit::None && !is_part) {
+            return Ok(());
+        }
+        Err(Error::WrongType {
+            source_name: "the source".into(),
+            column: self.source.clone(),
+            expected: expected.to_string(),
+            found: field.unit.to_string(),
+        })
+    }
+
     /// Whether it can read a raw column.
     pub fn check_raw(&self, field: &Field) -> Result<(), Error> {
+        self.check_unit(field)?;
+        if self.names_values() && field.numbers == Numbers::Rounded {
+            return Err(Error::WrongType {
+                source_name: "the source".into(),
+                column: self.source.clone(),
+                expected: "text or integers".into(),
+                found: field.numbers.to_string(),
+            });
+        }
         let (fits, expected) = match &self.fitted {
             Fitted::Real { mean } | Fitted::Standardize { mean, .. } | Fitted::Robust { mean, .. } => {
                 let expected = Kind::Real { width: mean.len() };

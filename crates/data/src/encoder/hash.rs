@@ -25,6 +25,15 @@ impl Hasher for StableHasher {
         }
     }
 
+    /// What 64 bits hold is hashed as such: half the work.
+    #[inline]
+    fn write_i128(&mut self, value: i128) {
+        match i64::try_from(value) {
+            Ok(value) => self.write(&value.to_le_bytes()),
+            Err(_) => self.write(&value.to_le_bytes()),
+        }
+    }
+
     #[inline]
     fn finish(&self) -> u64 {
         let mut h = self.0;

@@ -3,7 +3,7 @@ use super::exact::Exact;
 use super::fitted::{Absent, Fitted, FittedColumn};
 use super::reals::PIECE;
 use super::screen::Rows;
-use crate::{Column, Error};
+use crate::{Column, Error, Unit};
 
 /// Writes an encoded column that is an index.
 #[derive(Clone, Debug)]
@@ -24,9 +24,10 @@ pub(super) enum IndexWriter {
     Hash {
         buckets: u32,
     },
-    /// The fill stands for a missing time; it is NaN where the category is then unknown.
+    /// The fill stands for a missing time; it is NaN where the category is then unknown. The part is that of a whole
+    /// number of days or seconds.
     Calendar {
-        part: fn(i64) -> u32,
+        part: fn(i128) -> u32,
         fill: f64,
     },
 }
@@ -43,6 +44,7 @@ impl IndexWriter {
             Fitted::Bins { edges } => Self::Bins { edges: edges.iter().map(|edge| edge.0).collect(), fill },
             Fitted::Class(classes) => Self::Class { lookup: classes.lookup(0), known: list(classes) },
             Fitted::Hash { buckets } => Self::Hash { buckets: *buckets },
+            Fitted::DayOfWeek if column.counted.unit() == Unit::Days => Self::Calendar { part: weekday, fill },
             Fitted::DayOfWeek => Self::Calendar { part: day_of_week, fill },
             Fitted::HourOfDay => Self::Calendar { part: hour_of_day, fill },
             Fitted::Real { .. } | Fitted::Standardize { .. } | Fitted::Above { .. } => return None,
@@ -76,7 +78,19 @@ impl IndexWriter {
                 Ok(())
             }),
             Self::Calendar { part, fill } => {
-                let category = |time: f64| if time.is_nan() { 0 } else { part(time.floor() as i64) };
+                let category = |time: f64| if time.is_nan() { 0 } else { part(time.floor() as i128) };
+                if let Column::Real { digits, .. } = raw
+                    && let (Some(scale), Some(kept)) = (digits.numbers().scale(), digits.kept())
+                {
+                    // Rounded to f64, the last of a second may be the next second.
+                    let step = 10_i128.checked_pow(u32::from(scale.unsigned_abs())).unwrap_or(i128::MAX);
+                    let whole = |digits: i128| {
+                        if scale < 0 { digits.saturating_mul(step) } else { digits.div_euclid(step) }
+                    };
+                    let row = |&row: &usize| if rows.is_absent(row) { category(*fill) } else { part(whole(kept[row])) };
+                    out.extend(rows.kept.iter().map(row));
+                    return Ok(());
+                }
                 append(raw, rows, *fill, out, category);
                 Ok(())
             }
@@ -94,14 +108,18 @@ fn append(raw: &Column<f64>, rows: &Rows<'_>, fill: f64, out: &mut Vec<u32>, cat
     }
 }
 
-const DAY: i64 = 86_400;
+const DAY: i128 = 86_400;
 
 /// Monday is 1; the first day of 1970 was a Thursday.
-fn day_of_week(seconds: i64) -> u32 {
-    (seconds.div_euclid(DAY) + 3).rem_euclid(7) as u32 + 1
+fn weekday(days: i128) -> u32 {
+    (days + 3).rem_euclid(7) as u32 + 1
 }
 
-fn hour_of_day(seconds: i64) -> u32 {
+fn day_of_week(seconds: i128) -> u32 {
+    weekday(seconds.div_euclid(DAY))
+}
+
+fn hour_of_day(seconds: i128) -> u32 {
     (seconds.rem_euclid(DAY) / 3600) as u32 + 1
 }
 

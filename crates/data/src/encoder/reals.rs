@@ -6,6 +6,7 @@ use super::categories::{Lookup, each_name};
 use super::exact::Exact;
 use super::fitted::{Absent, Fitted, FittedColumn};
 use super::screen::Rows;
+use crate::predicate::floor_of;
 use crate::{Column, Error, Role};
 
 /// Writes an encoded column that is real numbers.
@@ -111,6 +112,16 @@ impl RealWriter {
                 }
             }
             &Self::Above { threshold, fill } => {
+                if let Column::Real { digits, .. } = raw
+                    && let (Some(scale), Some(kept)) = (digits.numbers().scale(), digits.kept())
+                {
+                    let (floor, _) = floor_of(threshold, scale);
+                    for (out, &row) in block.rows().zip(rows.kept) {
+                        let above = if rows.is_absent(row) { fill > threshold } else { kept[row] > floor };
+                        out[0] = if above { T::one() } else { T::zero() };
+                    }
+                    return Ok(());
+                }
                 let step = |x| if x > threshold { T::one() } else { T::zero() };
                 block.write_column(0, rows, raw, 0, fill, step)
             }

@@ -97,7 +97,7 @@ impl Screened {
         self.absent.clear();
         self.absent.reserve(column.rows());
         match column {
-            Column::Real { width, values, nulls } => {
+            Column::Real { width, values, nulls, .. } => {
                 if nulls.any() || any(values, f64::is_nan) {
                     let rows = values.chunks_exact(*width).enumerate();
                     self.absent.extend(rows.map(|(row, v)| nulls.is_null(row) || v.iter().any(|v| v.is_nan())));

@@ -4,7 +4,7 @@ use tidemill_tensor::Scalar;
 use tidemill_tensor::ndarray::Array2;
 
 use super::MemorySource;
-use crate::{Batch, Column, Error, Field, Kind, Nulls, Role, Schema};
+use crate::{Batch, Column, Digits, Error, Field, Kind, Nulls, Numbers, Role, Schema, Unit};
 
 /// Collects the columns of a [`MemorySource`]; made by [`MemorySource::builder`].
 ///
@@ -42,7 +42,30 @@ impl<T: Scalar> MemoryBuilder<T> {
         let mut nulls = Nulls::default();
         nulls.extend(0, absent);
         let field = Field { nullable: true, ..Field::new(name, Kind::Real { width: 1 }, Role::Feature) };
-        self.column(field, Column::Real { width: 1, values: present, nulls })
+        self.column(field, Column::Real { width: 1, values: present, nulls, digits: Digits::default() })
+    }
+
+    /// A feature of one whole number a row, or none, every digit of which is kept: signed or unsigned, up to 64 bits, and
+    /// beyond them up to 38 digits.
+    pub fn integers<I: Into<i128>>(self, name: &str, values: impl IntoIterator<Item = Option<I>>) -> Self {
+        let values: Vec<Option<i128>> = values.into_iter().map(|value| value.map(Into::into)).collect();
+        let all_in = |range: std::ops::RangeInclusive<i128>| values.iter().flatten().all(|value| range.contains(value));
+        let numbers = match () {
+            () if all_in(i128::from(i64::MIN)..=i128::from(i64::MAX)) => Numbers::Signed { bits: 64 },
+            () if all_in(0..=i128::from(u64::MAX)) => Numbers::Unsigned { bits: 64 },
+            () => Numbers::Decimal { digits: 38, scale: 0 },
+        };
+        let nullable = values.contains(&None);
+        let field = Field { nullable, numbers, ..Field::new(name, Kind::Real { width: 1 }, Role::Feature) };
+        self.column(field, Column::of_digits(numbers, values))
+    }
+
+    /// Says what the numbers of the last column count, such as days.
+    pub fn unit(mut self, unit: Unit) -> Self {
+        if let Some(field) = self.fields.last_mut() {
+            field.unit = unit;
+        }
+        self
     }
 
     /// A feature of one category a row, an index below `cardinality`.
@@ -122,7 +145,7 @@ impl<T: Scalar> MemoryBuilder<T> {
     }
 
     fn real(self, name: &str, role: Role, width: usize, values: Vec<T>) -> Self {
-        let column = Column::Real { width, values, nulls: Nulls::default() };
+        let column = Column::Real { width, values, nulls: Nulls::default(), digits: Digits::default() };
         self.column(Field::new(name, Kind::Real { width }, role), column)
     }
 }
@@ -170,7 +193,11 @@ fn rows_of_column<T: Scalar>(field: &Field, column: &Column<T>) -> Result<usize,
     let what = || format!("column {}", field.name);
     match (&field.kind, column) {
         (Kind::Real { width: 0 }, _) => Err(Error::invalid(what(), "has no numbers a row")),
-        (&Kind::Real { width }, Column::Real { width: found, values, .. }) if *found == width => {
+        (&Kind::Real { width }, Column::Real { width: found, values, digits, .. }) if *found == width => {
+            if digits.numbers() != field.numbers {
+                let problem = format!("its values are {}, declared are {}", digits.numbers(), field.numbers);
+                return Err(Error::invalid(what(), problem));
+            }
             if values.len() % width == 0 {
                 Ok(values.len() / width)
             } else {

@@ -11,12 +11,12 @@ pub(super) fn load<T: Scalar>(mut source: impl Source<T>, budget: u64) -> Result
     source.seek(Cursor::start(0))?;
     let mut data = Batch::new(Arc::clone(source.schema()));
     if let Some(rows) = source.rows() {
-        let needed = rows.saturating_mul(source.schema().row_bytes(size_of::<T>()) as u64);
+        let needed = rows.saturating_mul(source.schema().least_row_bytes(size_of::<T>()) as u64);
         if needed > budget {
             return Err(refusal(rows, needed, budget));
         }
         for column in 0..data.columns().len() {
-            data.reserve_exact(column, rows as usize, 0);
+            data.reserve_exact(column, rows as usize, 0, false);
         }
     }
     let mut chunk = Batch::new(Arc::clone(source.schema()));
@@ -36,16 +36,17 @@ fn make_room<T: Scalar>(data: &mut Batch<T>, chunk: &Batch<T>, budget: u64) -> R
     let rows = data.rows() + chunk.rows();
     for column in 0..data.columns().len() {
         let text = data.columns()[column].text_bytes() + chunk.columns()[column].text_bytes();
-        if data.bytes_at(column, rows, text) == data.bytes() {
+        let kept = data.columns()[column].keeps_digits() || chunk.columns()[column].keeps_digits();
+        if data.bytes_at(column, rows, text, kept) == data.bytes() {
             continue;
         }
         // While a buffer is copied to a larger one, both are there.
         let copied = data.columns()[column].bytes();
-        let total = |rows, text| (data.bytes_at(column, rows, text) + copied) as u64;
+        let total = |rows, text| (data.bytes_at(column, rows, text, kept) + copied) as u64;
         if total(rows + rows / 2, text + text / 2) <= budget {
-            data.reserve_exact(column, rows + rows / 2, text + text / 2);
+            data.reserve_exact(column, rows + rows / 2, text + text / 2, kept);
         } else if total(rows, text) <= budget {
-            data.reserve_exact(column, rows, text);
+            data.reserve_exact(column, rows, text, kept);
         } else {
             return Err(refusal(rows as u64, total(rows, text), budget));
         }

@@ -1,4 +1,6 @@
+use super::operand::{Compared, Operand, compared, operand};
 use super::{Comparison, Node, Predicate, Value};
+use crate::Unit;
 
 /// What is known of the values of a column in some rows, before they are read.
 ///
@@ -18,6 +20,17 @@ pub struct Bounds {
 pub enum Limits {
     /// Of numbers, as sources give them.
     Numbers(f64, f64),
+    /// Of whole numbers and decimals, by their digits: `digits / 10^scale`.
+    Digits {
+        /// The least.
+        low: i128,
+        /// The greatest.
+        high: i128,
+        /// Digits behind the point.
+        scale: i8,
+        /// What the numbers count.
+        unit: Unit,
+    },
     /// Of texts, as bytes.
     Texts(Vec<u8>, Vec<u8>),
 }
@@ -92,10 +105,20 @@ fn compare(bounds: &Bounds, within: impl FnOnce(&Limits) -> (bool, bool)) -> Pos
 /// Whether a value within limits can compare so, and whether it can fail to.
 fn within(limits: &Limits, comparison: Comparison, value: &Value) -> (bool, bool) {
     match (limits, value) {
-        (Limits::Numbers(low, high), Value::Number(number)) => between(low, high, comparison, number),
         (Limits::Texts(low, high), Value::Text(text)) => {
             between(&low.as_slice(), &high.as_slice(), comparison, &text.as_bytes())
         }
+        (Limits::Numbers(low, high), value) => match operand(value, Unit::None) {
+            Ok(Operand::Number(number)) => between(low, high, comparison, &number.to_f64()),
+            _ => (true, true),
+        },
+        (Limits::Digits { low, high, scale, unit }, value) => match operand(value, *unit) {
+            Ok(Operand::Number(number)) => match compared(comparison, number.at(*scale)) {
+                Compared::With(comparison, bound) => between(low, high, comparison, &bound),
+                Compared::Always(holds) => (holds, !holds),
+            },
+            _ => (true, true),
+        },
         _ => (true, true),
     }
 }

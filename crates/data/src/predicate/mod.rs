@@ -1,6 +1,8 @@
 //! Conditions on the values of a row.
 
 mod bounds;
+mod literal;
+mod operand;
 mod parse;
 mod test;
 mod time;
@@ -9,6 +11,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::Error;
+use literal::Literal;
 
 pub use bounds::{Bounds, Limits};
 pub use test::RowTest;
@@ -18,8 +21,16 @@ pub use test::RowTest;
 /// Columns are compared with numbers and texts by `=`, `!=`, `<>`, `<`, `<=`, `>`, `>=`, `between .. and ..`, `in (..)`
 /// and `is null`; `not`, `and`, `or` and brackets join conditions. Words of the language are written in small or large
 /// letters. Texts stand in single quotes, a quote in them twice; columns whose names are no plain words stand in double
-/// quotes. `true` and `false` are 1 and 0; `date '2013-07-01'` is days and `timestamp '2013-07-01 12:00:00'` seconds since
-/// 1970 UTC, as columns of those types are read. Texts compare by their bytes.
+/// quotes. `true` and `false` are 1 and 0. Texts compare by their bytes.
+///
+/// Columns of dates, timestamps (UTC) and times of day are compared with texts such as `'2013-07-01'`,
+/// `'2013-07-01 12:00:00'` and `'12:00:00'`, and with `date '2013-07-01'` and `timestamp '2013-07-01 12:00:00'`, where a
+/// date stands for its midnight. A column of plain numbers takes such a date as days and such a timestamp as seconds since
+/// 1970. A number is compared as it is: with days, with seconds since 1970, and with seconds.
+///
+/// Every digit counts where the column's numbers are whole or decimals, as [`Field::numbers`](crate::Field) tells:
+/// `id = 9007199254740993` is true for no other number, and `n < 3.5` for 3. Floating-point numbers are compared with the
+/// nearest `f64`.
 ///
 /// As in SQL, what compares with a null is neither true nor false, and only rows for which the condition is true are
 /// taken. NaN is a null.
@@ -67,8 +78,26 @@ enum Comparison {
 /// What a column is compared with.
 #[derive(Clone, Debug, PartialEq)]
 enum Value {
-    Number(f64),
+    Number(Literal),
+    /// Days since 1970, as they are written.
+    Date {
+        days: i64,
+        text: String,
+    },
+    /// Seconds since 1970, as they are written.
+    Timestamp {
+        seconds: Literal,
+        text: String,
+    },
     Text(String),
+}
+
+/// The whole numbers of `10^-scale` that are greater than `value` are those greater than this one; those below it are
+/// those below this one, or the next where the second is `false`.
+pub(crate) fn floor_of(value: f64, scale: i8) -> (i128, bool) {
+    let beyond = if value > 0.0 { i128::MAX } else { i128::MIN };
+    let bound = Literal::of_f64(value).map(|literal| literal.at(scale));
+    bound.map_or((beyond, false), |bound| (bound.floor, bound.is_exact))
 }
 
 impl Predicate {
@@ -192,6 +221,8 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number(number) => write!(f, "{number}"),
+            Self::Date { text, .. } => write!(f, "date '{text}'"),
+            Self::Timestamp { text, .. } => write!(f, "timestamp '{text}'"),
             Self::Text(text) => write!(f, "'{}'", text.replace('\'', "''")),
         }
     }

@@ -1,6 +1,7 @@
 //! `or` of `and` of `not` of comparisons and brackets, by recursive descent.
 
-use super::time::seconds;
+use super::literal::Literal;
+use super::time::{days, seconds};
 use super::{Comparison, Node, Value};
 use crate::Error;
 
@@ -157,12 +158,12 @@ impl<'a> Parser<'a> {
         if rest.starts_with('\'') {
             return self.quoted('\'').map(|text| Some(Value::Text(text)));
         }
-        for (word, number) in [("true", 1.0), ("false", 0.0)] {
+        for (word, number) in [("true", 1), ("false", 0)] {
             if self.word(word) {
-                return Ok(Some(Value::Number(number)));
+                return Ok(Some(Value::Number(Literal::of_integer(number))));
             }
         }
-        for (word, unit) in [("date", 86_400.0), ("timestamp", 1.0)] {
+        for word in ["date", "timestamp"] {
             let start = self.at;
             if self.word(word) {
                 if !self.rest().starts_with('\'') {
@@ -171,15 +172,16 @@ impl<'a> Parser<'a> {
                 }
                 let at = self.at;
                 let text = self.quoted('\'')?;
-                let seconds = seconds(&text).filter(|seconds| unit == 1.0 || seconds % unit == 0.0);
-                return match seconds {
-                    Some(seconds) => Ok(Some(Value::Number(seconds / unit))),
-                    None => {
-                        self.at = at;
-                        let form = if unit == 1.0 { "'2013-07-01 12:00:00'" } else { "'2013-07-01'" };
-                        Err(self.expected(&format!("a {word} such as {form}")))
-                    }
+                let value = match word {
+                    "date" => days(&text).map(|days| Value::Date { days, text }),
+                    _ => seconds(&text).map(|seconds| Value::Timestamp { seconds, text }),
                 };
+                if value.is_none() {
+                    self.at = at;
+                    let form = if word == "date" { "'2013-07-01'" } else { "'2013-07-01 12:00:00'" };
+                    return Err(self.expected(&format!("a {word} such as {form}")));
+                }
+                return Ok(value);
             }
         }
         let in_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | '_');
@@ -195,12 +197,12 @@ impl<'a> Parser<'a> {
                 length += 1 + sign + digits;
             }
         }
-        match rest[..length].replace('_', "").parse::<f64>() {
-            Ok(number) if number.is_finite() => {
+        match Literal::parse(&rest[..length].replace('_', "")) {
+            Some(number) => {
                 self.at += length;
                 Ok(Some(Value::Number(number)))
             }
-            _ => Err(self.expected("a number")),
+            None => Err(self.expected("a number")),
         }
     }
 

@@ -55,7 +55,7 @@ pub fn channel<T: Scalar>(
     }
     let mut open = Batch::new(Arc::clone(&schema));
     memory::check(&open)?;
-    (0..schema.fields.len()).for_each(|column| open.reserve_exact(column, capacity, 0));
+    (0..schema.fields.len()).for_each(|column| open.reserve_exact(column, capacity, 0, false));
     let state = State { open, senders: 1, reader: true, wanted: usize::MAX, failed: None };
     let shared =
         Arc::new(Shared { schema, capacity, state: Mutex::new(state), rows: Condvar::new(), room: Condvar::new() });
@@ -146,7 +146,7 @@ impl<T: Scalar> Supply<T> for Receiver<T> {
         if matches!(fed, Ok(Supplied::Rows)) {
             std::mem::swap(rows, &mut state.open);
             let columns = 0..shared.schema.fields.len();
-            columns.for_each(|column| state.open.reserve_exact(column, shared.capacity, 0));
+            columns.for_each(|column| state.open.reserve_exact(column, shared.capacity, 0, false));
             drop(state);
             shared.room.notify_all();
         }

@@ -1,12 +1,16 @@
 use tidemill_tensor::Scalar;
 
-use crate::{Batch, Column, Error, Field, Kind, Role};
+use crate::digits::rounded;
+use crate::number::recover;
+use crate::{Batch, Column, Error, Field, Kind, Numbers, Role};
 
 /// What one row has in one column.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a, T> {
     /// One real number.
     Real(T),
+    /// A whole number, every digit of which is kept where the column is of whole numbers.
+    Integer(i128),
     /// As many real numbers as the column is wide.
     Reals(&'a [T]),
     /// A category, as an index.
@@ -179,7 +183,17 @@ pub(super) fn check<T: Scalar>(fields: &[Field], row: &impl Row<T>) -> Result<()
 
 fn check_value<T: Scalar>(field: &Field, value: Value<'_, T>) -> Result<(), Error> {
     let problem = match (&field.kind, value) {
-        (Kind::Real { width: 1 }, Value::Real(number)) => return check_role(field, &[number]),
+        (Kind::Real { width: 1 }, Value::Real(number)) => {
+            let is_in = |scale| number.is_nan() || rounded::<T>(recover(number.widen(), scale), scale) == number;
+            if field.numbers.scale().is_none_or(is_in) {
+                return check_role(field, &[number]);
+            }
+            format!("it is {}, and the row has {number} in it", field.numbers)
+        }
+        (Kind::Real { width: 1 }, Value::Integer(integer)) => match digits_of(field.numbers, integer) {
+            Some(_) => return check_role(field, &[rounded::<T>(integer, 0)]),
+            None => format!("it is {}, and the row has {integer} in it", field.numbers),
+        },
         (Kind::Real { width }, Value::Reals(numbers)) if numbers.len() == *width => return check_role(field, numbers),
         (Kind::Index { cardinality }, Value::Index(index)) if index < *cardinality => return Ok(()),
         (Kind::Text, Value::Text(_)) => return Ok(()),
@@ -187,14 +201,14 @@ fn check_value<T: Scalar>(field: &Field, value: Value<'_, T>) -> Result<(), Erro
         (Kind::Index { cardinality }, Value::Index(index)) => {
             format!("{index} is not below the cardinality {cardinality}")
         }
-        (Kind::Real { width }, Value::Real(_)) => format!("a row has {width} numbers in it, not one"),
+        (Kind::Real { width }, Value::Real(_) | Value::Integer(_)) => format!("a row has {width} numbers in it, not one"),
         (Kind::Real { width }, Value::Reals(numbers)) => {
             format!("a row has {width} numbers in it, not {}", numbers.len())
         }
         (kind, Value::Null) => format!("it is {kind} and not nullable, and the row has no value in it"),
         (kind, Value::Index(index)) => format!("it is {kind}, and the row has the index {index} in it"),
         (kind, Value::Text(text)) => format!("it is {kind}, and the row has the text {text:?} in it"),
-        (kind, Value::Real(_) | Value::Reals(_)) => format!("it is {kind}, and the row has numbers in it"),
+        (kind, Value::Real(_) | Value::Reals(_) | Value::Integer(_)) => format!("it is {kind}, and the row has numbers in it"),
     };
     Err(Error::invalid(format!("column {}", field.name), problem))
 }
@@ -227,19 +241,52 @@ pub(super) fn push<T: Scalar>(batch: &mut Batch<T>, row: &impl Row<T>) {
     debug_assert!(appended.is_ok(), "nothing above fails");
 }
 
+/// The digits of a whole number as a column has them; `None` where it has no such numbers.
+fn digits_of(numbers: Numbers, integer: i128) -> Option<i128> {
+    match numbers {
+        Numbers::Real | Numbers::Rounded => Some(integer),
+        Numbers::Signed { bits } => {
+            let most = 1_i128 << (bits - 1);
+            (-most..most).contains(&integer).then_some(integer)
+        }
+        Numbers::Unsigned { bits } => (0..1_i128 << bits).contains(&integer).then_some(integer),
+        Numbers::Decimal { scale, .. } => {
+            let power = 10_i128.checked_pow(u32::from(scale.unsigned_abs()))?;
+            if scale >= 0 { integer.checked_mul(power) } else { (integer % power == 0).then_some(integer / power) }
+        }
+    }
+}
+
 fn push_value<T: Scalar>(column: &mut Column<T>, value: Value<'_, T>) {
     let before = column.rows();
     match (column, value) {
-        (Column::Real { values, nulls, .. }, Value::Real(number)) => {
+        (Column::Real { values, nulls, digits, .. }, Value::Real(number)) => {
             values.push(number);
+            match digits.numbers().scale() {
+                Some(_) if number.is_nan() => nulls.extend(before, [true]),
+                Some(scale) => digits.extend(values, [recover(number.widen(), scale)].into_iter()),
+                None => {}
+            }
+            if !number.is_nan() || digits.numbers().scale().is_none() {
+                nulls.extend_valid(before, 1);
+            }
+        }
+        (Column::Real { values, nulls, digits, .. }, Value::Integer(integer)) => {
+            values.push(rounded(integer, 0));
+            if let Some(exact) = digits_of(digits.numbers(), integer) {
+                digits.extend(values, [exact].into_iter());
+            }
             nulls.extend_valid(before, 1);
         }
         (Column::Real { values, nulls, .. }, Value::Reals(numbers)) => {
             values.extend_from_slice(numbers);
             nulls.extend_valid(before, 1);
         }
-        (Column::Real { width, values, nulls }, _) => {
+        (Column::Real { width, values, nulls, digits }, _) => {
             values.resize(values.len() + *width, T::zero());
+            if digits.numbers().scale().is_some() {
+                digits.extend(values, [0].into_iter());
+            }
             nulls.extend(before, [true]);
         }
         (Column::Index { values }, Value::Index(index)) => values.push(index),

@@ -1,4 +1,4 @@
-use tidemill_data::{Column, Cursor, Error, Field, Kind, MemoryBuilder, MemorySource, Nulls, Role, Source};
+use tidemill_data::{Column, Cursor, Digits, Error, Field, Kind, MemoryBuilder, MemorySource, Nulls, Role, Source};
 use tidemill_tensor::ndarray::{Array2, s};
 
 use crate::check::{check_source, epoch, read};
@@ -69,7 +69,7 @@ fn what_does_not_fit_is_refused_by_name() {
     };
     let x = || MemorySource::builder().reals("x", 1, vec![1.0, f32::NAN]);
     let classes = Field::new("c", Kind::Index { cardinality: 2 }, Role::Feature);
-    let real = |v| Column::Real { width: 1, values: v, nulls: Nulls::default() };
+    let real = |v| Column::Real { width: 1, values: v, nulls: Nulls::default(), digits: Digits::default() };
     assert!(x().build().is_ok(), "inputs may be NaN");
     check(MemorySource::builder(), "memory: there is no column");
     check(x().reals("y", 1, vec![0.0; 3]), "column y: has 3 rows, column x has 2");

@@ -14,6 +14,9 @@ const ONE_HOT: u64 = 8;
 /// Buckets where there are more different texts than were counted.
 const BUCKETS: u32 = 4096;
 
+/// Up to here, floating-point numbers tell whole ones apart.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// Columns to learn from, and columns to do without.
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
@@ -150,13 +153,29 @@ fn rules(column: &Facts<'_>) -> Result<Vec<(Rule, String)>, String> {
         (_, Usable::Text) if nearly_all => Err("nearly every row has a text of its own".into()),
         (_, Usable::Text) => Ok(vec![category(seen)]),
         (Some(_), _) if Clock::of(column.data_type).is_some() => times(column, seen),
-        (Some(numbers), _) if numbers.max.max(-numbers.min) > f64::from(f32::MAX) => {
-            Err(format!("numbers up to {:e} are beyond the range of 32 bits", numbers.max.max(-numbers.min)))
+        (Some(numbers), _) if largest(numbers) > f64::from(f32::MAX) => {
+            Err(format!("numbers up to {:e} are beyond the range of 32 bits", largest(numbers)))
         }
         (Some(numbers), Usable::Real { width: 1 }) if numbers.counts_rows => Err("it numbers the rows".into()),
+        (Some(numbers), Usable::Real { width: 1 }) if is_integer(column) && largest(numbers) > EXACT => {
+            if nearly_all {
+                return Err("nearly every row has a number of its own, too long for anything but a key".into());
+            }
+            let (rule, why) = category(seen);
+            let long = "numbers too long to be anything but names".to_owned();
+            Ok(vec![(rule, if why.is_empty() { long } else { format!("{long}; {why}") })])
+        }
         (Some(numbers), _) => Ok(vec![reals(column, seen, numbers)]),
         (None, _) => Ok(by_type(column)),
     }
+}
+
+fn is_integer(column: &Facts<'_>) -> bool {
+    column.data_type.starts_with("int") || column.data_type.starts_with("uint")
+}
+
+fn largest(numbers: &Numbers) -> f64 {
+    numbers.max.max(-numbers.min)
 }
 
 fn by_type(column: &Facts<'_>) -> Vec<(Rule, String)> {

@@ -1,7 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
-use tidemill::data::{Column, Quantiles};
+use tidemill::data::{Column, Number, Quantiles};
 
 use super::Clock;
 use super::distinct::{Distinct, Stable};
@@ -76,9 +76,9 @@ pub struct Scan {
     sum: f64,
     fractions: bool,
     jumps: bool,
-    last: Option<f64>,
+    last: Option<i128>,
     estimate: Distinct,
-    numbers: HashSet<u64, Stable>,
+    numbers: HashSet<Number, Stable>,
     texts: HashMap<Box<str>, u64, Stable>,
     text_bytes: usize,
     most: (usize, usize),
@@ -124,7 +124,17 @@ impl Scan {
                 self.rows += ends.len() as u64;
                 (0..ends.len()).for_each(|row| self.text(column.text(row)));
             }
-            Column::Real { width, values, nulls } => {
+            Column::Real { width: 1, values, .. } => {
+                self.rows += values.len() as u64;
+                for (row, &value) in values.iter().enumerate() {
+                    match column.number(row) {
+                        None => self.nulls += 1,
+                        Some(_) if value.is_infinite() => self.infinite += 1,
+                        Some(number) => self.number(value, number),
+                    }
+                }
+            }
+            Column::Real { width, values, nulls, .. } => {
                 for (row, values) in values.chunks_exact(*width).enumerate() {
                     self.rows += 1;
                     if nulls.is_null(row) || values.iter().any(|v| v.is_nan()) {
@@ -132,13 +142,14 @@ impl Scan {
                     } else if values.iter().any(|v| v.is_infinite()) {
                         self.infinite += 1;
                     } else {
-                        values.iter().for_each(|&value| self.number(value));
+                        let numbers = values.iter().filter_map(|&value| Some((value, Number::of_real(value)?)));
+                        numbers.for_each(|(value, number)| self.number(value, number));
                     }
                 }
             }
             Column::Index { values } => {
                 self.rows += values.len() as u64;
-                values.iter().for_each(|&value| self.number(f64::from(value)));
+                values.iter().for_each(|&value| self.number(value.into(), value.into()));
             }
         }
     }
@@ -161,18 +172,19 @@ impl Scan {
         }
     }
 
-    fn number(&mut self, value: f64) {
+    /// A number as it is, and as `f64` has it.
+    fn number(&mut self, value: f64, number: Number) {
         self.quantiles.observe([value]);
         self.sum += value;
-        self.fractions |= value.fract() != 0.0;
-        self.jumps |= self.last.is_some_and(|last| value != last + 1.0);
-        self.last = Some(value);
-        let bits = (value + 0.0).to_bits();
-        self.estimate.observe(Stable.of(&bits));
+        let whole = number.whole();
+        self.fractions |= whole.is_none();
+        self.jumps |= self.quantiles.count() > 1 && (whole.is_none() || self.last != whole.map(|whole| whole.wrapping_sub(1)));
+        self.last = whole;
+        self.estimate.observe(Stable.of(&number));
         if self.numbers.len() < self.most.0 {
-            self.numbers.insert(bits);
+            self.numbers.insert(number);
         } else {
-            self.uncounted = self.uncounted || !self.numbers.contains(&bits);
+            self.uncounted = self.uncounted || !self.numbers.contains(&number);
         }
         match self.clock {
             None => {}

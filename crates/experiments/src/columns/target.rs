@@ -1,8 +1,9 @@
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use tidemill::data::Column;
+use tidemill::data::{Column, Number};
 
 use super::encode::{Fill, Rule, Way};
 use crate::format;
@@ -23,11 +24,11 @@ pub enum Unseen {
     Skip,
 }
 
-/// A value of a target, by which equal ones are equal: −0.0 is 0.0.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A value of a target, exactly: equal ones are equal, whatever their type.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// A number; its bits in an order that is that of the numbers.
-    Number(i64),
+    /// A number, with all its digits.
+    Number(Number),
     /// A text.
     Text(Box<str>),
 }
@@ -55,42 +56,72 @@ pub struct TargetScan {
     /// Most different values that are told apart.
     most: usize,
     is_text: bool,
-    fraction: Option<f64>,
+    fraction: Option<Number>,
 }
 
 impl Value {
-    /// Of a number that is finite.
-    pub fn number(value: f64) -> Self {
-        let bits = (value + 0.0).to_bits() as i64;
-        Self::Number(bits ^ (((bits >> 63) as u64) >> 1) as i64)
-    }
-
-    fn as_number(&self) -> Option<f64> {
+    fn as_number(&self) -> Option<Number> {
         match self {
-            Self::Number(key) => Some(f64::from_bits((key ^ (((key >> 63) as u64) >> 1) as i64) as u64)),
+            Self::Number(number) => Some(*number),
             Self::Text(_) => None,
         }
+    }
+}
+
+/// Numbers in their order, then texts in theirs.
+impl Ord for Value {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Number(ours), Self::Number(theirs)) => ours
+                .to_f64()
+                .total_cmp(&theirs.to_f64())
+                .then_with(|| ours.whole().cmp(&theirs.whole()))
+                .then_with(|| if ours == theirs { Ordering::Equal } else { ours.to_string().cmp(&theirs.to_string()) }),
+            (Self::Text(ours), Self::Text(theirs)) => ours.cmp(theirs),
+            (Self::Number(_), Self::Text(_)) => Ordering::Less,
+            (Self::Text(_), Self::Number(_)) => Ordering::Greater,
+        }
+    }
+}
+
+impl PartialOrd for Value {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Number(_) => write!(f, "{}", self.as_number().unwrap_or(f64::NAN)),
+            Self::Number(number) => write!(f, "{number}"),
             Self::Text(text) => write!(f, "'{text}'"),
         }
     }
 }
 
-/// What a row of a target column holds; none where it is missing.
+/// What a row of a target column holds; none where it is missing or infinite.
 pub fn value_of(column: &Column<f64>, row: usize) -> Option<Value> {
     match column {
-        Column::Real { values, nulls, .. } => {
-            (!nulls.is_null(row) && values[row].is_finite()).then(|| Value::number(values[row]))
-        }
+        Column::Real { values, .. } if values[row].is_infinite() => None,
         Column::Text { .. } => column.text(row).map(|text| Value::Text(text.into())),
-        Column::Index { values } => Some(Value::number(f64::from(values[row]))),
+        Column::Real { .. } | Column::Index { .. } => column.number(row).map(Value::Number),
     }
+}
+
+/// A number between two, at or above the first and below the second, as floating-point numbers have it.
+fn between(low: Number, high: Number) -> Option<f64> {
+    let (below, above) = (low.to_f64(), high.to_f64());
+    let middle = below / 2.0 + above / 2.0;
+    if below < middle && middle < above {
+        return Some(middle);
+    }
+    let floor = |number: f64| Number::of_real(number.floor())?.whole();
+    let parts = |number: f64| match (low.whole(), high.whole(), floor(number)) {
+        (Some(low), Some(high), Some(floor)) => low <= floor && floor < high,
+        (Some(_), Some(_), None) => false,
+        _ => below <= number && number < above && Number::of_real(below) == Some(low),
+    };
+    [below, above].into_iter().find(|&number| parts(number))
 }
 
 impl TargetScan {
@@ -114,7 +145,7 @@ impl TargetScan {
                 continue;
             };
             if self.fraction.is_none()
-                && let Some(number) = value.as_number().filter(|number| number.fract() != 0.0)
+                && let Some(number) = value.as_number().filter(|number| number.whole().is_none())
             {
                 self.fraction = Some(number);
             }
@@ -145,11 +176,11 @@ impl TargetScan {
         self.distinct.len()
     }
 
-    /// The two numbers of a binary target, in order.
-    pub fn two_numbers(&self) -> Option<[f64; 2]> {
+    /// The two numbers of a binary target in order, and a number between them.
+    pub fn two_numbers(&self) -> Option<([Number; 2], f64)> {
         let mut values = self.distinct.iter().map(Value::as_number);
         match (values.next(), values.next(), values.next()) {
-            (Some(Some(low)), Some(Some(high)), None) => Some([low, high]),
+            (Some(Some(low)), Some(Some(high)), None) => Some(([low, high], between(low, high)?)),
             _ => None,
         }
     }
@@ -171,7 +202,7 @@ impl TargetScan {
                 return Err(format!("column {column} is text; regression expects numbers. Choose --task multiclass"));
             }
             (TaskKind::Regression, _) => Way::Standardize,
-            (TaskKind::Binary, Some([low, _])) => Way::Above(low),
+            (TaskKind::Binary, Some((_, between))) => Way::Above(between),
             (TaskKind::Binary, None) if self.is_text => {
                 return Err(format!(
                     "column {column} is text; a binary target has two different numbers. Choose --task multiclass"
@@ -210,14 +241,33 @@ impl TargetScan {
 mod tests {
     use super::*;
 
+    fn real(value: f64) -> Number {
+        Number::of_real(value).unwrap()
+    }
+
     #[test]
     fn numbers_are_in_their_order_and_zero_is_one_value() {
-        let rising = [f64::MIN, -2.5, -1.0, -1e-300, 0.0, 1e-300, 1.0, 9_007_199_254_740_992.0, f64::MAX];
+        let rising = [f64::MIN, -2.5, -1.0, -1e-300, 0.0, 1e-300, 1.0, 9_007_199_254_740_992.0];
+        let mut rising: Vec<Number> = rising.into_iter().map(real).collect();
+        rising.extend([(1_i64 << 53) + 1, (1 << 53) + 2, i64::MAX].map(Number::from));
+        rising.extend([Number::from(u64::MAX), real(f64::MAX)]);
         for pair in rising.windows(2) {
-            assert!(Value::number(pair[0]) < Value::number(pair[1]), "{pair:?}");
+            assert!(Value::Number(pair[0]) < Value::Number(pair[1]), "{pair:?}");
         }
-        rising.iter().for_each(|&number| assert_eq!(Value::number(number).as_number(), Some(number)));
-        assert_eq!(Value::number(-0.0), Value::number(0.0));
-        assert_eq!(Value::number(-0.0).to_string(), "0");
+        assert_eq!(Value::Number(real(-0.0)), Value::Number(real(0.0)));
+        assert_eq!(Value::Number(real(-0.0)).to_string(), "0");
+    }
+
+    #[test]
+    fn a_threshold_lies_between_two_numbers_or_there_is_none() {
+        let whole = |low: i64, high: i64| between(Number::from(low), Number::from(high));
+        assert_eq!(whole(0, 1), Some(0.5));
+        assert_eq!(whole(1 << 53, (1 << 53) + 1), Some(2_f64.powi(53)));
+        assert_eq!(whole((1 << 53) - 1, 1 << 53), Some(2_f64.powi(53) - 1.0));
+        // Between 2^54 + 1 and 2^54 + 2 there is no number of 64 bits that is not above the first.
+        assert_eq!(whole((1 << 54) + 1, (1 << 54) + 2), None);
+        let next = 1.0_f64.next_up();
+        assert_eq!(between(real(1.0), real(next)), Some(1.0));
+        assert_eq!(between(Number::of_decimal(3, 1), Number::of_decimal(4, 1)), Some(0.35));
     }
 }

@@ -1,12 +1,12 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidemill::data::{Batch, Column, Cursor, Error, Interrupt, MemoryPlan, Schema};
+use tidemill::data::{Batch, Column, Cursor, Error, Interrupt, MemoryPlan, Number, Schema};
 use tidemill::prelude::*;
 
 use super::{Known, Targets};
-use crate::columns::{Unseen, Value, value_of};
+use crate::columns::{Unseen, value_of};
 
 /// Rows whose infinite numbers are missing, and whose targets are among those known.
 pub(super) struct Checked<S> {
@@ -26,10 +26,13 @@ struct Check {
 }
 
 enum Set {
-    Two([f64; 2]),
-    Numbers(HashSet<Value>),
+    /// Numbers as texts with all their digits, and which of those met so far are among them.
+    Numbers { texts: HashSet<String>, met: HashMap<Number, bool> },
     Texts(HashSet<Box<str>>),
 }
+
+/// Most numbers that are remembered to be none of those known.
+const MET: usize = 1 << 16;
 
 impl<S: Source<f64>> Checked<S> {
     pub fn new(
@@ -43,7 +46,7 @@ impl<S: Source<f64>> Checked<S> {
     }
 
     /// Goes over the last rows of a batch.
-    fn screen(&self, columns: &mut [Column<f64>], start: usize) -> Result<(), Error> {
+    fn screen(&mut self, columns: &mut [Column<f64>], start: usize) -> Result<(), Error> {
         for column in &mut *columns {
             if let Column::Real { width, values, .. } = column {
                 let new = &mut values[start * *width..];
@@ -52,7 +55,7 @@ impl<S: Source<f64>> Checked<S> {
                 }
             }
         }
-        let Some(check) = &self.check else { return Ok(()) };
+        let Some(check) = &mut self.check else { return Ok(()) };
         let column = &mut columns[check.place];
         for row in start..rows_of(column) {
             if check.known.has(column, row) {
@@ -66,12 +69,13 @@ impl<S: Source<f64>> Checked<S> {
                 let problem = format!("{value} is none of the values trained on; --unseen skip leaves such rows out");
                 return Err(Error::invalid(what, problem));
             }
+            let rows = rows_of(column);
             match column {
-                Column::Real { values, .. } => values[row] = f64::NAN,
-                Column::Text { ends, nulls, .. } => {
-                    let rows = ends.len();
+                Column::Real { values, nulls, .. } => {
+                    values[row] = 0.0;
                     nulls.extend_mut(row, rows - row)[0] = true;
                 }
+                Column::Text { nulls, .. } => nulls.extend_mut(row, rows - row)[0] = true,
                 Column::Index { .. } => {}
             }
         }
@@ -84,15 +88,13 @@ impl Check {
     fn new(schema: &Schema, targets: &Targets, encoder: &Encoder) -> Option<Self> {
         let place = schema.position(&targets.column)?;
         let is_text = schema.fields[place].kind == tidemill::data::Kind::Text;
-        let known = match targets.known {
+        let numbers = |texts: Vec<String>| Set::Numbers { texts: texts.into_iter().collect(), met: HashMap::new() };
+        let known = match &targets.known {
             Known::All => return None,
-            Known::Numbers(numbers) => Set::Two(numbers),
+            Known::Numbers(two) => numbers(two.to_vec()),
             Known::Classes if targets.unseen == Unseen::Error => return None,
             Known::Classes if is_text => Set::Texts(encoder.classes()?.into_iter().map(String::into).collect()),
-            Known::Classes => {
-                let numbers = encoder.classes()?;
-                Set::Numbers(numbers.iter().filter_map(|name| name.parse().ok()).map(Value::number).collect())
-            }
+            Known::Classes => numbers(encoder.classes()?),
         };
         Some(Self { place, column: targets.column.clone(), known, unseen: targets.unseen })
     }
@@ -100,15 +102,19 @@ impl Check {
 
 impl Set {
     /// Whether the value of a row is known, or missing.
-    fn has(&self, column: &Column<f64>, row: usize) -> bool {
-        match (self, column) {
-            (Self::Two([low, high]), Column::Real { values, nulls, .. }) => {
-                let value = values[row];
-                value == *low || value == *high || value.is_nan() || nulls.is_null(row)
+    fn has(&mut self, column: &Column<f64>, row: usize) -> bool {
+        match self {
+            Self::Texts(texts) => match column {
+                Column::Text { .. } => column.text(row).is_none_or(|text| texts.contains(text)),
+                _ => true,
+            },
+            Self::Numbers { texts, met } => {
+                let Some(number) = column.number(row) else { return true };
+                if met.len() > MET {
+                    met.clear();
+                }
+                *met.entry(number).or_insert_with(|| texts.contains(&number.to_string()))
             }
-            (Self::Texts(texts), Column::Text { .. }) => column.text(row).is_none_or(|text| texts.contains(text)),
-            (Self::Numbers(numbers), _) => value_of(column, row).is_none_or(|value| numbers.contains(&value)),
-            _ => true,
         }
     }
 }

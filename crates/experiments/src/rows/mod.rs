@@ -35,8 +35,8 @@ pub struct Targets {
 pub enum Known {
     /// Any number.
     All,
-    /// Two numbers.
-    Numbers([f64; 2]),
+    /// Two numbers, with all their digits.
+    Numbers([String; 2]),
     /// Those of the encoder's classes.
     Classes,
 }

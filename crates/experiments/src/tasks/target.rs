@@ -111,7 +111,7 @@ pub fn look(data: &UserData, path: &std::path::Path, is_text: bool, spans: &[Spa
     }
     let known = match (target.kind, trained.two_numbers()) {
         (TaskKind::Regression, _) => Known::All,
-        (TaskKind::Binary, Some(numbers)) => Known::Numbers(numbers),
+        (TaskKind::Binary, Some((numbers, _))) => Known::Numbers(numbers.map(|number| number.to_string())),
         _ => Known::Classes,
     };
     let targets = Targets { column: name.into(), known, unseen: data.unseen };
