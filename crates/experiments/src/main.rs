@@ -13,11 +13,11 @@ use tidemill_experiments::distributed::{self, Link};
 use tidemill_experiments::inspect::{self, Reading};
 use tidemill_experiments::launch::{self, Host};
 use tidemill_experiments::results::TaskKind;
-use tidemill_experiments::{printable, rows};
 use tidemill_experiments::run::{self, Outcome, Paths};
 use tidemill_experiments::signals::interrupt_on_signals;
 use tidemill_experiments::spec::Spec;
 use tidemill_experiments::tasks::{self, Effort, UserData};
+use tidemill_experiments::{printable, rows};
 
 /// Trains the same neural network by batch and by online training, and shows which was worth it.
 #[derive(Parser)]
@@ -310,9 +310,7 @@ fn distributed(asked: Experiment, stop: &Interrupt) -> Result<Outcome> {
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let link = |text: &String| match (text.as_str(), text.parse::<u64>()) {
         ("none", _) => Ok(Link::Memory),
-        (_, Ok(megabits)) if (1..=MOST_MEGABITS).contains(&megabits) => {
-            Ok(Link::Network(Some(megabits * 1_000_000)))
-        }
+        (_, Ok(megabits)) if (1..=MOST_MEGABITS).contains(&megabits) => Ok(Link::Network(Some(megabits * 1_000_000))),
         _ => bail!("--links {text}: expected none, or Mbit/s from 1 to {MOST_MEGABITS}"),
     };
     let options = distributed::Options {

@@ -2,6 +2,8 @@
 
 use std::fmt::{Display, Write};
 
+use crate::printable::printable;
+
 /// A document under construction.
 #[derive(Debug, Default)]
 pub(crate) struct Markup {
@@ -87,9 +89,9 @@ fn push_escaped(out: &mut String, text: &str) {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            // Control characters are not allowed in XML or HTML, not even escaped.
-            c if c.is_control() && !matches!(c, '\n' | '\t') => out.push('\u{fffd}'),
-            c => out.push(c),
+            '\n' | '\t' => out.push(c),
+            // Control characters are not allowed in XML or HTML, not even as references.
+            c => out.push_str(&printable(c.encode_utf8(&mut [0; 4]))),
         }
     }
 }
@@ -113,7 +115,7 @@ mod tests {
     fn texts_and_attributes_are_escaped() {
         let mut m = Markup::default();
         m.open("a").attr("b", "\"<'").text("x < y & z\u{7}");
-        assert_eq!(m.finish(), "<a b=\"&quot;&lt;&#39;\">x &lt; y &amp; z\u{fffd}</a>");
+        assert_eq!(m.finish(), "<a b=\"&quot;&lt;&#39;\">x &lt; y &amp; z\\u{7}</a>");
     }
 
     #[test]

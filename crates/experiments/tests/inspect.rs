@@ -12,7 +12,7 @@ const ROWS: usize = 3000;
 /// Columns that call for different treatment, in order of `id`.
 fn file(folder: &Path) -> PathBuf {
     let path = folder.join("rides.parquet");
-    let all = || 0..ROWS;
+    let all = all_rows;
     let columns = [
         ("id", ValueType::I64),
         ("constant", ValueType::F64),
@@ -47,6 +47,10 @@ fn file(folder: &Path) -> PathBuf {
         .unwrap();
     writer.finish().unwrap();
     path
+}
+
+fn all_rows() -> std::ops::Range<usize> {
+    0..ROWS
 }
 
 fn inspect(file: &Path, arguments: &[&str]) -> Output {
@@ -94,9 +98,16 @@ fn each_column_is_told_and_treated_by_what_it_holds() {
 fn conditions_pass_over_and_small_budgets_call_for_online_training() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(folder.path());
-    let found = json(&path, &["--where", "even >= 0 and id < 1010", "--budget", "0"]);
+    let large = folder.path().join("large.parquet");
+    let names: Vec<String> = (0..60).map(|column| format!("c{column}")).collect();
+    let mut writer = ParquetWriter::create(&large, names.iter().map(|name| (name, ValueType::F64))).unwrap();
+    let values: Vec<f64> = all_rows().map(|row| (row % 11) as f64).collect();
+    writer.write(&names.iter().map(|_| Values::F64(&values)).collect::<Vec<_>>()).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(json(&large, &["--budget", "2"])["suggestion"]["strategy"], "batch");
+    assert_eq!(json(&large, &["--budget", "1"])["suggestion"]["strategy"], "online");
+    let found = json(&path, &["--where", "even >= 0 and id < 1010"]);
     assert_eq!((&found["rows_read"], &found["row_groups_passed_over"]), (&1000.into(), &0.into()));
-    assert_eq!(found["suggestion"]["strategy"], "online");
     assert!(found["suggestion"]["command"].as_str().unwrap().contains("--where 'even >= 0 and id < 1010'"));
     let none = json(&path, &["--where", "id > 99999", "--scan"]);
     assert_eq!((&none["row_groups_passed_over"], &none["rows_passed_over"]), (&1.into(), &3000.into()));
@@ -150,4 +161,141 @@ fn what_cannot_be_is_refused_by_name() {
     fs::write(&half, &bytes[..bytes.len() / 2]).unwrap();
     refused(&half, &[], &["half.parquet", "not a Parquet file"]);
     assert_eq!(inspect(&path, &["--scan", "--footers"]).status.code(), Some(2));
+}
+
+/// Runs the command that an inspection prints, in a short comparison, as a shell takes it.
+fn run_suggested(command: &str, out: &Path) -> Output {
+    let script = command.replacen("tidemill-experiments", "\"$0\"", 1);
+    let script = format!("{script} --quick --strategies online --out \"$1\"");
+    let program = env!("CARGO_BIN_EXE_tidemill-experiments");
+    Command::new("bash").args(["-c", &script, program]).arg(out).output().unwrap()
+}
+
+/// What is suggested runs, and does what was suggested; where nothing is, there is a reason. Says which it was.
+fn check_suggested(path: &Path, target: &str, more: &[&str]) -> bool {
+    let found = json(path, &[&["--target", target], more].concat());
+    let suggestion = &found["suggestion"];
+    let what = format!("{} {target} {more:?}: {suggestion:#}", path.display());
+    let Some(command) = suggestion["command"].as_str() else {
+        assert!(!suggestion["obstacle"].as_str().unwrap().is_empty(), "{what}");
+        return false;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let output = run_suggested(command, folder.path());
+    assert!(output.status.success(), "{}\n{what}", String::from_utf8_lossy(&output.stderr));
+    let results: Value = serde_json::from_slice(&fs::read(folder.path().join("results.json")).unwrap()).unwrap();
+    let notes: Vec<&str> = results["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap()).collect();
+    let list = |key: &str, first: &str, second: &str| {
+        let entries = suggestion[key].as_array().unwrap().iter();
+        entries
+            .map(|e| (e[first].as_str().unwrap().to_owned(), e[second].as_str().unwrap().to_owned()))
+            .collect::<Vec<_>>()
+    };
+    let used: Vec<String> =
+        list("used", "column", "encoding").iter().map(|(column, encoding)| format!("{column} {encoding}")).collect();
+    assert!(notes.contains(&format!("Columns used: {}.", used.join(", ")).as_str()), "{notes:#?}\n{what}");
+    let left_out: Vec<String> =
+        list("left_out", "column", "why").iter().map(|(column, why)| format!("{column} ({why})")).collect();
+    let expected = format!("Columns left out: {}.", left_out.join(", "));
+    assert!(left_out.is_empty() || notes.contains(&expected.as_str()), "{notes:#?}\n{what}");
+    let target_kind = results["task"]["kind"].as_str().unwrap();
+    let rust = suggestion["rust"].as_str().unwrap();
+    let encoding = match target_kind {
+        "binary" => "Encoding::above(",
+        "multiclass" => "Encoding::class()",
+        _ => "Encoding::standardize()",
+    };
+    assert!(rust.contains(&format!(".target({target:?}, {encoding}")), "{target_kind}\n{what}");
+    true
+}
+
+fn parquet_files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "parquet"));
+    files.sort();
+    files
+}
+
+#[test]
+fn cases_all_that_is_suggested_for_the_cases_runs_and_does_what_was_said() {
+    let mut run = 0;
+    for path in parquet_files("tests/cases") {
+        let description = tidemill::parquet::describe(&path).unwrap();
+        for column in &description.columns {
+            run += usize::from(check_suggested(&path, &column.name, &[]));
+        }
+    }
+    assert!(run > 40, "{run} commands");
+}
+
+/// Files of other writers; a few of their many columns as targets, others of each file.
+#[test]
+fn all_that_is_suggested_for_files_of_other_writers_runs() {
+    let mut run = 0;
+    for (place, path) in parquet_files("../data-parquet/tests/corpus/files").iter().enumerate() {
+        let description = tidemill::parquet::describe(path).unwrap();
+        for column in description.columns.iter().skip(place % 7).step_by(7) {
+            run += usize::from(check_suggested(path, &column.name, &[]));
+        }
+    }
+    assert!(run > 10, "{run} commands");
+}
+
+#[test]
+fn conditions_and_folders_are_part_of_what_is_suggested() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path());
+    assert!(check_suggested(&path, "fare", &["--where", "city = 'Oslo' or fare > 3"]));
+    assert!(check_suggested(&path, "city", &["--where", "even > 3"]));
+    assert!(check_suggested(folder.path(), "fare", &[]));
+    let other = folder.path().join("it's another.parquet");
+    fs::copy(&path, &other).unwrap();
+    assert!(check_suggested(&other, "fare", &[]));
+    // All files of a folder are one comparison's; some of them are not.
+    let of = |files: &[&Path]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill-experiments"));
+        let output = command.arg("inspect").args(files).args(["--target", "fare", "--json"]).output().unwrap();
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()["suggestion"].clone()
+    };
+    let both = of(&[&path, &other]);
+    assert!(both["command"].as_str().unwrap().contains(&format!("--data {} ", folder.path().display())), "{both}");
+    fs::copy(&path, folder.path().join("third.parquet")).unwrap();
+    assert!(of(&[&path, &other])["obstacle"].as_str().unwrap().contains("all files of one folder"));
+}
+
+/// Weekdays and hours where a column has several, and nothing of times that go on.
+#[test]
+fn cases_times_are_encoded_where_it_makes_sense() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let used = |name: &str| {
+        let found = json(&cases.join(name), &["--target", "y"]);
+        let used = found["suggestion"]["used"].as_array().unwrap().clone();
+        used.iter().map(|u| format!("{} {}", u["column"], u["encoding"]).replace('"', "")).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        used("times.parquet"),
+        [
+            "hourly hour_of_day()",
+            "hourly day_of_week()",
+            "midnights day_of_week()",
+            "date day_of_week()",
+            "time hour_of_day()",
+            "x standardize()"
+        ]
+    );
+    assert_eq!(used("dates.parquet"), ["day day_of_week()"]);
+    let found = json(&cases.join("one-time.parquet"), &["--target", "y"]);
+    assert!(found["suggestion"]["command"].as_str().unwrap().contains("--order when"));
+    assert_eq!(used("one-time.parquet"), ["when hour_of_day()", "when day_of_week()", "x standardize()"]);
+}
+
+/// Numbers too long for floating point are told apart, and are names rather than amounts.
+#[test]
+fn cases_long_integers_are_counted_exactly() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let found = json(&cases.join("big-ids.parquet"), &["--target", "y"]);
+    let id = &found["columns"][0];
+    assert_eq!((&id["name"], &id["seen"]["distinct"]), (&"id".into(), &8.into()));
+    assert_eq!(found["suggestion"]["used"][0]["encoding"], "one_hot()");
 }

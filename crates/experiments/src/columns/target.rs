@@ -57,6 +57,8 @@ pub struct TargetScan {
     most: usize,
     is_text: bool,
     fraction: Option<Number>,
+    /// The number farthest from zero.
+    largest: f64,
 }
 
 impl Value {
@@ -72,11 +74,11 @@ impl Value {
 impl Ord for Value {
     fn cmp(&self, other: &Self) -> Ordering {
         match (self, other) {
-            (Self::Number(ours), Self::Number(theirs)) => ours
-                .to_f64()
-                .total_cmp(&theirs.to_f64())
-                .then_with(|| ours.whole().cmp(&theirs.whole()))
-                .then_with(|| if ours == theirs { Ordering::Equal } else { ours.to_string().cmp(&theirs.to_string()) }),
+            (Self::Number(ours), Self::Number(theirs)) => {
+                ours.to_f64().total_cmp(&theirs.to_f64()).then_with(|| ours.whole().cmp(&theirs.whole())).then_with(
+                    || if ours == theirs { Ordering::Equal } else { ours.to_string().cmp(&theirs.to_string()) },
+                )
+            }
             (Self::Text(ours), Self::Text(theirs)) => ours.cmp(theirs),
             (Self::Number(_), Self::Text(_)) => Ordering::Less,
             (Self::Text(_), Self::Number(_)) => Ordering::Greater,
@@ -108,8 +110,19 @@ pub fn value_of(column: &Column<f64>, row: usize) -> Option<Value> {
     }
 }
 
+/// What a target is when nobody says: by whether it is text, whether all its numbers are whole, and how many different
+/// values it has.
+pub fn kind_of(is_text: bool, is_whole: bool, distinct: u64) -> TaskKind {
+    match distinct {
+        _ if is_text => TaskKind::Multiclass,
+        2 => TaskKind::Binary,
+        _ if is_whole && distinct <= MAX_CLASSES as u64 => TaskKind::Multiclass,
+        _ => TaskKind::Regression,
+    }
+}
+
 /// A number between two, at or above the first and below the second, as floating-point numbers have it.
-fn between(low: Number, high: Number) -> Option<f64> {
+pub fn between(low: Number, high: Number) -> Option<f64> {
     let (below, above) = (low.to_f64(), high.to_f64());
     let middle = below / 2.0 + above / 2.0;
     if below < middle && middle < above {
@@ -128,7 +141,7 @@ impl TargetScan {
     /// Of a column of texts or of numbers, for a task that was asked for or is to be told.
     pub fn new(is_text: bool, asked: Option<TaskKind>) -> Self {
         let most = if is_text || asked == Some(TaskKind::Multiclass) { MOST_CLASSES } else { MAX_CLASSES };
-        Self { rows: 0, nulls: 0, infinite: 0, distinct: BTreeSet::new(), most, is_text, fraction: None }
+        Self { rows: 0, nulls: 0, infinite: 0, distinct: BTreeSet::new(), most, is_text, fraction: None, largest: 0.0 }
     }
 
     /// Looks at the next rows.
@@ -144,6 +157,7 @@ impl TargetScan {
                 }
                 continue;
             };
+            self.largest = self.largest.max(value.as_number().map_or(0.0, |number| number.to_f64().abs()));
             if self.fraction.is_none()
                 && let Some(number) = value.as_number().filter(|number| number.whole().is_none())
             {
@@ -192,14 +206,22 @@ impl TargetScan {
     /// In the words of whoever asked, with the option that helps.
     pub fn target(&self, column: &str, asked: Option<TaskKind>) -> Result<Target, String> {
         let count = self.distinct.len();
-        let kind = asked.unwrap_or(match self.two_numbers() {
-            Some(_) => TaskKind::Binary,
-            None if self.is_text || (self.fraction.is_none() && count <= MAX_CLASSES) => TaskKind::Multiclass,
-            None => TaskKind::Regression,
+        let is_whole = self.fraction.is_none();
+        let kind = asked.unwrap_or(match kind_of(self.is_text, is_whole, count as u64) {
+            // No threshold lies between the two.
+            TaskKind::Binary if self.two_numbers().is_none() && is_whole => TaskKind::Multiclass,
+            kind => kind,
         });
         let way = match (kind, self.two_numbers()) {
             (TaskKind::Regression, _) if self.is_text => {
                 return Err(format!("column {column} is text; regression expects numbers. Choose --task multiclass"));
+            }
+            (TaskKind::Regression, _) if self.largest > f64::from(f32::MAX) => {
+                return Err(format!(
+                    "column {column} has numbers up to {:e}, beyond the range of 32 bits. Leave such rows out by --where, \
+                     or write the column in a larger unit",
+                    self.largest
+                ));
             }
             (TaskKind::Regression, _) => Way::Standardize,
             (TaskKind::Binary, Some((_, between))) => Way::Above(between),

@@ -3,7 +3,8 @@
 mod suggest;
 mod text;
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -113,6 +114,20 @@ impl Options {
     fn is_one_file(&self) -> bool {
         matches!(&self.files[..], [file] if file.is_file())
     }
+
+    /// The file or folder that a comparison takes; none where these are several, but not all of a folder.
+    fn data(&self) -> Option<PathBuf> {
+        if let [one] = &self.files[..] {
+            return Some(one.clone());
+        }
+        let folder = self.files[0].parent()?;
+        let is_parquet = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "parquet");
+        let entries = if folder.as_os_str().is_empty() { Path::new(".") } else { folder }.read_dir().ok()?;
+        let all: BTreeSet<PathBuf> =
+            entries.filter_map(|entry| Some(folder.join(entry.ok()?.file_name()))).filter(is_parquet).collect();
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        (self.files.iter().cloned().collect::<BTreeSet<_>>() == all).then(|| folder.to_owned())
+    }
 }
 
 /// Looks at files: at their footers, and at rows as far as that was asked for.
@@ -138,6 +153,7 @@ pub fn inspect(options: &Options, stop: &Interrupt) -> Result<Inspection> {
         row_groups: description.row_groups as u64,
         memory: memory_f32,
         read_budget: read.budget,
+        all: read.all,
         trained: read.trained.as_deref(),
     };
     Ok(Inspection {

@@ -3,13 +3,16 @@
 use std::fmt::Write;
 
 use serde::Serialize;
+use tidemill::data::Number;
 use tidemill::parquet::Usable;
 
 use super::{Column, Options};
-use crate::columns::{self, Choice, Facts, Fill, LeftOut, Rule, Seen, Used, Way};
+use crate::columns::{self, Choice, Facts, Fill, LeftOut, Rule, Seen, Used, Way, between, kind_of};
 use crate::format;
-use crate::printable::option;
+use crate::printable::{option, printable};
+use crate::results::TaskKind;
 use crate::rows::mebibytes;
+use crate::tasks::LEAST_ROWS;
 
 /// What to do with some files.
 #[derive(Clone, Debug, Serialize)]
@@ -26,8 +29,10 @@ pub struct Suggestion {
     pub batch_size: u64,
     /// Bytes that reading takes.
     pub read_budget: u64,
-    /// A command that compares the ways to train on these rows.
-    pub command: String,
+    /// A command that compares the ways to train on these rows; none where that is not possible.
+    pub command: Option<String>,
+    /// Why it is not.
+    pub obstacle: Option<String>,
     /// How a program begins.
     pub rust: String,
 }
@@ -39,12 +44,11 @@ pub(super) struct Basis<'a> {
     /// Bytes of all rows in memory.
     pub memory: u64,
     pub read_budget: u64,
+    /// Whether all rows were read.
+    pub all: bool,
     /// What the rows hold that a comparison trains on, where that is known apart.
     pub trained: Option<&'a [(String, Seen)]>,
 }
-
-/// Whole numbers of at most so many different values are classes, when they are the target.
-const CLASSES: u64 = 20;
 
 pub(super) fn suggest(options: &Options, columns: &[Column], basis: &Basis<'_>) -> Suggestion {
     let trained = |name: &str| {
@@ -75,8 +79,12 @@ pub(super) fn suggest(options: &Options, columns: &[Column], basis: &Basis<'_>) 
     };
     let batch_size = (basis.rows / 2000).next_power_of_two().clamp(32, 1024);
     let target = facts.iter().find(|column| target == Some(column.name));
+    let obstacle = obstacle(options, &choice, target, basis);
+    let whole = target.and_then(|target| columns.iter().find(|column| column.name == target.name)?.seen.as_ref());
+    let unseen = target.is_some_and(|target| may_come_unseen(target, whole, order, basis));
     Suggestion {
-        command: command(options, order),
+        command: obstacle.is_none().then(|| command(options, order, unseen)),
+        obstacle,
         rust: rust(options, &choice, target, basis, strategy, batch_size),
         used: choice.used,
         left_out: choice.left_out,
@@ -87,26 +95,64 @@ pub(super) fn suggest(options: &Options, columns: &[Column], basis: &Basis<'_>) 
     }
 }
 
+/// What stands in the way of a comparison, as far as the rows tell.
+fn obstacle(options: &Options, choice: &Choice, target: Option<&Facts<'_>>, basis: &Basis<'_>) -> Option<String> {
+    if basis.rows < LEAST_ROWS {
+        return Some(format!("there are {} rows; a comparison takes {LEAST_ROWS} or more", basis.rows));
+    }
+    if options.data().is_none() {
+        return Some("a comparison takes one file, or all files of one folder".into());
+    }
+    let target = target?;
+    let name = printable(target.name);
+    if !matches!(target.usable, Usable::Real { width: 1 } | Usable::Text) {
+        return Some(format!("the target {name} is {}; expected one number or one text a row", target.data_type));
+    }
+    if choice.used.is_empty() {
+        return Some("there is no column to learn from".into());
+    }
+    let seen = target.seen.filter(|seen| seen.rows > 0)?;
+    match (seen.present(), seen.distinct) {
+        (0, _) => Some(format!("no row trained on has a value in the target {name}")),
+        (_, 1) => Some(format!("all rows trained on have the same value in the target {name}")),
+        _ if seen.numbers.as_ref().is_some_and(|n| n.max.max(-n.min) > f64::from(f32::MAX)) => {
+            Some(format!("the target {name} has numbers beyond the range of 32 bits"))
+        }
+        _ => None,
+    }
+}
+
+/// Whether held-out rows may have classes that no row trained on has.
+fn may_come_unseen(target: &Facts<'_>, whole: Option<&Seen>, order: Option<&str>, basis: &Basis<'_>) -> bool {
+    let (Some(seen), Some(whole)) = (target.seen, whole) else { return false };
+    kind(target, seen) != TaskKind::Regression
+        && (order.is_some() || basis.trained.is_none() || !basis.all || whole.distinct > seen.distinct)
+}
+
+fn kind(target: &Facts<'_>, seen: &Seen) -> TaskKind {
+    let is_whole = seen.numbers.as_ref().is_some_and(|numbers| numbers.whole);
+    kind_of(target.usable == Usable::Text, is_whole, seen.distinct)
+}
+
 /// The target's encoding.
 fn target_encoding(column: &Facts<'_>) -> String {
-    let way = match column.seen.map(|seen| (seen, &seen.numbers)) {
+    let way = match column.seen.map(|seen| (kind(column, seen), &seen.numbers)) {
         _ if column.usable == Usable::Text => Way::Class,
-        Some((seen, Some(numbers))) if seen.distinct == 2 => Way::Above(numbers.min),
-        Some((seen, Some(numbers))) if numbers.whole && seen.distinct <= CLASSES => Way::Class,
+        Some((TaskKind::Binary, Some(numbers))) => {
+            let middle = Number::of_real(numbers.min).zip(Number::of_real(numbers.max));
+            Way::Above(middle.and_then(|(low, high)| between(low, high)).unwrap_or(numbers.min))
+        }
+        Some((TaskKind::Multiclass, _)) => Way::Class,
         _ => Way::Standardize,
     };
     let missing = column.nulls != Some(0) || column.seen.is_some_and(|seen| seen.present() < seen.rows);
-    let fill = if missing { Fill::DropRow } else { Fill::NoneSeen(0.0) };
+    let fill = if missing { Fill::DropRow } else { Fill::Category };
     Rule { way, fill }.to_string()
 }
 
-fn command(options: &Options, order: Option<&str>) -> String {
+fn command(options: &Options, order: Option<&str>, unseen: bool) -> String {
     let mut command = "tidemill-experiments experiment".to_owned();
-    // One file or folder is what the comparison takes.
-    let data = match &options.files[..] {
-        [one] => one.clone(),
-        several => several[0].parent().map_or_else(|| several[0].clone(), std::path::Path::to_owned),
-    };
+    let data = options.data().unwrap_or_default();
     let _ = write!(command, " {}", option("--data", &data.display().to_string()));
     match &options.target {
         Some(target) => command += &format!(" {}", option("--target", target)),
@@ -117,6 +163,9 @@ fn command(options: &Options, order: Option<&str>) -> String {
     }
     if let Some(filter) = &options.filter {
         let _ = write!(command, " {}", option("--where", filter));
+    }
+    if unseen {
+        command += " --unseen skip";
     }
     let _ = write!(command, " --budget {}", options.budget >> 20);
     command

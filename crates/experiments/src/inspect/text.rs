@@ -101,7 +101,10 @@ fn suggestion(found: &Inspection) -> Vec<String> {
     let (names, encodings) = (width(0), width(1));
     lines.extend(rows.iter().map(|[name, what, why]| format!("  {name:<names$}  {what:<encodings$}  {why}")));
     lines.push(String::new());
-    lines.push(suggestion.command.clone());
+    lines.extend(suggestion.command.clone());
+    if let Some(obstacle) = &suggestion.obstacle {
+        lines.extend(format::wrapped(&format!("No comparison is suggested: {obstacle}."), WIDTH));
+    }
     lines.push(String::new());
     lines.extend(suggestion.rust.lines().map(str::to_owned));
     lines
@@ -114,5 +117,9 @@ fn short(value: f64) -> String {
 /// A text of at most so many characters, on one line.
 fn cut(text: &str, longest: usize) -> String {
     let line = printable(text);
-    if line.chars().count() <= longest { line.into() } else { line.chars().take(longest - 1).collect::<String>() + "…" }
+    if line.chars().count() <= longest {
+        line.into()
+    } else {
+        line.chars().take(longest - 1).collect::<String>() + "…"
+    }
 }

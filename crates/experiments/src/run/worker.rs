@@ -156,11 +156,12 @@ impl<'a> Worker<'a> {
             Some(number) => trainer.resume(paths.state(number), spec.metrics())?,
             None => trainer.start_with(seed, spec.metrics()),
         };
-        let held_out: Box<dyn Source<f32>> = match MemorySource::load(spec.rows(spec.held_out())?, HELD_OUT_BUDGET.min(spec.budget / 8)) {
-            Ok(memory) => Box::new(memory),
-            Err(tidemill::data::Error::Budget { .. }) => Box::new(spec.rows(spec.held_out())?),
-            Err(error) => return Err(error.into()),
-        };
+        let held_out: Box<dyn Source<f32>> =
+            match MemorySource::load(spec.rows(spec.held_out())?, HELD_OUT_BUDGET.min(spec.budget / 8)) {
+                Ok(memory) => Box::new(memory),
+                Err(tidemill::data::Error::Budget { .. }) => Box::new(spec.rows(spec.held_out())?),
+                Err(error) => return Err(error.into()),
+            };
         let rows = |phase: &Phase| {
             let span: u64 = spec.spans[phase.spans.clone()].iter().map(|s| s.rows.end - s.rows.start).sum();
             span * if phase.train == Train::Batch { spec.epochs } else { 1 }

@@ -1,6 +1,7 @@
 use super::columns::WHOLE;
 use super::{Block, Cell, Column, Range};
 use crate::format::wrapped;
+use crate::printable::printable_lines;
 
 /// Widest line of the terminal tables.
 const WIDTH: usize = 100;
@@ -19,7 +20,7 @@ pub(super) fn terminal(blocks: &[Block], footnotes: &[String]) -> String {
     let legend = marked.then(|| "* best median of its column.".to_string());
     let notes: Vec<String> = legend.into_iter().chain(footnotes.iter().cloned()).collect();
     lines.extend(wrapped(&notes.join(" "), WIDTH));
-    lines.join("\n") + "\n"
+    printable_lines(&lines.join("\n")).into_owned() + "\n"
 }
 
 pub(super) fn markdown(blocks: &[Block], footnotes: &[String]) -> String {

@@ -12,13 +12,14 @@ use anyhow::{Context, Result};
 use tidemill::prelude::*;
 
 use crate::derived::Origin;
+use crate::printable::printable;
 use crate::progress::Work;
 use crate::results::{Baseline, Data, Task};
 use crate::rows;
 use crate::spec::Spec;
 
 pub use flights::flights;
-pub(crate) use user::training_rows;
+pub(crate) use user::{LEAST_ROWS, training_rows};
 pub use user::{UserData, user};
 
 /// A comparison, ready to run.
@@ -50,7 +51,7 @@ pub enum Effort {
 fn in_order(input: &Path, column: &str, output: &Path, budget: u64) -> Result<()> {
     let origin = Origin::new("sorted", &[input], serde_json::json!({ "column": column }))?;
     origin.derive(output, || {
-        let work = Work::new(&format!("sorting by {column}"), None);
+        let work = Work::new(&format!("sorting by {}", printable(column)), None);
         tidemill::parquet::sort_by_watched(input, column, output, budget, |done, all| work.reach(done, all))
             .with_context(|| format!("sorting {} by {column}", input.display()))
     })?;

@@ -38,6 +38,8 @@ pub struct UserData {
 
 /// Spans of a stream that has no months.
 const SPANS: u64 = 12;
+/// Fewest rows that can be compared on.
+pub(crate) const LEAST_ROWS: u64 = 2 * SPANS;
 /// How many of them are trained on, and on how many of these the warm start is trained first.
 const TRAINING: usize = 9;
 const WARM: usize = 3;
@@ -60,9 +62,9 @@ pub fn user(data: &UserData, folder: &Path, effort: Effort, threads: usize) -> R
         Some(condition) => matching(data, condition)?,
         None => description.rows,
     };
-    if rows < SPANS * 2 {
+    if rows < LEAST_ROWS {
         let of = if data.filter.is_some() { " that meet --where" } else { "" };
-        bail!("{file}: it has {rows} rows{of}, too few to compare on: expected {} or more", SPANS * 2);
+        bail!("{file}: it has {rows} rows{of}, too few to compare on: expected {LEAST_ROWS} or more");
     }
     let path = match &data.order {
         Some(column) => {
@@ -225,6 +227,13 @@ fn notes(data: &UserData, found: &Found, choice: &Choice) -> Vec<String> {
             found.training.values(),
             format::exact(found.unseen),
             format::exact(found.held_out.rows)
+        ));
+    }
+    if found.target.kind == TaskKind::Binary && found.held_out.distinct() == 1 {
+        notes.push(format!(
+            "All held-out rows have the same value of {}, {}: the ROC AUC of one class is not defined.",
+            data.target,
+            found.held_out.values()
         ));
     }
     notes.push(

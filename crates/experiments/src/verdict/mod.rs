@@ -8,6 +8,7 @@ mod findings;
 use std::fmt;
 
 use crate::format::{capitalized, decimal, listed, number, percent, wrapped};
+use crate::printable::printable;
 use crate::results::{Direction, Failure, Results};
 use crate::summary::{Spread, Summary, summarize};
 
@@ -37,7 +38,7 @@ pub fn verdict(results: &Results) -> Verdict {
 /// The verdict as text of at most 100 columns.
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let marked = |text: &String, mark| (mark, text.clone());
+        let marked = |text: &String, mark| (mark, printable(text).into_owned());
         let lines = std::iter::once(marked(&self.headline, ""))
             .chain(self.findings.iter().map(|text| marked(text, "- ")))
             .chain(self.caveats.iter().map(|text| marked(text, "! ")));
