@@ -201,14 +201,18 @@ fn check_value<T: Scalar>(field: &Field, value: Value<'_, T>) -> Result<(), Erro
         (Kind::Index { cardinality }, Value::Index(index)) => {
             format!("{index} is not below the cardinality {cardinality}")
         }
-        (Kind::Real { width }, Value::Real(_) | Value::Integer(_)) => format!("a row has {width} numbers in it, not one"),
+        (Kind::Real { width }, Value::Real(_) | Value::Integer(_)) => {
+            format!("a row has {width} numbers in it, not one")
+        }
         (Kind::Real { width }, Value::Reals(numbers)) => {
             format!("a row has {width} numbers in it, not {}", numbers.len())
         }
         (kind, Value::Null) => format!("it is {kind} and not nullable, and the row has no value in it"),
         (kind, Value::Index(index)) => format!("it is {kind}, and the row has the index {index} in it"),
         (kind, Value::Text(text)) => format!("it is {kind}, and the row has the text {text:?} in it"),
-        (kind, Value::Real(_) | Value::Reals(_) | Value::Integer(_)) => format!("it is {kind}, and the row has numbers in it"),
+        (kind, Value::Real(_) | Value::Reals(_) | Value::Integer(_)) => {
+            format!("it is {kind}, and the row has numbers in it")
+        }
     };
     Err(Error::invalid(format!("column {}", field.name), problem))
 }
