@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidemill::data::Interrupt;
 use tidemill_experiments::compare::{self, Options, STOPPED};
 use tidemill_experiments::distributed::{self, Link};
+use tidemill_experiments::import::{self, CsvOptions, Keep};
 use tidemill_experiments::inspect::{self, Reading};
 use tidemill_experiments::launch::{self, Host};
 use tidemill_experiments::results::TaskKind;
@@ -30,7 +31,7 @@ enum Command {
     Experiment(Experiment),
     /// Starts the ranks of a program by mpirun, and starts them again from their last checkpoint when they fall.
     Launch(Launch),
-    /// Says what is in Parquet files, and suggests how to train on them.
+    /// Says what is in files of Parquet, CSV or Arrow IPC, and suggests how to train on them.
     Inspect(Inspect),
     /// One run of a comparison, in a process of its own; started by `experiment`.
     #[command(hide = true)]
@@ -54,7 +55,7 @@ struct Experiment {
     /// Goes on where the same command was stopped.
     #[arg(long)]
     resume: bool,
-    /// Your own Parquet file.
+    /// Your own data: a file of Parquet, CSV or Arrow IPC, a folder of them, a quoted pattern, or - for standard input.
     #[arg(long, value_name = "FILE", requires = "target")]
     data: Option<PathBuf>,
     /// Its column to predict.
@@ -92,11 +93,13 @@ struct Experiment {
     /// Where results, report and models are written.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    csv: CsvOptions,
 }
 
 #[derive(Args)]
 struct Inspect {
-    /// Parquet files, or folders of them, of one schema.
+    /// Files of Parquet, CSV or Arrow IPC, folders of them, quoted patterns, or - for standard input; of one schema.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// The column to predict.
@@ -117,6 +120,8 @@ struct Inspect {
     /// Prints JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    csv: CsvOptions,
 }
 
 #[derive(Args)]
@@ -204,12 +209,17 @@ fn experiment(asked: Experiment, stop: &Interrupt) -> Result<Outcome> {
             asked.name
         );
     }
+    if asked.data.is_none()
+        && let Some(option) = asked.csv.arguments().first()
+    {
+        bail!("{option} says how CSV is read, for which --data FILE is needed");
+    }
     let threads = asked.threads.unwrap_or(1);
     if threads == 0 {
         bail!("--threads 0: expected 1 or more");
     }
     let name = match &asked.data {
-        Some(file) => file.file_stem().map_or("data".into(), |stem| stem.to_string_lossy().into_owned()),
+        Some(file) => import::name(file),
         None => asked.name.clone(),
     };
     let suffix = if asked.quick { "-quick" } else { "" };
@@ -219,8 +229,17 @@ fn experiment(asked: Experiment, stop: &Interrupt) -> Result<Outcome> {
     let prepared = match (asked.data, asked.target) {
         (Some(file), Some(target)) => {
             let task = asked.task.map(TaskKind::from);
+            let imported = match import::import(&[file], &asked.csv, Keep::In(&folder), budget, stop) {
+                Err(_) if stop.is_set() => return Ok(Outcome::Stopped),
+                imported => imported?,
+            };
+            imported.notes.iter().for_each(|note| eprintln!("note: {note}"));
+            let file = imported.one(&folder)?;
             let data = UserData { file, target, task, order: asked.order, filter: asked.filter, budget };
-            tasks::user(&data, &folder, effort, threads)?
+            let prepared = tasks::user(&data, &folder, effort, threads);
+            let mut prepared = prepared.map_err(|error| imported.restated(error))?;
+            imported.describe(&mut prepared);
+            prepared
         }
         _ => tasks::flights(&folder, effort, threads, budget)?,
     };
@@ -282,9 +301,16 @@ fn inspect(asked: Inspect, stop: &Interrupt) -> Result<Outcome> {
         (_, true) => Reading::Nothing,
         _ => Reading::Some,
     };
-    let Inspect { files, target, filter, budget, json, .. } = asked;
+    let Inspect { files, target, filter, budget, json, csv, .. } = asked;
+    let imported = match import::import(&files, &csv, Keep::Temporarily, budget << 20, stop) {
+        Err(_) if stop.is_set() => return Ok(Outcome::Stopped),
+        imported => imported?,
+    };
+    imported.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    let files = imported.files.clone();
     let options = inspect::Options { files, target, filter, reading, budget: budget << 20 };
-    let inspection = inspect::inspect(&options, stop)?;
+    let mut inspection = inspect::inspect(&options, stop).map_err(|error| imported.restated(error))?;
+    imported.restate(&mut inspection);
     if stop.is_set() {
         return Ok(Outcome::Stopped);
     }
