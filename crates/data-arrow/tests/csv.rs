@@ -233,6 +233,7 @@ fn names_that_come_twice_are_numbered_or_refused() {
     let twice = reals(CsvBuilder::reader("t", text.as_bytes()), "a").unwrap_err().to_string();
     assert!(twice.starts_with("t: columns [1, 3] are all named a"), "{twice}");
     assert_eq!(reals(CsvBuilder::reader("t", text.as_bytes()), "b").unwrap(), [2.0]);
+    assert_eq!(reals(CsvBuilder::reader("t", text.as_bytes()), "a_2").unwrap(), [3.0]);
 }
 
 /// Ends of lines, marks of the byte order, quotes over several lines.

@@ -217,7 +217,8 @@ impl CsvBuilder {
             other => other,
         };
         let source_name = opened.source_name.clone();
-        let table = typed(&source_name, &opened.names, &guesses, &self.types, inferred)?;
+        let columns = names::unique(&opened.names, &mut opened.notes);
+        let table = typed(&source_name, &columns, &guesses, &self.types, inferred)?;
         let mut layout = Layout::new(self.chosen, &source_name, &table)?;
         if self.complete {
             (0..layout.reads().len()).for_each(|read| layout.set_nullable(read, false));
@@ -226,7 +227,8 @@ impl CsvBuilder {
         let mut projection: Vec<usize> = places.iter().map(|place| place.column).collect();
         projection.sort_unstable();
         projection.dedup();
-        if let Some(problem) = projection.iter().find_map(|&column| names::ambiguous(&opened.names, column)) {
+        let as_it_was = projection.iter().filter(|&&column| columns[column] == opened.names[column]);
+        if let Some(problem) = as_it_was.copied().find_map(|column| names::ambiguous(&opened.names, column)) {
             return Err(Error::invalid(source_name, problem));
         }
         let most = opened.blocks.format.most;

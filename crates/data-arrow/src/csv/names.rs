@@ -127,7 +127,9 @@ pub(super) fn ambiguous(names: &[String], column: usize) -> Option<String> {
     let places: Vec<usize> = places.collect();
     (places.len() > 1).then(|| {
         let name = &names[column];
-        format!("columns {places:?} are all named {name}; give others by header(CsvHeader::Absent) and names(..)")
+        format!(
+            "columns {places:?} are all named {name}: which is meant? the second is also called {name}_2, and so on"
+        )
     })
 }
 
