@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tidemill_data::Error;
 
+use crate::compressed::{decompressed, is_compressed};
+
 /// How long a socket is read before somebody looks whether that is still wanted.
 const SLICE: Duration = Duration::from_millis(50);
 
@@ -56,15 +58,16 @@ impl Input {
         match self {
             Self::Files(paths) => {
                 let Some(path) = paths.get(part) else { return Ok(None) };
-                let mut file = File::open(path)?;
-                file.seek(SeekFrom::Start(from))?;
-                Ok(Some(Box::new(file)))
+                open_at(File::open(path)?, from).map(Some)
             }
             Self::Tables(paths, most) => {
                 let Some(path) = paths.get(part) else { return Ok(None) };
                 crate::ipc::open(File::open(path)?, *most).map(Some)
             }
-            Self::Once { reader, .. } => Ok((part == 0).then(|| std::mem::replace(reader, Box::new(io::empty())))),
+            Self::Once { reader, .. } => Ok((part == 0).then(|| {
+                let reader = std::mem::replace(reader, Box::new(io::empty()));
+                Box::new(decompressed(reader)) as Box<dyn Read + Send>
+            })),
         }
     }
 
@@ -76,6 +79,23 @@ impl Input {
             Self::Once { .. } => None,
         }
     }
+}
+
+/// The bytes of a file from `from` on, as they are once decompressed.
+fn open_at(mut file: File, from: u64) -> io::Result<Box<dyn Read + Send>> {
+    if from == 0 {
+        return Ok(Box::new(decompressed(file)));
+    }
+    let mut head = Vec::new();
+    (&mut file).take(4).read_to_end(&mut head)?;
+    if !is_compressed(&head) {
+        file.seek(SeekFrom::Start(from))?;
+        return Ok(Box::new(file));
+    }
+    file.seek(SeekFrom::Start(0))?;
+    let mut reader = decompressed(file);
+    io::copy(&mut (&mut reader).take(from), &mut io::sink())?;
+    Ok(Box::new(reader))
 }
 
 /// The first connection that comes.

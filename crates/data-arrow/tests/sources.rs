@@ -126,9 +126,16 @@ fn bad_csv_is_an_error_that_says_where() {
     };
     check("", "t.csv: it is empty, not even a header is there");
     check("a,c\n1,2\n", "t.csv: there is no column b; it has a, c");
-    check("a,b\n1,2\n\"\n\",4\n", "t.csv, line 3, column a: it is '\n' and no 'Float64'");
-    check("a,b\n1,2\n3,4\n5,x\n7,8\n", "t.csv, line 4, column b: it is 'x' and no 'Float64'");
-    check("a,b,c\n1,2,\"\n\"\n\n3,4,5\n5,x,6\n", "t.csv, line 6, column b: it is 'x' and no 'Float64'");
+    let no_number = "expected a number; say otherwise by column_type(\"b\", ..), CsvType::Text, or count it as missing by \
+                     nulls(..)";
+    let x = |line: u64| format!("t.csv, line {line}, column b: it is \"x\", {no_number}");
+    check("a,b\n1,2\n3,4\n5,x\n7,8\n", &x(4));
+    check("a,b,c\n1,2,\"\n\"\n\n3,4,5\n5,x,6\n", &x(6));
+    check(
+        "a,b\n1,true\n3,1\n",
+        "t.csv, line 3, column b: it is \"1\", expected true or false; say otherwise by \
+          column_type(\"b\", ..), CsvType::Real or Text, or count it as missing by nulls(..)",
+    );
     check("a,b\n1,2\n3,4,5\n", "t.csv, line 3: expected fields: 2, found 3");
     check("a,b\n1,2\n3\n", "t.csv, line 3: expected fields: 2, found 1");
     check("a,b\n1,2\n3,\"4\n", "t.csv, line 3: it ends inside quotes; is it whole?");
@@ -140,7 +147,8 @@ fn bad_csv_is_an_error_that_says_where() {
         "t.csv, line 3: a record of more than 8192 bytes; is a quote left open? allow a larger budget, or mend the text",
     );
     let value = format!("a,b\n1,2\n3,{}\n", "x".repeat(1000));
-    check(&value, &format!("t.csv, line 3, column b: it is '{}... (1002 bytes) and no 'Float64'", "x".repeat(99)));
+    let shown = format!("\"{}... (1000 bytes)\"", "x".repeat(100));
+    check(&value, &format!("t.csv, line 3, column b: it is {shown}, {no_number}"));
     let wide = format!("a,b{}\n", ",c".repeat(100));
     check(
         &wide,
@@ -151,10 +159,16 @@ fn bad_csv_is_an_error_that_says_where() {
         let error = builder.build::<f32>().and_then(|mut source| read(&mut source, 4)).unwrap_err().to_string();
         assert_eq!(error, expected, "{bytes:?}");
     };
-    told(b"a,\xff\n1,2\n", "t.csv, line 1: bytes that are no UTF-8");
-    told(b"a,b\n1,\xff\n", "t.csv, line 2: bytes that are no UTF-8");
+    let utf8 = |line: u64, column: u64, byte: &str| {
+        format!(
+            "t.csv, line {line}: byte {column} of the line is {byte}, which is not UTF-8; convert the text, as from \
+             Latin-1 by `iconv -f LATIN1 -t UTF-8`"
+        )
+    };
+    told(b"a,\xff\n1,2\n", &utf8(1, 3, "0xFF"));
+    told(b"a,b\n1,\xff\n", &utf8(2, 3, "0xFF"));
     // Two broken fields that would be a letter together.
-    told(b"a,b\n1,2\n\xc3,\xa9\n", "t.csv, line 3: bytes that are no UTF-8");
+    told(b"a,b\n1,2\n\xc3,\xa9\n", &utf8(3, 1, "0xC3"));
     for delimiter in [b'"', b'\n', 0xc3] {
         let built = CsvBuilder::reader("t.csv", &b"a\n"[..]).delimiter(delimiter).columns(["a"]).build::<f32>();
         assert!(built.err().unwrap().to_string().starts_with("delimiter "), "{delimiter}");

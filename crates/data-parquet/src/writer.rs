@@ -76,6 +76,8 @@ pub enum Values<'a> {
 pub struct ParquetWriter {
     output: Output,
     columns: Vec<(String, ValueType)>,
+    /// Bytes after which a row group is ended.
+    most: usize,
 }
 
 impl ParquetWriter {
@@ -100,7 +102,47 @@ impl ParquetWriter {
         }
         let fields = columns.iter().map(|(name, of)| Field::new(name, of.data_type(), false));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        Ok(Self { output: Output::create(path, schema, Output::properties())?, columns })
+        Ok(Self { output: Output::create(path, schema, Output::properties())?, columns, most: usize::MAX })
+    }
+
+    /// Begins a file of any types of arrow, whose rows are written by [`write_batch`](Self::write_batch). What is held in
+    /// memory of a row group takes up to `budget` bytes.
+    ///
+    /// # Errors
+    ///
+    /// When Parquet has no such type, or the folder cannot be written to.
+    pub fn of_schema(path: impl AsRef<Path>, schema: &SchemaRef, budget: u64) -> Result<Self, Error> {
+        let output = Output::create(path.as_ref(), Arc::clone(schema), Output::properties())?;
+        let most = usize::try_from(budget).unwrap_or(usize::MAX);
+        Ok(Self { output, columns: Vec::new(), most })
+    }
+
+    /// The columns of a schema that Parquet has no type for, by their places.
+    pub fn unsupported(schema: &SchemaRef) -> Vec<usize> {
+        let fits = |column: usize| {
+            let alone = Arc::new(schema.project(&[column])?);
+            ArrowWriter::try_new(std::io::sink(), alone, None).map(drop)
+        };
+        (0..schema.fields().len()).filter(|&column| guarded(|| fits(column)).is_err()).collect()
+    }
+
+    /// Appends rows of the writer's schema.
+    ///
+    /// # Errors
+    ///
+    /// When they are of another schema, or the disk is full.
+    pub fn write_batch(&mut self, rows: &RecordBatch) -> Result<(), Error> {
+        // As few rows at once as keep what is held near its bytes.
+        let bytes = rows.get_array_memory_size().max(1);
+        let at_once = (rows.num_rows() as f64 * self.most as f64 / 8.0 / bytes as f64) as usize;
+        let at_once = at_once.clamp(1, rows.num_rows().max(1));
+        for first in (0..rows.num_rows()).step_by(at_once) {
+            self.output.write_batch(&rows.slice(first, at_once.min(rows.num_rows() - first)))?;
+            if self.output.held() > self.most {
+                self.output.flush()?;
+            }
+        }
+        Ok(())
     }
 
     /// Appends rows: the values of each column, in the columns' order.
@@ -235,6 +277,11 @@ impl Output {
 
     pub(crate) fn write_batch(&mut self, batch: &RecordBatch) -> Result<(), FileError> {
         guarded(|| self.writer.write(batch)).map_err(|problem| FileError::write(&self.path, problem))
+    }
+
+    /// Bytes that are held of the row group.
+    fn held(&self) -> usize {
+        self.writer.memory_size()
     }
 
     /// Ends a row group.

@@ -153,7 +153,7 @@ fn note_path(derived: &Path) -> PathBuf {
 }
 
 /// Writes a file through a temporary one beside it.
-fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // The mode is what the umask leaves of it, as of any new file.
     let mode = fs::Permissions::from_mode(0o666);

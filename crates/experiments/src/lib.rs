@@ -7,7 +7,7 @@
 //! [`distributed`] compares processes, threads and ranks over MPI in the same manner; [`launch`] starts ranks, again where
 //! they fall.
 //!
-//! [`derived`] keeps files made from others true to what they were made from.
+//! [`import`] makes Parquet of CSV and Arrow IPC. [`derived`] keeps files made from others true to what they were made from.
 //!
 //! [`inspect`] looks at a file and says how to train on it. [`tasks`] prepares a comparison, [`compare`] runs it, each [`run`] in a process of its own.
 
@@ -18,6 +18,7 @@ pub mod derived;
 pub mod distributed;
 mod error;
 mod format;
+pub mod import;
 pub mod inspect;
 pub mod launch;
 mod machine;

@@ -10,6 +10,7 @@ use tidemill::data::Interrupt;
 use tidemill_experiments::columns::Unseen;
 use tidemill_experiments::compare::{self, Options, STOPPED};
 use tidemill_experiments::distributed::{self, Link};
+use tidemill_experiments::import::{self, CsvOptions, Keep};
 use tidemill_experiments::inspect::{self, Reading};
 use tidemill_experiments::launch::{self, Host};
 use tidemill_experiments::results::TaskKind;
@@ -33,7 +34,7 @@ enum Command {
     Experiment(Experiment),
     /// Starts the ranks of a program by mpirun, and starts them again from their last checkpoint when they fall.
     Launch(Launch),
-    /// Says what is in Parquet files, and suggests how to train on them.
+    /// Says what is in files of Parquet, CSV or Arrow IPC, and suggests how to train on them.
     Inspect(Inspect),
     /// One run of a comparison, in a process of its own; started by `experiment`.
     #[command(hide = true)]
@@ -57,7 +58,7 @@ struct Experiment {
     /// Goes on where the same command was stopped.
     #[arg(long)]
     resume: bool,
-    /// Your own Parquet file.
+    /// Your own data: a file of Parquet, CSV or Arrow IPC, a folder of them, a quoted pattern, or - for standard input.
     #[arg(long, value_name = "FILE", requires = "target")]
     data: Option<PathBuf>,
     /// Its column to predict.
@@ -102,11 +103,13 @@ struct Experiment {
     /// Where results, report and models are written.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    csv: CsvOptions,
 }
 
 #[derive(Args)]
 struct Inspect {
-    /// Parquet files, or folders of them, of one schema.
+    /// Files of Parquet, CSV or Arrow IPC, folders of them, quoted patterns, or - for standard input; of one schema.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// The column to predict.
@@ -127,6 +130,8 @@ struct Inspect {
     /// Prints JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    csv: CsvOptions,
 }
 
 #[derive(Args)]
@@ -268,11 +273,16 @@ fn experiment(asked: Experiment, stop: &Interrupt) -> Result<Outcome> {
             asked.name
         );
     }
+    if asked.data.is_none()
+        && let Some(option) = asked.csv.arguments().first()
+    {
+        bail!("{option} says how CSV is read, for which --data FILE is needed");
+    }
     let threads = asked.threads.unwrap_or(1);
     once("--strategies", &asked.strategies)?;
     once("--seeds", asked.seeds.as_deref().unwrap_or_default())?;
     let name = match &asked.data {
-        Some(file) => file.file_stem().map_or("data".into(), |stem| stem.to_string_lossy().into_owned()),
+        Some(file) => import::name(file),
         None => asked.name.clone(),
     };
     let suffix = if asked.quick { "-quick" } else { "" };
@@ -282,13 +292,22 @@ fn experiment(asked: Experiment, stop: &Interrupt) -> Result<Outcome> {
     let prepared = match (asked.data, asked.target) {
         (Some(file), Some(target)) => {
             let task = asked.task.map(TaskKind::from);
+            let imported = match import::import(&[file], &asked.csv, Keep::In(&folder), budget, stop) {
+                Err(_) if stop.is_set() => return Ok(Outcome::Stopped),
+                imported => imported?,
+            };
+            show_notes(&imported.notes);
+            let file = imported.one(&folder)?;
             let (order, filter, except, unseen) = (asked.order, asked.filter, asked.except, asked.unseen.into());
             let data = UserData { file, target, task, order, filter, except, unseen, budget };
-            tasks::user(&data, &folder, effort, threads)
+            let prepared = tasks::user(&data, &folder, effort, threads);
+            let prepared = prepared.map_err(|error| imported.restated(rows::advised(error, budget)));
+            let mut prepared = prepared?;
+            imported.describe(&mut prepared);
+            prepared
         }
-        _ => tasks::flights(&folder, effort, threads, budget),
+        _ => tasks::flights(&folder, effort, threads, budget).map_err(|error| rows::advised(error, budget))?,
     };
-    let prepared = prepared.map_err(|error| rows::advised(error, budget))?;
     let seeds = asked.seeds.unwrap_or_else(|| if asked.quick { vec![1] } else { vec![1, 2, 3] });
     let options = Options { folder, seeds, strategies: asked.strategies, effort, resume: asked.resume };
     compare::compare(&prepared, &options, stop)
@@ -296,6 +315,10 @@ fn experiment(asked: Experiment, stop: &Interrupt) -> Result<Outcome> {
 
 /// As much as `tc` can be told.
 const MOST_MEGABITS: u64 = 10_000_000;
+
+fn show_notes(notes: &[String]) {
+    notes.iter().for_each(|note| eprintln!("note: {}", printable::printable(note)));
+}
 
 fn distributed(asked: Experiment, stop: &Interrupt) -> Result<Outcome> {
     once("--strategies", &asked.strategies)?;
@@ -307,18 +330,19 @@ fn distributed(asked: Experiment, stop: &Interrupt) -> Result<Outcome> {
     }
     let name = if asked.quick { "distributed-quick" } else { "distributed" };
     let folder = asked.out.unwrap_or_else(|| PathBuf::from("tidemill-out").join(name));
-    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let link = |text: &String| match (text.as_str(), text.parse::<u64>()) {
         ("none", _) => Ok(Link::Memory),
         (_, Ok(megabits)) if (1..=MOST_MEGABITS).contains(&megabits) => Ok(Link::Network(Some(megabits * 1_000_000))),
         _ => bail!("--links {text}: expected none, or Mbit/s from 1 to {MOST_MEGABITS}"),
     };
+    let links = asked.links.iter().map(link).collect::<Result<_>>()?;
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let options = distributed::Options {
         folder,
         seeds: asked.seeds.unwrap_or_else(|| vec![1]),
         effort: if asked.quick { Effort::Quick } else { Effort::Full },
         workers,
-        links: asked.links.iter().map(link).collect::<Result<_>>()?,
+        links,
         mpirun: vec!["mpirun".into(), "--bind-to".into(), "none".into()],
         ways: asked.strategies,
         most_seconds: asked.most_seconds.unwrap_or(if asked.quick { 3.0 } else { 60.0 }),
@@ -353,9 +377,17 @@ fn inspect(asked: Inspect, stop: &Interrupt) -> Result<Outcome> {
         (_, true) => Reading::Nothing,
         _ => Reading::Some,
     };
-    let Inspect { files, target, filter, budget, json, .. } = asked;
-    let options = inspect::Options { files, target, filter, reading, budget: budget << 20 };
-    let inspection = inspect::inspect(&options, stop).map_err(|error| rows::advised(error, options.budget))?;
+    let Inspect { files, target, filter, budget, json, csv, .. } = asked;
+    let imported = match import::import(&files, &csv, Keep::Temporarily, budget << 20, stop) {
+        Err(_) if stop.is_set() => return Ok(Outcome::Stopped),
+        imported => imported?,
+    };
+    show_notes(&imported.notes);
+    let (asked, arguments, files) = (files, csv.arguments(), imported.files.clone());
+    let options = inspect::Options { files, asked, arguments, target, filter, reading, budget: budget << 20 };
+    let inspection = inspect::inspect(&options, stop);
+    let mut inspection = inspection.map_err(|error| imported.restated(rows::advised(error, options.budget)))?;
+    imported.restate(&mut inspection);
     if stop.is_set() {
         return Ok(Outcome::Stopped);
     }

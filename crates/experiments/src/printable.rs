@@ -79,7 +79,7 @@ pub(crate) fn quoted(text: &str) -> String {
 
 /// An option with its value, which may begin with a dash.
 pub(crate) fn option(name: &str, value: &str) -> String {
-    let between = if value.starts_with('-') { '=' } else { ' ' };
+    let between = if value.starts_with('-') && value != "-" { '=' } else { ' ' };
     format!("{name}{between}{}", quoted(value))
 }
 

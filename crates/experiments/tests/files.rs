@@ -193,19 +193,31 @@ fn cases_targets_are_values_not_bits() {
     assert_eq!(zero.kind(), "binary");
     assert_eq!(zero.spec["targets"]["known"]["numbers"], serde_json::json!(["0", "1"]));
     let long = compared(&case("int64-target-2p53.parquet"), &["--target", "y"]);
-    assert_eq!(long.kind(), "binary");
-    let known = serde_json::json!(["9007199254740992", "9007199254740993"]);
-    assert_eq!(long.spec["targets"]["known"]["numbers"], known);
-    // The baseline is the share of the larger number among the rows trained on, counted here.
+    assert_eq!(long.kind(), "multiclass");
+    // The baseline is the share of each of the three among the rows trained on, counted here.
     let mut source = ParquetSource::open(case("int64-target-2p53.parquet")).columns(["y"]).build::<f64>().unwrap();
     let mut batch = Batch::new(source.schema().clone());
     while source.fill(&mut batch, 1000).unwrap() > 0 {}
-    let larger: Vec<bool> =
-        (0..600).map(|row| batch.columns()[0].number(row).unwrap().whole() == Some((1 << 53) + 1)).collect();
-    let share = larger[..450].iter().filter(|&&larger| larger).count() as f64 / 450.0;
-    let loss: f64 = larger[450..].iter().map(|&larger| -(if larger { share } else { 1.0 - share }).ln()).sum();
+    let values: Vec<i128> = (0..600).map(|row| batch.columns()[0].number(row).unwrap().whole().unwrap()).collect();
+    let share = |value: i128| values[..450].iter().filter(|&&other| other == value).count() as f64 / 450.0;
+    let loss = values[450..].iter().map(|&value| -share(value).ln()).sum::<f64>() / 150.0;
     let found = long.results["baseline"]["held_out"]["loss"].as_f64().unwrap();
-    assert!((found - loss / 150.0).abs() < 1e-6, "{found} and {}", loss / 150.0);
+    assert!((found - loss).abs() < 1e-6, "{found} and {loss}");
+    assert!((1..4).all(|value| share((1 << 53) + value - 1) > 0.3));
+    // Of two, the threshold parts them exactly.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("two.parquet");
+    let mut writer = ParquetWriter::create(&path, [("x", ValueType::F64), ("y", ValueType::I64)]).unwrap();
+    let targets: Vec<i64> = (0..240).map(|row| (1 << 53) + i64::from(row % 3 == 0)).collect();
+    writer.write(&[Values::F64(&(0..240).map(noise).collect::<Vec<_>>()), Values::I64(&targets)]).unwrap();
+    writer.finish().unwrap();
+    let two = compared(&path, &["--target", "y"]);
+    assert_eq!(two.kind(), "binary");
+    let known = serde_json::json!(["9007199254740992", "9007199254740993"]);
+    assert_eq!(two.spec["targets"]["known"]["numbers"], known);
+    let (rare, often) = (1.0_f64 / 3.0, 2.0_f64 / 3.0);
+    let found = two.results["baseline"]["held_out"]["loss"].as_f64().unwrap();
+    assert!((found + rare * rare.ln() + often * often.ln()).abs() < 1e-6, "{found}");
 }
 
 #[test]
@@ -363,7 +375,7 @@ fn names_cannot_steer_a_terminal() {
     assert_eq!(found["columns"][0]["name"], "a\u{1b}[31m\n");
     assert!(text(&inspect(&["--target", "\u{1b}[2J"]).stderr).contains("there is no column \\u{1b}[2J"));
     let folder = tempfile::tempdir().unwrap();
-    let output = experiment(&path, folder.path(), &["--target", target, "--except", "-dash"]);
+    let output = experiment(&path, folder.path(), &["--target", target, "--except=-dash"]);
     is_safe(&output);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let report = fs::read_to_string(folder.path().join("report.html")).unwrap();

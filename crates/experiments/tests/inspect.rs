@@ -99,13 +99,14 @@ fn conditions_pass_over_and_small_budgets_call_for_online_training() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(folder.path());
     let large = folder.path().join("large.parquet");
-    let names: Vec<String> = (0..60).map(|column| format!("c{column}")).collect();
-    let mut writer = ParquetWriter::create(&large, names.iter().map(|name| (name, ValueType::F64))).unwrap();
-    let values: Vec<f64> = all_rows().map(|row| (row % 11) as f64).collect();
-    writer.write(&names.iter().map(|_| Values::F64(&values)).collect::<Vec<_>>()).unwrap();
+    let names = ["a", "b", "c", "d"];
+    let mut writer = ParquetWriter::create(&large, names.map(|name| (name, ValueType::F64))).unwrap();
+    let values: Vec<f64> = (0..200_000).map(|row| f64::from(row % 11)).collect();
+    writer.write(&names.map(|_| Values::F64(&values))).unwrap();
     writer.finish().unwrap();
-    assert_eq!(json(&large, &["--budget", "2"])["suggestion"]["strategy"], "batch");
-    assert_eq!(json(&large, &["--budget", "1"])["suggestion"]["strategy"], "online");
+    // Four columns of 200,000 numbers of four bytes, twice.
+    assert_eq!(json(&large, &["--budget", "7"])["suggestion"]["strategy"], "batch");
+    assert_eq!(json(&large, &["--budget", "6"])["suggestion"]["strategy"], "online");
     let found = json(&path, &["--where", "even >= 0 and id < 1010"]);
     assert_eq!((&found["rows_read"], &found["row_groups_passed_over"]), (&1000.into(), &0.into()));
     assert!(found["suggestion"]["command"].as_str().unwrap().contains("--where 'even >= 0 and id < 1010'"));
@@ -281,6 +282,7 @@ fn cases_times_are_encoded_where_it_makes_sense() {
             "midnights day_of_week()",
             "date day_of_week()",
             "time hour_of_day()",
+            "lasts standardize()",
             "x standardize()"
         ]
     );

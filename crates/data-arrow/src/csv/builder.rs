@@ -1,21 +1,23 @@
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use arrow_csv::reader::Format as ArrowFormat;
 use arrow_schema::{DataType, Field, Schema as TableSchema, TimeUnit};
-use regex::Regex;
 use tidemill_data::tensor::Scalar;
 use tidemill_data::{Error, Interrupt, Stream, Waiting, Watch};
 
 use super::CsvSource;
-use super::decode::{CsvDecode, NO_HEADER};
-use super::records::{Ragged, fields};
+use super::blocks::{Block, Blocks, NO_HEADER};
+use super::decode::CsvDecode;
+use super::fields::Fields;
+use super::guess::{Guess, observe};
+use super::names::{self, CsvNote};
 use super::text::{Format, Position, Text};
+use super::values::{MISSING, Missing};
 use crate::columns::Made;
-use crate::guard::guarded;
 use crate::input::Input;
-use crate::{ArrowSupply, Columns, Layout, choose_columns};
+use crate::{ArrowSupply, Columns, Layout, Table, choose_columns};
 
 /// What a column of CSV holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +36,25 @@ pub enum CsvType {
     Time,
 }
 
+/// Whether the first record names the columns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CsvHeader {
+    /// It does, unless it holds numbers alone.
+    #[default]
+    Detected,
+    /// It does.
+    Present,
+    /// It is a row; columns are named `column_1`, `column_2` and so on, or as [`names`](CsvBuilder::names) says.
+    Absent,
+}
+
 /// Declares a source of CSV.
 ///
-/// The first line names the columns, fields are separated by commas, and types are told from the first 1024 rows, all of
-/// which can be said otherwise. Numbers that look like integers there may have decimals later.
+/// All of this can be said otherwise: the delimiter is told from the first lines, of comma, tab, semicolon and `|`; the
+/// first record names the columns, unless it holds numbers alone; `NA`, `N/A`, `null`, `NULL`, `NaN`, `nan` and the empty
+/// text, in quotes or not, stand for no value; types are told from the first 1024 rows. Numbers that look like integers
+/// there may have decimals later. Integers that begin with a zero in quotes, such as `"007"`, are texts. What is
+/// compressed by gzip or Zstandard is decompressed.
 ///
 /// # Example
 ///
@@ -61,7 +78,8 @@ pub struct CsvBuilder {
     input: Result<Input, Error>,
     chosen: Columns,
     names: Option<Vec<String>>,
-    delimiter: u8,
+    header: CsvHeader,
+    delimiter: Option<u8>,
     nulls: Vec<String>,
     types: Vec<(String, CsvType)>,
     infer_rows: usize,
@@ -108,8 +126,9 @@ impl CsvBuilder {
             input,
             chosen: Columns::new(),
             names: None,
-            delimiter: b',',
-            nulls: Vec::new(),
+            header: CsvHeader::default(),
+            delimiter: None,
+            nulls: MISSING.map(String::from).to_vec(),
             types: Vec::new(),
             infer_rows: 1024,
             budget: 16 << 20,
@@ -121,18 +140,24 @@ impl CsvBuilder {
     /// There is no header: these are the columns' names.
     pub fn names<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.names = Some(names.into_iter().map(Into::into).collect());
+        self.header(CsvHeader::Absent)
+    }
+
+    /// Says whether there is a header.
+    pub fn header(mut self, header: CsvHeader) -> Self {
+        self.header = header;
         self
     }
 
-    /// What separates fields, instead of a comma: a character of ASCII.
+    /// What separates fields: a character of ASCII.
     pub fn delimiter(mut self, byte: u8) -> Self {
-        self.delimiter = byte;
+        self.delimiter = Some(byte);
         self
     }
 
-    /// Texts that stand for no value, besides the empty one.
+    /// Texts that stand for no value besides the empty one, in place of `NA`, `N/A`, `null`, `NULL`, `NaN` and `nan`.
     pub fn nulls<N: Into<String>>(mut self, texts: impl IntoIterator<Item = N>) -> Self {
-        self.nulls.extend(texts.into_iter().map(Into::into));
+        self.nulls = texts.into_iter().map(Into::into).collect();
         self
     }
 
@@ -149,8 +174,8 @@ impl CsvBuilder {
     }
 
     /// Bytes that reading may take, 16 MiB unless told otherwise: read ahead, one block of text, and its rows. A record
-    /// may have an eighth of them, and a column of the text takes 1 KiB. The patterns by which types are told take 1.7 MB
-    /// more, once in a process.
+    /// may have an eighth of them, and a column of the text takes 1 KiB. Decompression of gzip takes 100 KiB more, of
+    /// Zstandard as much as was compressed with.
     pub fn budget(mut self, bytes: u64) -> Self {
         self.budget = bytes;
         self
@@ -173,142 +198,240 @@ impl CsvBuilder {
     /// # Errors
     ///
     /// When nothing can be read, the budget is below 64 KiB or too small for the columns of the text, the first records
-    /// are no text or of unequal lengths, a column is missing or cannot serve, or waiting was interrupted.
+    /// are no text or of unequal lengths, a column is missing, named like another or cannot serve, or waiting was
+    /// interrupted.
     pub fn build<T: Scalar>(self) -> Result<CsvSource<T>, Error> {
-        let input = self.input?;
-        if self.budget < 1 << 16 {
-            return Err(Error::Budget {
-                what: "reading CSV".into(),
-                needed: 1 << 16,
-                budget: self.budget,
-                advice: "allow at least 65536 bytes".into(),
-            });
-        }
-        if !self.delimiter.is_ascii() || b"\"\n\r".contains(&self.delimiter) {
-            let what = format!("delimiter {:?}", char::from(self.delimiter));
-            return Err(Error::invalid(what, "expected a character of ASCII that is no quote and no line end"));
-        }
-        // What is read grows by doubling, and so does what is decoded of it.
-        let most = (self.budget / 8) as usize;
-        let piece = (most / 4).min(1 << 16);
-        let nulls = null_pattern(&self.nulls)?;
-        let format = Format { delimiter: self.delimiter, header: self.names.is_none(), nulls, piece, most };
-        let again = input.again();
-        let names = input.names();
-        if names.is_empty() {
-            return Err(Error::invalid("CSV", "there is no file to read"));
-        }
-        let mut text = Text::start(input, Position::default(), &format)?;
+        let said = self.said();
         let mut waiting = Waiting::new(&self.watch);
-        let header = if format.header {
-            let header = text.header(&format, &mut waiting)?;
-            Some(header.ok_or_else(|| Error::invalid(&names[0], NO_HEADER))?)
-        } else {
-            None
+        let mut opened = open(self.input?, &said, &mut waiting)?;
+        let (text, format) = (&mut opened.blocks.text, &opened.blocks.format);
+        let sample = text.sample(self.infer_rows, format.most, format, &mut waiting)?;
+        text.check(&text.bytes[..sample])?;
+        let mut guesses = vec![Guess::default(); opened.names.len()];
+        observe(&opened.blocks, sample, &mut guesses)?;
+        let is_index =
+            |name: &str| self.chosen.chosen.iter().any(|c| c.name == name && matches!(c.made, Made::Index(_)));
+        let inferred = |name: &str, guess: &Guess| match guess.data_type() {
+            DataType::Int64 | DataType::UInt64 | DataType::Null if is_index(name) => DataType::Int64,
+            DataType::Int64 | DataType::UInt64 | DataType::Null => DataType::Float64,
+            other => other,
         };
-        let sample = text.sample(self.infer_rows, format.most, &format, &mut waiting)?;
-        let inferred = infer(&text, &format, header.as_deref(), sample, self.budget)?;
-        let table = typed(inferred, &names[0], self.names.as_deref(), &self.types, &self.chosen)?;
-        let mut layout = Layout::new(self.chosen, &names[0], &table)?;
+        let source_name = opened.source_name.clone();
+        let columns = names::unique(&opened.names, &mut opened.notes);
+        let table = typed(&source_name, &columns, &guesses, &self.types, inferred)?;
+        let mut layout = Layout::new(self.chosen, &source_name, &table)?;
         if self.complete {
             (0..layout.reads().len()).for_each(|read| layout.set_nullable(read, false));
         }
-        let places = layout.locate(&names[0], &table)?;
+        let places = layout.locate(&source_name, &table)?;
         let mut projection: Vec<usize> = places.iter().map(|place| place.column).collect();
         projection.sort_unstable();
         projection.dedup();
-        let rows = (2 * most / (64 * projection.len() + 16 * table.fields().len()).max(1)).clamp(1, 4096);
-        let decode =
-            CsvDecode::new(text, format, again.as_ref().and_then(Input::again), table, projection, header, rows);
+        let as_it_was = projection.iter().filter(|&&column| columns[column] == opened.names[column]);
+        if let Some(problem) = as_it_was.copied().find_map(|column| names::ambiguous(&opened.names, column)) {
+            return Err(Error::invalid(source_name, problem));
+        }
+        let most = opened.blocks.format.most;
+        let rows = rows_at_once(most, projection.len(), table.fields().len());
+        let again = opened.again.as_ref().and_then(Input::again);
+        let decode = CsvDecode::new(opened.blocks, again, &table, &projection, rows);
         let mut source = Stream::new(ArrowSupply::new(Box::new(decode), layout, most)).watching(self.watch);
-        if again.is_some() {
+        if opened.again.is_some() {
             source = source.keep(0);
         }
         Ok(source)
     }
+
+    /// Reads all files twice: once to tell the types from all rows, which `each` is told the number of as it grows, and
+    /// then as a table of all columns, whose integers are exact to 64 bits, signed or unsigned. Integers of more bits are
+    /// texts. Columns without a name, or with that of another, are given one.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build), for all rows; when the text can be read once only.
+    pub fn table(self, mut each: impl FnMut(u64)) -> Result<Table, Error> {
+        let said = self.said();
+        let mut waiting = Waiting::new(&self.watch);
+        let mut opened = open(self.input?, &said, &mut waiting)?;
+        let source_name = opened.source_name.clone();
+        let Some(again) = opened.again.as_ref().and_then(Input::again) else {
+            return Err(Error::invalid(source_name, "types are told from all rows, and it can be read once only"));
+        };
+        let (start, format, header) = opened.blocks.place();
+        let mut notes = std::mem::take(&mut opened.notes);
+        let columns = names::unique(&opened.names, &mut notes);
+        let mut guesses = vec![Guess::default(); columns.len()];
+        let mut rows = 0;
+        loop {
+            self.watch.check()?;
+            match opened.blocks.next(4096, &mut waiting)? {
+                Block::Records(bytes) => {
+                    let more = observe(&opened.blocks, bytes, &mut guesses)?;
+                    opened.blocks.took(bytes, more);
+                    rows += more;
+                    each(rows);
+                }
+                Block::Late => {}
+                Block::End => break,
+            }
+        }
+        drop(opened);
+        let inferred = |_: &str, guess: &Guess| match guess.data_type() {
+            DataType::Null => DataType::Float64,
+            other => other,
+        };
+        let table = typed(&source_name, &columns, &guesses, &self.types, inferred)?;
+        for (field, guess) in table.fields().iter().zip(&guesses) {
+            let is_text = *field.data_type() == DataType::Utf8;
+            if guess.has_zeros() && !is_text {
+                notes.push(CsvNote::ZerosLost { column: field.name().clone() });
+            }
+            if guess.is_too_wide() && is_text && !self.types.iter().any(|(name, _)| name == field.name()) {
+                notes.push(CsvNote::IntegersAsText { column: field.name().clone() });
+            }
+        }
+        let at_once = rows_at_once(format.most, columns.len(), columns.len());
+        let text = Text::start(again, start, &format)?;
+        let projection: Vec<usize> = (0..columns.len()).collect();
+        let decode = CsvDecode::new(Blocks::new(text, format, header), None, &table, &projection, at_once);
+        let schema = Arc::clone(decode.schema());
+        Ok(Table::new(Box::new(decode), schema, self.watch).with_rows(rows).with_notes(notes))
+    }
+
+    fn said(&self) -> Said {
+        let Self { names, header, delimiter, nulls, infer_rows, budget, .. } = self;
+        let missing = Missing::new(nulls);
+        Said {
+            names: names.clone(),
+            header: *header,
+            delimiter: *delimiter,
+            missing,
+            lines: *infer_rows,
+            budget: *budget,
+        }
+    }
 }
 
-/// The empty text, and those that are named.
-fn null_pattern(texts: &[String]) -> Result<Option<Regex>, Error> {
-    if texts.is_empty() {
-        return Ok(None);
-    }
-    let texts: Vec<String> = texts.iter().map(|text| regex::escape(text)).collect();
-    let pattern = format!("^(|{})$", texts.join("|"));
-    Regex::new(&pattern).map(Some).map_err(|error| Error::invalid("texts that stand for no value", error))
+/// What is said of the text.
+struct Said {
+    names: Option<Vec<String>>,
+    header: CsvHeader,
+    delimiter: Option<u8>,
+    missing: Missing,
+    /// Most lines that the delimiter is told from.
+    lines: usize,
+    budget: u64,
+}
+
+/// A text of which the names of its columns are known.
+struct Opened {
+    /// Behind the header.
+    blocks: Blocks,
+    /// As the header says them.
+    names: Vec<String>,
+    source_name: String,
+    again: Option<Input>,
+    notes: Vec<CsvNote>,
 }
 
 /// Bytes that a column of the text takes, whether it is chosen or not.
 const COLUMN: u64 = 1 << 10;
 
-/// Tells the columns' types from the first records, which are so many bytes.
-fn infer(text: &Text, format: &Format, header: Option<&str>, sample: usize, budget: u64) -> Result<TableSchema, Error> {
-    let (header, sample) = (header.unwrap_or_default().as_bytes(), &text.bytes[..sample]);
-    text.check(sample)?;
-    let known = format.header.then(|| fields(header, format.delimiter, None).0);
-    let (columns, ragged) = fields(sample, format.delimiter, known);
-    if columns as u64 * COLUMN > budget {
-        return Err(Error::Budget {
-            what: format!("{}: a table of {columns} columns", text.name()),
-            needed: columns as u64 * COLUMN,
-            budget,
-            advice: format!("allow {COLUMN} bytes a column"),
-        });
+fn open(input: Input, said: &Said, waiting: &mut Waiting<'_>) -> Result<Opened, Error> {
+    let budget = said.budget;
+    if budget < 1 << 16 {
+        let advice = "allow at least 65536 bytes".into();
+        return Err(Error::Budget { what: "reading CSV".into(), needed: 1 << 16, budget, advice });
     }
-    if let Some(Ragged { line, fields }) = ragged {
-        return Err(text.invalid(line, format!("expected fields: {columns}, found {fields}")));
-    }
-    let sample = Cursor::new(header).chain(Cursor::new(sample));
-    let mut sampled = ArrowFormat::default().with_header(format.header).with_delimiter(format.delimiter);
-    if let Some(nulls) = &format.nulls {
-        sampled = sampled.with_null_regex(nulls.clone());
-    }
-    let inferred = guarded(|| sampled.infer_schema(sample, None));
-    inferred.map(|(schema, _)| schema).map_err(|problem| Error::invalid(text.name(), problem))
-}
-
-/// The table with its names and types as they were said, and integers as numbers where no index is made of them.
-fn typed(
-    inferred: TableSchema,
-    source_name: &str,
-    names: Option<&[String]>,
-    types: &[(String, CsvType)],
-    chosen: &Columns,
-) -> Result<TableSchema, Error> {
-    if let Some(names) = names
-        && names.len() != inferred.fields().len()
-        && !inferred.fields().is_empty()
+    if let Some(delimiter) = said.delimiter
+        && (!delimiter.is_ascii() || b"\"\n\r".contains(&delimiter))
     {
-        let problem = format!("{} names are given for {} columns", names.len(), inferred.fields().len());
-        return Err(Error::invalid(source_name, problem));
+        let what = format!("delimiter {:?}", char::from(delimiter));
+        return Err(Error::invalid(what, "expected a character of ASCII that is no quote and no line end"));
     }
-    let found = inferred.fields().iter().map(|field| (field.name().trim().to_owned(), field.data_type().clone()));
-    let mut columns: Vec<(String, DataType)> = found.collect();
-    if let Some(names) = names {
-        columns.resize(names.len(), (String::new(), DataType::Null));
-        columns.iter_mut().zip(names).for_each(|(column, name)| column.0.clone_from(name));
-    }
-    let known = TableSchema::new(columns.iter().map(|(n, t)| Field::new(n, t.clone(), true)).collect::<Vec<_>>());
-    for (name, _) in types {
-        if !columns.iter().any(|(column, _)| column == name) {
-            return Err(crate::missing_column(source_name, name, &known));
+    let (again, parts) = (input.again(), input.names());
+    let source_name = parts.first().ok_or_else(|| Error::invalid("CSV", "there is no file to read"))?.clone();
+    let invalid = |problem: String| Err(Error::invalid(&source_name, problem));
+    // What is read grows by doubling, and so does what is decoded of it.
+    let most = (budget / 8) as usize;
+    let piece = (most / 4).min(1 << 16);
+    let missing = said.missing.clone();
+    let mut format = Format { delimiter: said.delimiter.unwrap_or(b','), header: false, missing, piece, most };
+    let mut text = Text::start(input, Position::default(), &format)?;
+    let mut notes = Vec::new();
+    if said.delimiter.is_none() {
+        text.sniff_delimiter(said.lines, &mut format, waiting)?;
+        if format.delimiter != b',' {
+            notes.push(CsvNote::Delimiter(format.delimiter));
         }
     }
-    let is_index = |name: &str| chosen.chosen.iter().any(|c| c.name == name && matches!(c.made, Made::Index(_)));
-    let fields = columns.into_iter().map(|(name, found)| {
-        let said = types.iter().rev().find(|(column, _)| *column == name).map(|(_, holds)| *holds);
-        let data_type = match (said, found) {
-            (Some(CsvType::Real), _) => DataType::Float64,
-            (Some(CsvType::Integer), _) => DataType::Int64,
-            (Some(CsvType::Boolean), _) => DataType::Boolean,
-            (Some(CsvType::Text), _) => DataType::Utf8,
-            (Some(CsvType::Date), _) => DataType::Date32,
-            (Some(CsvType::Time), _) => DataType::Timestamp(TimeUnit::Nanosecond, None),
-            (None, DataType::Int64 | DataType::Null) if is_index(&name) => DataType::Int64,
-            (None, DataType::Int64 | DataType::Null) => DataType::Float64,
-            (None, found) => found,
+    format.header = match said.header {
+        CsvHeader::Present => true,
+        CsvHeader::Absent => false,
+        CsvHeader::Detected => !text.begins_with_data(&format, waiting)?,
+    };
+    let mut fields = Fields::new(format.delimiter);
+    let mut header = None;
+    let mut width = 0;
+    if format.header {
+        let Some(line) = text.header(&format, waiting)? else { return invalid(NO_HEADER.into()) };
+        fields.read(line.as_bytes(), 0);
+        width = fields.len();
+        header = Some(line);
+    } else if let Some(first) = text.first(&format, waiting)? {
+        fields.read(&text.bytes[..first], 0);
+        width = fields.len();
+    }
+    if width as u64 * COLUMN > budget {
+        let (what, needed) = (format!("{source_name}: a table of {width} columns"), width as u64 * COLUMN);
+        return Err(Error::Budget { what, needed, budget, advice: format!("allow {COLUMN} bytes a column") });
+    }
+    let names = match (&said.names, &header) {
+        (Some(names), _) if width > 0 && names.len() != width => {
+            return invalid(format!("{} names are given for {width} columns", names.len()));
+        }
+        (Some(names), _) => names.clone(),
+        (None, Some(line)) => names::of_header(line.as_bytes(), &mut fields, &format.missing, &mut notes),
+        (None, None) if width == 0 => return invalid("it is empty".into()),
+        (None, None) => {
+            if said.header == CsvHeader::Detected {
+                notes.push(CsvNote::NoHeader);
+            }
+            (1..=width).map(|number| format!("column_{number}")).collect()
+        }
+    };
+    Ok(Opened { blocks: Blocks::new(text, format, header), names, source_name, again, notes })
+}
+
+/// Rows of a record batch.
+fn rows_at_once(most: usize, chosen: usize, columns: usize) -> usize {
+    (2 * most / (64 * chosen + 16 * columns).max(1)).clamp(1, 4096)
+}
+
+/// The table with its types as they were said, or `inferred`.
+fn typed(
+    source_name: &str,
+    names: &[String],
+    guesses: &[Guess],
+    types: &[(String, CsvType)],
+    inferred: impl Fn(&str, &Guess) -> DataType,
+) -> Result<TableSchema, Error> {
+    let fields = names.iter().zip(guesses).map(|(name, guess)| {
+        let said = types.iter().rev().find(|(column, _)| column == name).map(|(_, holds)| *holds);
+        let data_type = match said {
+            Some(CsvType::Real) => DataType::Float64,
+            Some(CsvType::Integer) => DataType::Int64,
+            Some(CsvType::Boolean) => DataType::Boolean,
+            Some(CsvType::Text) => DataType::Utf8,
+            Some(CsvType::Date) => DataType::Date32,
+            Some(CsvType::Time) => DataType::Timestamp(TimeUnit::Nanosecond, None),
+            None => inferred(name, guess),
         };
         Field::new(name, data_type, true)
     });
-    Ok(TableSchema::new(fields.collect::<Vec<_>>()))
+    let table = TableSchema::new(fields.collect::<Vec<_>>());
+    match types.iter().find(|(name, _)| !names.contains(name)) {
+        Some((name, _)) => Err(crate::missing_column(source_name, name, &table)),
+        None => Ok(table),
+    }
 }

@@ -21,7 +21,6 @@ enum Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ends {
     Nothing,
-    Field,
     Record,
     EmptyLine,
 }
@@ -57,7 +56,7 @@ impl Records {
         while let Some(passed) = self.pass(&bytes[at..]) {
             at += passed;
             match self.step(bytes[at]) {
-                Ends::Nothing | Ends::Field => {}
+                Ends::Nothing => {}
                 Ends::EmptyLine => whole.bytes = at + 1,
                 Ends::Record => {
                     whole = Whole { bytes: at + 1, records: whole.records + 1 };
@@ -93,64 +92,12 @@ impl Records {
             (Place::Quoted, _) => (Place::Quoted, Ends::Nothing),
             (Place::RecordStart, b'\n' | b'\r') => (Place::RecordStart, Ends::EmptyLine),
             (_, b'\n' | b'\r') => (Place::RecordStart, Ends::Record),
-            (_, byte) if byte == self.delimiter => (Place::FieldStart, Ends::Field),
+            (_, byte) if byte == self.delimiter => (Place::FieldStart, Ends::Nothing),
             _ => (Place::Plain, Ends::Nothing),
         };
         self.place = place;
         ends
     }
-}
-
-/// A record that has not as many fields as it should.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ragged {
-    /// Where it begins, counted from zero.
-    pub line: usize,
-    pub fields: usize,
-}
-
-/// How many fields records are to have, by the first of some whole ones unless it is known, and the first that has not
-/// so many.
-pub(super) fn fields(bytes: &[u8], delimiter: u8, known: Option<usize>) -> (usize, Option<Ragged>) {
-    let mut records = Records::new(delimiter);
-    let (mut expected, mut fields, mut line, mut start) = (known.unwrap_or(0), 1, 0, 0);
-    for &byte in bytes {
-        let ends = records.step(byte);
-        line += usize::from(byte == b'\n');
-        match ends {
-            Ends::Nothing => continue,
-            Ends::Field => fields += 1,
-            Ends::EmptyLine => start = line,
-            Ends::Record => {
-                if expected == 0 {
-                    expected = fields;
-                }
-                if fields != expected {
-                    return (expected, Some(Ragged { line: start, fields }));
-                }
-                (fields, start) = (1, line);
-            }
-        }
-    }
-    (expected, None)
-}
-
-/// The line on which record `record` of some whole records begins, counted from zero; lines without anything are no
-/// records.
-pub(super) fn line_of(bytes: &[u8], delimiter: u8, record: usize) -> usize {
-    let mut records = Records::new(delimiter);
-    let (mut line, mut found, mut start) = (0, 0, 0);
-    for &byte in bytes {
-        let ends = records.step(byte);
-        line += usize::from(byte == b'\n');
-        match ends {
-            Ends::Nothing | Ends::Field => {}
-            Ends::Record if found == record => break,
-            Ends::Record => (found, start) = (found + 1, line),
-            Ends::EmptyLine => start = line,
-        }
-    }
-    start
 }
 
 /// Line ends.
@@ -179,20 +126,6 @@ mod tests {
         check("a\"b,c\n3,\"\n", 9, 6, 1);
         check("\r\n\na\r\nb\r\n", 9, 9, 2);
         check("a\rb\r", 9, 4, 2);
-    }
-
-    #[test]
-    fn lines_are_counted_with_those_inside_of_quotes() {
-        let text = b"a\n\r\n\"b\nb\"\n\nc\n";
-        assert_eq!([0, 1, 2].map(|record| line_of(text, b',', record)), [0, 2, 5]);
-    }
-
-    #[test]
-    fn records_of_other_widths_are_found() {
-        assert_eq!(fields(b"", b';', None), (0, None));
-        assert_eq!(fields(b"\na;\";\n\";b\n\n1;2;3\n", b';', None), (3, None));
-        assert_eq!(fields(b"a\n\nb\r\n1;2\n", b';', None), (1, Some(Ragged { line: 3, fields: 2 })));
-        assert_eq!(fields(b"\na\n", b';', Some(2)), (2, Some(Ragged { line: 1, fields: 1 })));
     }
 
     /// Texts of what means something, and letters: records end where the decoder's do.

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use regex::Regex;
 use tidemill_data::{Error, Waiting};
 
 use super::records::{Records, lines};
+use super::sniff;
+use super::values::Missing;
 use crate::input::Input;
 use crate::pump::{Piece, Pump};
 
@@ -17,7 +18,7 @@ const BOM: &[u8] = &[0xef, 0xbb, 0xbf];
 pub(super) struct Format {
     pub delimiter: u8,
     pub header: bool,
-    pub nulls: Option<Regex>,
+    pub missing: Missing,
     /// Bytes of a pump's buffer, and most bytes of a record.
     pub piece: usize,
     pub most: usize,
@@ -195,15 +196,64 @@ impl Text {
         (self.begun, self.part_ended) = (false, false);
     }
 
+    /// The first lines, up to so many and to `bytes`, without taking them.
+    fn first_lines(
+        &mut self,
+        most: usize,
+        bytes: usize,
+        format: &Format,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<usize, Error> {
+        loop {
+            let begun = self.begin();
+            let seen = &self.bytes[..self.bytes.len().min(bytes)];
+            let ends = |i: usize| matches!(seen[i], b'\n' | b'\r') && i > 0 && !matches!(seen[i - 1], b'\n' | b'\r');
+            if let Some(end) = (0..seen.len()).filter(|&i| ends(i)).nth(most - 1)
+                && begun
+            {
+                return Ok(end + 1);
+            }
+            if seen.len() == bytes || self.is_over() {
+                return Ok(seen.len());
+            }
+            self.read(format, waiting)?;
+        }
+    }
+
+    /// Tells the delimiter from the first lines, up to so many.
+    pub fn sniff_delimiter(
+        &mut self,
+        lines: usize,
+        format: &mut Format,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<(), Error> {
+        let bytes = self.first_lines(lines.min(sniff::LINES), format.most, format, waiting)?;
+        format.delimiter = sniff::delimiter(&self.bytes[..bytes]);
+        self.records = Records::new(format.delimiter);
+        Ok(())
+    }
+
+    /// Whether the first record is one of data.
+    pub fn begins_with_data(&mut self, format: &Format, waiting: &mut Waiting<'_>) -> Result<bool, Error> {
+        let bytes = self.first(format, waiting)?.unwrap_or(0);
+        Ok(sniff::is_data(&self.bytes[..bytes], format.delimiter, &format.missing))
+    }
+
     /// Takes the first record, as text; `None` at the end of the part, or when the time is up.
     pub fn header(&mut self, format: &Format, waiting: &mut Waiting<'_>) -> Result<Option<String>, Error> {
+        let Some(bytes) = self.first(format, waiting)? else { return Ok(None) };
+        self.check(&self.bytes[..bytes])?;
+        let header = String::from_utf8_lossy(&self.bytes[..bytes]).into_owned();
+        self.drop_front(bytes);
+        Ok(Some(header))
+    }
+
+    /// The bytes of the first record; `None` at the end of the part, or when the time is up.
+    pub fn first(&mut self, format: &Format, waiting: &mut Waiting<'_>) -> Result<Option<usize>, Error> {
         loop {
             let bytes = self.whole(1)?;
             if bytes > 0 {
-                self.check(&self.bytes[..bytes])?;
-                let header = String::from_utf8_lossy(&self.bytes[..bytes]).into_owned();
-                self.drop_front(bytes);
-                return Ok(Some(header));
+                return Ok(Some(bytes));
             }
             if self.is_over() || !self.read(format, waiting)? {
                 return Ok(None);
@@ -215,8 +265,14 @@ impl Text {
     /// may make a whole letter.
     pub fn check(&self, bytes: &[u8]) -> Result<(), Error> {
         std::str::from_utf8(bytes).map(drop).map_err(|error| {
-            let line = lines(&bytes[..error.valid_up_to()]);
-            self.invalid(line, "bytes that are no UTF-8")
+            let before = &bytes[..error.valid_up_to()];
+            let column = before.len() - before.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1) + 1;
+            let problem = format!(
+                "byte {column} of the line is 0x{:02X}, which is not UTF-8; convert the text, as from Latin-1 by `iconv \
+                 -f LATIN1 -t UTF-8`",
+                bytes[before.len()]
+            );
+            self.invalid(lines(before), problem)
         })
     }
 }

@@ -8,7 +8,7 @@ use tidemill_data::{Error, Interrupt, Stream, Waiting, Watch};
 use super::IpcSource;
 use super::decode::{IpcDecode, StreamEnd};
 use crate::input::Input;
-use crate::{ArrowSupply, Columns, Layout, choose_columns};
+use crate::{ArrowSupply, Columns, Layout, Table, choose_columns};
 
 /// Declares a source of Arrow IPC, as files (also called Feather) or as a stream.
 ///
@@ -102,23 +102,8 @@ impl IpcBuilder {
     /// When nothing can be read, the budget is below 64 KiB, a column is missing or cannot serve, or waiting was
     /// interrupted.
     pub fn build<T: Scalar>(self) -> Result<IpcSource<T>, Error> {
-        let mut input = self.input?;
-        if self.budget < 1 << 16 {
-            return Err(Error::Budget {
-                what: "reading Arrow IPC".into(),
-                needed: 1 << 16,
-                budget: self.budget,
-                advice: "allow at least 65536 bytes".into(),
-            });
-        }
-        if input.names().is_empty() {
-            return Err(Error::invalid("Arrow IPC", "there is no file to read"));
-        }
         let most = (self.budget / 4) as usize;
-        if let Input::Tables(_, footer) = &mut input {
-            *footer = most as u64;
-        }
-        let mut decode = IpcDecode::start(input, (most / 16).min(1 << 18), most, self.end)?;
+        let mut decode = start(self.input?, self.budget, self.end)?;
         let table = decode.schema(&mut Waiting::new(&self.watch))?;
         let mut layout = Layout::new(self.chosen, decode.name(), &table)?;
         if self.complete {
@@ -128,4 +113,30 @@ impl IpcBuilder {
         let source = Stream::new(ArrowSupply::new(Box::new(decode), layout, most)).watching(self.watch);
         Ok(if can_go { source.keep(0) } else { source })
     }
+
+    /// Reads the schema, which a stream is waited for, and makes a table of all columns.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn table(self) -> Result<Table, Error> {
+        let mut decode = start(self.input?, self.budget, self.end)?;
+        let schema = decode.schema(&mut Waiting::new(&self.watch))?;
+        Ok(Table::new(Box::new(decode), schema, self.watch))
+    }
+}
+
+fn start(mut input: Input, budget: u64, end: StreamEnd) -> Result<IpcDecode, Error> {
+    if budget < 1 << 16 {
+        let advice = "allow at least 65536 bytes".into();
+        return Err(Error::Budget { what: "reading Arrow IPC".into(), needed: 1 << 16, budget, advice });
+    }
+    if input.names().is_empty() {
+        return Err(Error::invalid("Arrow IPC", "there is no file to read"));
+    }
+    let most = (budget / 4) as usize;
+    if let Input::Tables(_, footer) = &mut input {
+        *footer = most as u64;
+    }
+    IpcDecode::start(input, (most / 16).min(1 << 18), most, end)
 }

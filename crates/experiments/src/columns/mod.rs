@@ -14,7 +14,7 @@ pub use choose::{Choice, LeftOut, Used, choose, order};
 pub use encode::{Fill, Rule, Way};
 pub use scan::{Numbers, Scan, Seen};
 pub(crate) use survey::survey;
-pub use target::{Target, TargetScan, Unseen, Value, between, kind_of, value_of};
+pub use target::{Target, TargetScan, Unseen, Value, value_of};
 
 /// What is known of a column when it is decided how it is used.
 #[derive(Clone, Debug)]

@@ -42,6 +42,13 @@ pub struct Target {
     pub rule: Rule,
 }
 
+impl Target {
+    /// Whether only values that were trained on can be predicted.
+    pub fn is_class(&self) -> bool {
+        self.kind != TaskKind::Regression
+    }
+}
+
 /// What the rows of a target hold: decided on all that are trained on, by value.
 #[derive(Clone, Debug)]
 pub struct TargetScan {
@@ -110,19 +117,8 @@ pub fn value_of(column: &Column<f64>, row: usize) -> Option<Value> {
     }
 }
 
-/// What a target is when nobody says: by whether it is text, whether all its numbers are whole, and how many different
-/// values it has.
-pub fn kind_of(is_text: bool, is_whole: bool, distinct: u64) -> TaskKind {
-    match distinct {
-        _ if is_text => TaskKind::Multiclass,
-        2 => TaskKind::Binary,
-        _ if is_whole && distinct <= MAX_CLASSES as u64 => TaskKind::Multiclass,
-        _ => TaskKind::Regression,
-    }
-}
-
 /// A number between two, at or above the first and below the second, as floating-point numbers have it.
-pub fn between(low: Number, high: Number) -> Option<f64> {
+fn between(low: Number, high: Number) -> Option<f64> {
     let (below, above) = (low.to_f64(), high.to_f64());
     let middle = below / 2.0 + above / 2.0;
     if below < middle && middle < above {
@@ -207,10 +203,11 @@ impl TargetScan {
     pub fn target(&self, column: &str, asked: Option<TaskKind>) -> Result<Target, String> {
         let count = self.distinct.len();
         let is_whole = self.fraction.is_none();
-        let kind = asked.unwrap_or(match kind_of(self.is_text, is_whole, count as u64) {
-            // No threshold lies between the two.
-            TaskKind::Binary if self.two_numbers().is_none() && is_whole => TaskKind::Multiclass,
-            kind => kind,
+        let kind = asked.unwrap_or_else(|| match self.two_numbers() {
+            Some(_) => TaskKind::Binary,
+            // Of two numbers that nothing parts, too.
+            None if self.is_text || (is_whole && count <= MAX_CLASSES) => TaskKind::Multiclass,
+            None => TaskKind::Regression,
         });
         let way = match (kind, self.two_numbers()) {
             (TaskKind::Regression, _) if self.is_text => {
@@ -242,6 +239,13 @@ impl TargetScan {
                 return Err(format!(
                     "column {column} has more than 10,000 different values in the training rows, too many for classes; {}",
                     if self.is_text { "choose another --target" } else { "choose --task regression" }
+                ));
+            }
+            (TaskKind::Multiclass, _) if count > MAX_CLASSES && count as u64 * 10 > self.present() * 9 => {
+                return Err(format!(
+                    "nearly every training row has a value of its own in column {column}, so there are no classes to \
+                     learn; choose another --target{}",
+                    if self.is_text { "" } else { ", or --task regression" }
                 ));
             }
             (TaskKind::Multiclass, _) => match self.fraction {

@@ -14,7 +14,7 @@ use tidemill::data::Interrupt;
 use tidemill::parquet::{ColumnDescription, Description, PassedOver, Usable, describe};
 use tidemill::prelude::*;
 
-use crate::columns::{self, Scan, Seen};
+use crate::columns::{self, Scan, Seen, TargetScan, value_of};
 use crate::progress::Work;
 use crate::rows::open_within;
 use crate::tasks::training_rows;
@@ -25,8 +25,12 @@ pub use text::text;
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Files, or folders of them, of one schema.
+    /// Parquet files, or folders of them, of one schema.
     pub files: Vec<PathBuf>,
+    /// What was asked for, of which these files were made or found.
+    pub asked: Vec<PathBuf>,
+    /// The options of a command that say how what was asked for is read.
+    pub arguments: Vec<String>,
     /// The column to predict, where it is known.
     pub target: Option<String>,
     /// The rows that count; all when absent.
@@ -115,18 +119,17 @@ impl Options {
         matches!(&self.files[..], [file] if file.is_file())
     }
 
-    /// The file or folder that a comparison takes; none where these are several, but not all of a folder.
+    /// The one path that a comparison takes; none where these are several, but not all of a folder.
     fn data(&self) -> Option<PathBuf> {
-        if let [one] = &self.files[..] {
+        if let [one] = &self.asked[..] {
             return Some(one.clone());
         }
-        let folder = self.files[0].parent()?;
-        let is_parquet = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "parquet");
-        let entries = if folder.as_os_str().is_empty() { Path::new(".") } else { folder }.read_dir().ok()?;
-        let all: BTreeSet<PathBuf> =
-            entries.filter_map(|entry| Some(folder.join(entry.ok()?.file_name()))).filter(is_parquet).collect();
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        (self.files.iter().cloned().collect::<BTreeSet<_>>() == all).then(|| folder.to_owned())
+        let folder = self.asked[0].parent()?;
+        let shown = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let kind = self.asked[0].extension();
+        let entries = shown.read_dir().ok()?.filter_map(|entry| Some(folder.join(entry.ok()?.file_name())));
+        let all: BTreeSet<PathBuf> = entries.filter(|path| path.extension() == kind).collect();
+        (self.asked.iter().cloned().collect::<BTreeSet<_>>() == all).then(|| shown.to_owned())
     }
 }
 
@@ -153,8 +156,8 @@ pub fn inspect(options: &Options, stop: &Interrupt) -> Result<Inspection> {
         row_groups: description.row_groups as u64,
         memory: memory_f32,
         read_budget: read.budget,
-        all: read.all,
         trained: read.trained.as_deref(),
+        target: read.target.as_ref(),
     };
     Ok(Inspection {
         files: options.files.clone(),
@@ -174,12 +177,37 @@ pub fn inspect(options: &Options, stop: &Interrupt) -> Result<Inspection> {
     })
 }
 
+/// What the target's column holds.
+struct TargetRows {
+    /// Of the rows that a comparison trains on, or of all that were read where these are not known.
+    trained: TargetScan,
+    /// Of the rows behind them: how many have a value, and one that was trained on.
+    held_out: u64,
+    known: u64,
+    /// Whether all rows were read, and it is known which are trained on.
+    all: bool,
+}
+
+impl TargetRows {
+    fn observe(&mut self, column: &tidemill::data::Column<f64>, rows: usize, is_trained: bool) {
+        if is_trained {
+            self.trained.observe(column, 0..rows);
+            return;
+        }
+        for value in (0..rows).filter_map(|row| value_of(column, row)) {
+            self.held_out += 1;
+            self.known += u64::from(self.trained.has(&value));
+        }
+    }
+}
+
 /// What came of reading.
 #[derive(Default)]
 struct Read {
     seen: Vec<(String, Seen)>,
     /// The same of the rows that a comparison trains on, where they are fewer.
     trained: Option<Vec<(String, Seen)>>,
+    target: Option<TargetRows>,
     rows: u64,
     all: bool,
     passed_over: PassedOver,
@@ -214,6 +242,11 @@ fn read(options: &Options, description: &Description, stop: &Interrupt) -> Resul
     // Where it is known beforehand which rows a comparison trains on, what they hold is told apart.
     let trained = options.filter.is_none().then(|| training_rows(description.rows)).filter(|&rows| rows > 0);
     let named = |scans: &[Scan]| names.iter().map(|&name| name.to_owned()).zip(scans.iter().map(Scan::seen)).collect();
+    let place = options.target.as_ref().and_then(|target| names.iter().position(|name| name == target));
+    let mut target = place.filter(|&place| is_target(usable[place].usable)).map(|place| {
+        let trained = TargetScan::new(usable[place].usable == Usable::Text, None);
+        (place, TargetRows { trained, held_out: 0, known: 0, all: false })
+    });
     let mut batch = Batch::new(source.schema().clone());
     let mut scans: Vec<Scan> = usable.iter().map(|column| Scan::new(&column.data_type, usable.len())).collect();
     let work = Work::new("reading", source.rows().map(|rows| rows.min(limit)));
@@ -227,6 +260,9 @@ fn read(options: &Options, description: &Description, stop: &Interrupt) -> Resul
             break;
         }
         scans.iter_mut().zip(batch.columns()).for_each(|(scan, column)| scan.observe(column));
+        if let Some((place, target)) = &mut target {
+            target.observe(&batch.columns()[*place], rows, trained.is_none_or(|end| read.rows < end));
+        }
         read.rows += rows as u64;
         if Some(read.rows) == trained {
             read.trained = Some(named(&scans));
@@ -235,8 +271,14 @@ fn read(options: &Options, description: &Description, stop: &Interrupt) -> Resul
     }
     read.all |= options.filter.is_none() && read.rows == description.rows;
     work.end();
+    read.target = target.map(|(_, target)| TargetRows { all: read.all && trained.is_some(), ..target });
     read.seen = named(&scans);
     Ok(read)
+}
+
+/// Whether a column can be a target.
+fn is_target(usable: Usable) -> bool {
+    matches!(usable, Usable::Real { width: 1 } | Usable::Text)
 }
 
 fn parse(condition: &str) -> Result<Predicate> {

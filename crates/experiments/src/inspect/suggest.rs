@@ -3,13 +3,12 @@
 use std::fmt::Write;
 
 use serde::Serialize;
-use tidemill::data::Number;
 use tidemill::parquet::Usable;
 
-use super::{Column, Options};
-use crate::columns::{self, Choice, Facts, Fill, LeftOut, Rule, Seen, Used, Way, between, kind_of};
+use super::{Column, Options, TargetRows, is_target};
+use crate::columns::{self, Choice, Facts, Fill, LeftOut, Rule, Seen, Target, Used, Way};
 use crate::format;
-use crate::printable::{option, printable};
+use crate::printable::{option, printable, quoted};
 use crate::results::TaskKind;
 use crate::rows::mebibytes;
 use crate::tasks::LEAST_ROWS;
@@ -44,10 +43,9 @@ pub(super) struct Basis<'a> {
     /// Bytes of all rows in memory.
     pub memory: u64,
     pub read_budget: u64,
-    /// Whether all rows were read.
-    pub all: bool,
     /// What the rows hold that a comparison trains on, where that is known apart.
     pub trained: Option<&'a [(String, Seen)]>,
+    pub target: Option<&'a TargetRows>,
 }
 
 pub(super) fn suggest(options: &Options, columns: &[Column], basis: &Basis<'_>) -> Suggestion {
@@ -79,13 +77,18 @@ pub(super) fn suggest(options: &Options, columns: &[Column], basis: &Basis<'_>) 
     };
     let batch_size = (basis.rows / 2000).next_power_of_two().clamp(32, 1024);
     let target = facts.iter().find(|column| target == Some(column.name));
-    let obstacle = obstacle(options, &choice, target, basis);
-    let whole = target.and_then(|target| columns.iter().find(|column| column.name == target.name)?.seen.as_ref());
-    let unseen = target.is_some_and(|target| may_come_unseen(target, whole, order, basis));
+    let decided = basis.target.filter(|rows| rows.trained.distinct() > 1).zip(options.target.as_deref());
+    let decided = decided.map(|(rows, name)| rows.trained.target(name, None));
+    let obstacle = obstacle(options, &choice, target, order, basis);
+    let obstacle = obstacle.or_else(|| decided.clone()?.err());
+    let unseen = basis.target.is_some_and(|rows| {
+        let is_class = !matches!(&decided, Some(Ok(Target { kind: TaskKind::Regression, .. })));
+        is_class && (order.is_some() || !rows.all || rows.known < rows.held_out)
+    });
     Suggestion {
         command: obstacle.is_none().then(|| command(options, order, unseen)),
         obstacle,
-        rust: rust(options, &choice, target, basis, strategy, batch_size),
+        rust: rust(options, &choice, &target_encoding(target, decided), basis, strategy, batch_size),
         used: choice.used,
         left_out: choice.left_out,
         strategy: strategy.into(),
@@ -96,7 +99,13 @@ pub(super) fn suggest(options: &Options, columns: &[Column], basis: &Basis<'_>) 
 }
 
 /// What stands in the way of a comparison, as far as the rows tell.
-fn obstacle(options: &Options, choice: &Choice, target: Option<&Facts<'_>>, basis: &Basis<'_>) -> Option<String> {
+fn obstacle(
+    options: &Options,
+    choice: &Choice,
+    target: Option<&Facts<'_>>,
+    order: Option<&str>,
+    basis: &Basis<'_>,
+) -> Option<String> {
     if basis.rows < LEAST_ROWS {
         return Some(format!("there are {} rows; a comparison takes {LEAST_ROWS} or more", basis.rows));
     }
@@ -105,55 +114,44 @@ fn obstacle(options: &Options, choice: &Choice, target: Option<&Facts<'_>>, basi
     }
     let target = target?;
     let name = printable(target.name);
-    if !matches!(target.usable, Usable::Real { width: 1 } | Usable::Text) {
+    if !is_target(target.usable) {
         return Some(format!("the target {name} is {}; expected one number or one text a row", target.data_type));
     }
     if choice.used.is_empty() {
         return Some("there is no column to learn from".into());
     }
-    let seen = target.seen.filter(|seen| seen.rows > 0)?;
-    match (seen.present(), seen.distinct) {
+    let rows = basis.target.filter(|rows| rows.trained.rows > 0)?;
+    // In another order, other rows are held out.
+    let is_known = rows.all && order.is_none();
+    match (rows.trained.present(), rows.trained.distinct()) {
         (0, _) => Some(format!("no row trained on has a value in the target {name}")),
         (_, 1) => Some(format!("all rows trained on have the same value in the target {name}")),
-        _ if seen.numbers.as_ref().is_some_and(|n| n.max.max(-n.min) > f64::from(f32::MAX)) => {
-            Some(format!("the target {name} has numbers beyond the range of 32 bits"))
+        _ if is_known && rows.held_out == 0 => Some(format!("no row held out has a value in the target {name}")),
+        _ if is_known && rows.known == 0 && rows.trained.target(target.name, None).is_ok_and(|t| t.is_class()) => {
+            Some(format!("no row held out has a value in the target {name} that was trained on"))
         }
         _ => None,
     }
 }
 
-/// Whether held-out rows may have classes that no row trained on has.
-fn may_come_unseen(target: &Facts<'_>, whole: Option<&Seen>, order: Option<&str>, basis: &Basis<'_>) -> bool {
-    let (Some(seen), Some(whole)) = (target.seen, whole) else { return false };
-    kind(target, seen) != TaskKind::Regression
-        && (order.is_some() || basis.trained.is_none() || !basis.all || whole.distinct > seen.distinct)
-}
-
-fn kind(target: &Facts<'_>, seen: &Seen) -> TaskKind {
-    let is_whole = seen.numbers.as_ref().is_some_and(|numbers| numbers.whole);
-    kind_of(target.usable == Usable::Text, is_whole, seen.distinct)
-}
-
-/// The target's encoding.
-fn target_encoding(column: &Facts<'_>) -> String {
-    let way = match column.seen.map(|seen| (kind(column, seen), &seen.numbers)) {
-        _ if column.usable == Usable::Text => Way::Class,
-        Some((TaskKind::Binary, Some(numbers))) => {
-            let middle = Number::of_real(numbers.min).zip(Number::of_real(numbers.max));
-            Way::Above(middle.and_then(|(low, high)| between(low, high)).unwrap_or(numbers.min))
-        }
-        Some((TaskKind::Multiclass, _)) => Way::Class,
+/// The target's encoding, as a program says it.
+fn target_encoding(column: Option<&Facts<'_>>, decided: Option<Result<Target, String>>) -> String {
+    let is_text = column.is_some_and(|column| column.usable == Usable::Text);
+    let way = match decided {
+        Some(Ok(target)) => target.rule.way,
+        _ if is_text => Way::Class,
         _ => Way::Standardize,
     };
-    let missing = column.nulls != Some(0) || column.seen.is_some_and(|seen| seen.present() < seen.rows);
-    let fill = if missing { Fill::DropRow } else { Fill::Category };
-    Rule { way, fill }.to_string()
+    let missing = column
+        .is_some_and(|column| column.nulls != Some(0) || column.seen.is_some_and(|seen| seen.present() < seen.rows));
+    Rule { way, fill: if missing { Fill::DropRow } else { Fill::Category } }.to_string()
 }
 
 fn command(options: &Options, order: Option<&str>, unseen: bool) -> String {
     let mut command = "tidemill-experiments experiment".to_owned();
     let data = options.data().unwrap_or_default();
     let _ = write!(command, " {}", option("--data", &data.display().to_string()));
+    options.arguments.iter().for_each(|argument| command += &format!(" {}", quoted(argument)));
     match &options.target {
         Some(target) => command += &format!(" {}", option("--target", target)),
         None => command += " --target COLUMN",
@@ -174,7 +172,7 @@ fn command(options: &Options, order: Option<&str>, unseen: bool) -> String {
 fn rust(
     options: &Options,
     choice: &Choice,
-    target: Option<&Facts<'_>>,
+    target: &str,
     basis: &Basis<'_>,
     strategy: &str,
     batch_size: u64,
@@ -214,7 +212,6 @@ fn rust(
             false => format!("    .feature_from({feature:?}, {column:?}, Encoding::{encoding})"),
         });
     }
-    let target = target.map_or("standardize()".into(), target_encoding);
     lines.push(format!("    .target({target_name:?}, Encoding::{target})"));
     lines.push("    .fit(&mut train)?;".into());
     lines.push(match strategy {

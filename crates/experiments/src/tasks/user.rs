@@ -58,6 +58,18 @@ pub fn user(data: &UserData, folder: &Path, effort: Effort, threads: usize) -> R
     let file = data.file.display();
     let description = tidemill::parquet::describe(&data.file)?;
     let target_column = check_names(data, &description)?;
+    if let Some(order) = &data.order
+        && data.file.is_dir()
+    {
+        bail!("{file}: rows of several files are not sorted; write one file, or leave --order {order} out");
+    }
+    // All that will be read at once: that the budget is too small is said before anything is done.
+    let all = columns::usable(&description.columns).map(|column| column.name.as_str());
+    let all: Vec<&str> = all.filter(|name| !data.except.iter().any(|except| except == name)).collect();
+    if let Some(condition) = &data.filter {
+        let _: Predicate = condition.parse().with_context(|| format!("--where {condition:?}"))?;
+    }
+    rows::open_raw(&data.file, &all, data.filter.as_deref(), data.budget)?;
     let rows = match &data.filter {
         Some(condition) => matching(data, condition)?,
         None => description.rows,
