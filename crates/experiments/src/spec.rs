@@ -149,6 +149,11 @@ impl Spec {
         self.budget.saturating_sub(source.memory_plan().total())
     }
 
+    /// Rows of some spans, those included that the encoder leaves out.
+    pub fn rows_of(&self, spans: &Range<usize>) -> u64 {
+        self.spans[spans.clone()].iter().map(|span| span.rows.end - span.rows.start).sum()
+    }
+
     /// The spans that are held out.
     pub fn held_out(&self) -> Range<usize> {
         self.training_spans..self.spans.len()

@@ -102,7 +102,7 @@ fn cases_every_format_is_inspected() {
 fn csv_is_read_as_it_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    put(folder, "codes.csv", "zip,n\n01234,1\n00001,-\n");
+    put(folder, "codes.csv", format!("zip,n\n{}", "01234,1\n00001,-\n".repeat(12)));
     let output = program(folder, &["inspect", "codes.csv"]);
     assert!(said(&output).contains("note: column zip: integers begin with zeros"), "{}", said(&output));
     assert!(said(&output).contains("keep them by --text zip"), "{}", said(&output));

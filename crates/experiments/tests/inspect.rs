@@ -174,7 +174,7 @@ fn run_suggested(command: &str, out: &Path) -> Output {
 
 /// What is suggested runs, and does what was suggested; where nothing is, there is a reason. Says which it was.
 fn check_suggested(path: &Path, target: &str, more: &[&str]) -> bool {
-    let found = json(path, &[&["--target", target], more].concat());
+    let found = json(path, &[&[format!("--target={target}").as_str()], more].concat());
     let suggestion = &found["suggestion"];
     let what = format!("{} {target} {more:?}: {suggestion:#}", path.display());
     let Some(command) = suggestion["command"].as_str() else {

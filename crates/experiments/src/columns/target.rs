@@ -241,7 +241,9 @@ impl TargetScan {
                     if self.is_text { "choose another --target" } else { "choose --task regression" }
                 ));
             }
-            (TaskKind::Multiclass, _) if count > MAX_CLASSES && count as u64 * 10 > self.present() * 9 => {
+            (TaskKind::Multiclass, _)
+                if self.fraction.is_none() && count > MAX_CLASSES && count as u64 * 10 > self.present() * 9 =>
+            {
                 return Err(format!(
                     "nearly every training row has a value of its own in column {column}, so there are no classes to \
                      learn; choose another --target{}",

@@ -22,6 +22,19 @@ pub fn advised(error: Error, budget: u64) -> Error {
     }
 }
 
+/// An error that memory does not suffice for rows whose number was not known beforehand, with what suffices for all of
+/// them; any other as it is.
+pub fn enough(error: tidemill::strategies::Error, memory: u64) -> tidemill::strategies::Error {
+    use tidemill::data::Error::Budget;
+    match error {
+        tidemill::strategies::Error::Data(Budget { what, needed, budget, .. }) => {
+            let advice = format!("all rows take {memory} bytes at most; take fewer rows, or train online");
+            tidemill::strategies::Error::Data(Budget { what, needed: needed.max(memory), budget, advice })
+        }
+        other => other,
+    }
+}
+
 /// Bytes in MiB, rounded up.
 pub fn mebibytes(bytes: u64) -> u64 {
     bytes.div_ceil(1 << 20)

@@ -12,7 +12,7 @@ use tidemill::prelude::*;
 
 use crate::columns::Unseen;
 
-pub use budget::{advised, mebibytes};
+pub use budget::{advised, enough, mebibytes};
 use checked::Checked;
 
 /// Bytes that reading takes where they suffice: more are taken, up to the budget, by files that need them.

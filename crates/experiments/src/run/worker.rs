@@ -12,6 +12,7 @@ use super::memory;
 use super::phases::{Begin, Phase, Train, phases};
 use super::recorder::{Recorder, score, scores};
 use crate::results::{ModelState, Planned, Point, Run, Scores, Segment, ToTarget};
+use crate::rows;
 use crate::spec::Spec;
 
 /// Held-out rows are kept in memory for the curve where they take less than this.
@@ -197,7 +198,9 @@ impl<'a> Worker<'a> {
             Train::Batch => {
                 let budget = self.spec.memory_for_rows(&source);
                 let batch = Batch::new(self.spec.epochs).batch_size(self.spec.batch_size).budget(budget);
-                self.trainer.run(&batch, &mut self.state, &mut source, &mut recorder)?
+                let memory = 2 * source.schema().row_bytes(size_of::<f32>()) as u64 * self.spec.rows_of(&phase.spans);
+                let summary = self.trainer.run(&batch, &mut self.state, &mut source, &mut recorder);
+                summary.map_err(|error| rows::enough(error, memory))?
             }
             Train::Online => {
                 let online = Online::new().batch_size(self.spec.batch_size);
