@@ -144,11 +144,6 @@ impl Spec {
         rows::range(raw, rows).encode(&self.encoder)
     }
 
-    /// Bytes that batch training may take for the rows of a source: what reading leaves.
-    pub fn memory_for_rows(&self, source: &impl Source<f32>) -> u64 {
-        self.budget.saturating_sub(source.memory_plan().total())
-    }
-
     /// Rows of some spans, those included that the encoder leaves out.
     pub fn rows_of(&self, spans: &Range<usize>) -> u64 {
         self.spans[spans.clone()].iter().map(|span| span.rows.end - span.rows.start).sum()

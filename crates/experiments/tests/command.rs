@@ -60,7 +60,7 @@ fn results(folder: &Path) -> Value {
 
 fn check(target: &str, kind: &str, more: &[&str]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    file(folder.path(), 2400);
+    file(folder.path(), 6000);
     let output = run(folder.path(), &[&["--target", target, "--quick"], more].concat());
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
@@ -85,10 +85,10 @@ fn a_binary_target_is_told_from_the_data() {
 
 #[test]
 fn names_of_classes_are_a_target() {
-    let folder = check("kind", "multiclass", &["--where", "time > -2000 and not place = 'place 3'"]);
+    let folder = check("kind", "multiclass", &["--where", "time > -5000 and not place = 'place 3'"]);
     let results = results(folder.path());
-    // Two thousand rows, about three quarters of them at another place.
-    assert!((1400..1600).contains(&results["data"]["rows"].as_u64().unwrap()), "{}", results["data"]);
+    // Five thousand rows, about three quarters of them at another place.
+    assert!((3600..3900).contains(&results["data"]["rows"].as_u64().unwrap()), "{}", results["data"]);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn what_cannot_be_is_refused_by_name() {
     refused(&["--target", "yes", "--strategies", "bacth"], same, &["there is no strategy bacth", "batch, online"]);
     refused(&["--target", "yes", "--where", "a >> 1"], same, &["--where", "expected a number", "`> 1`, character 4"]);
     refused(&["--target", "yes", "--where", "c > 1"], same, &["trips.parquet", "there is no column c"]);
-    refused(&["--target", "yes", "--where", "a > 2"], same, &["trips.parquet", "0 rows are too few"]);
+    refused(&["--target", "yes", "--where", "a > 2"], same, &["trips.parquet", "0 rows that meet --where, too few"]);
     refused(&["--target", "yes", "--resume"], same, &["nothing to go on with"]);
     refused(&["--target", "yes"], |path| fs::remove_file(path).unwrap(), &["trips.parquet", "No such file"]);
     let truncate = |path: &Path| {
@@ -145,10 +145,10 @@ fn what_cannot_be_is_refused_by_name() {
 fn batch_training_over_budget_is_refused_and_online_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     file(folder.path(), 60_000);
-    let output = run(folder.path(), &["--target", "yes", "--quick", "--budget", "1", "--strategies", "batch,online"]);
+    let output = run(folder.path(), &["--target", "yes", "--quick", "--budget", "4", "--strategies", "batch,online"]);
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.contains("batch, seed 1") && told.contains("the budget is 1048576 bytes"), "{told}");
+    assert!(told.contains("batch, seed 1") && told.contains("the budget is 4194304 bytes"), "{told}");
     let results = results(folder.path());
     assert_eq!(results["runs"][0]["strategy"], "online");
     assert_eq!(results["complete"], false);

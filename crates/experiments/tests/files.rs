@@ -275,7 +275,7 @@ fn cases_where_there_is_nothing_to_learn_or_to_test_that_is_said() {
     refused(
         &case("keys.parquet"),
         &["--target", "x", "--task", "binary"],
-        &["a binary target has two", "--task regression"],
+        &["a binary target has two different numbers", "--task regression"],
     );
     refused(&case("nulls.parquet"), &["--target", "k", "--task", "regression"], &["is text", "--task multiclass"]);
     refused(&case("nulls.parquet"), &["--target", "k", "--task", "binary"], &["is text", "--task multiclass"]);

@@ -230,7 +230,8 @@ impl TargetScan {
             (TaskKind::Binary, None) => {
                 let many = if count > self.most { format!("more than {}", self.most) } else { count.to_string() };
                 return Err(format!(
-                    "column {column} has {many} different numbers in the training rows ({}); a binary target has two. \
+                    "column {column} has {many} different numbers in the training rows ({}); a binary target has two \
+                     different numbers. \
                      Choose --task multiclass or --task regression, or leave rows out by --where",
                     self.values()
                 ));

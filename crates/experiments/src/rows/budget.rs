@@ -22,14 +22,20 @@ pub fn advised(error: Error, budget: u64) -> Error {
     }
 }
 
-/// An error that memory does not suffice for rows whose number was not known beforehand, with what suffices for all of
-/// them; any other as it is.
-pub fn enough(error: tidemill::strategies::Error, memory: u64) -> tidemill::strategies::Error {
+/// An error that what reading left of a budget does not suffice for rows in memory, with what suffices for both; any
+/// other as it is. All rows take `memory` bytes at most, of a `budget` of which `reading` takes its part.
+pub fn enough(
+    error: tidemill::strategies::Error,
+    memory: u64,
+    budget: u64,
+    reading: u64,
+) -> tidemill::strategies::Error {
     use tidemill::data::Error::Budget;
     match error {
-        tidemill::strategies::Error::Data(Budget { what, needed, budget, .. }) => {
-            let advice = format!("all rows take {memory} bytes at most; take fewer rows, or train online");
-            tidemill::strategies::Error::Data(Budget { what, needed: needed.max(memory), budget, advice })
+        tidemill::strategies::Error::Data(Budget { what, needed, .. }) => {
+            let advice = format!("{reading} of them are for reading; take fewer rows, or train online");
+            let needed = needed.max(memory).saturating_add(reading);
+            tidemill::strategies::Error::Data(Budget { what, needed, budget, advice })
         }
         other => other,
     }

@@ -196,11 +196,12 @@ impl<'a> Worker<'a> {
         };
         let summary = match phase.train {
             Train::Batch => {
-                let budget = self.spec.memory_for_rows(&source);
+                let reading = source.memory_plan().total();
+                let budget = self.spec.budget.saturating_sub(reading);
                 let batch = Batch::new(self.spec.epochs).batch_size(self.spec.batch_size).budget(budget);
                 let memory = 2 * source.schema().row_bytes(size_of::<f32>()) as u64 * self.spec.rows_of(&phase.spans);
                 let summary = self.trainer.run(&batch, &mut self.state, &mut source, &mut recorder);
-                summary.map_err(|error| rows::enough(error, memory))?
+                summary.map_err(|error| rows::enough(error, memory, self.spec.budget, reading))?
             }
             Train::Online => {
                 let online = Online::new().batch_size(self.spec.batch_size);
