@@ -17,6 +17,7 @@ use crate::FileError;
 use crate::error::{Place, guarded};
 use crate::input::{Input, Location, Opened};
 use crate::outline::{Fingerprint, Outline, Printer};
+use crate::stored::agreed;
 
 /// Bytes of a footer that are compared at a time.
 const PIECE: usize = 64 << 10;
@@ -35,7 +36,7 @@ pub(crate) struct Footer {
     /// The file's length.
     pub(crate) length: u64,
     pub(crate) schema: SchemaRef,
-    head: ParquetMetaData,
+    head: Arc<ParquetMetaData>,
     start: u64,
 }
 
@@ -185,11 +186,16 @@ impl Located {
 
     fn decode(self, path: &Path, head: &[u8]) -> Result<Footer, FileError> {
         let decoded = guarded(|| {
-            let head = ParquetMetaDataReader::decode_metadata(head)?;
-            let schema = ArrowReaderMetadata::try_new(Arc::new(head.clone()), ArrowReaderOptions::new())?;
-            Ok::<_, ParquetError>((head, Arc::clone(schema.schema())))
+            let head = Arc::new(ParquetMetaDataReader::decode_metadata(head)?);
+            let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+            let inferred = ArrowReaderMetadata::try_new(Arc::clone(&head), options)?;
+            Ok::<_, ParquetError>((head, inferred))
         });
-        let (head, schema) = decoded.map_err(|problem| FileError::not_parquet(path, problem))?;
+        let (head, inferred) = decoded.map_err(|problem| FileError::not_parquet(path, problem))?;
+        // One that cannot be applied at all is as good as none.
+        let stored = guarded(|| ArrowReaderMetadata::try_new(Arc::clone(&head), ArrowReaderOptions::new())).ok();
+        let stored = stored.as_ref().map(|stored| stored.schema().as_ref());
+        let schema = Arc::new(agreed(inferred.schema(), stored, head.file_metadata().schema_descr()));
         let Self { location, input, length, start, .. } = self;
         Ok(Footer { location, input, length, schema, head, start })
     }

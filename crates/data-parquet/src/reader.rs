@@ -49,8 +49,8 @@ impl OpenFile {
             let typed = guarded(|| self.typed(Arc::clone(&metadata), int96));
             typed.map_err(|problem| Place::group(self.footer.path(), group.index).damaged(problem))
         };
-        let micros = if self.roots.iter().any(|root| root.int96) { Some(typed(true)?) } else { None };
-        Ok(GroupMetadata { metadata: typed(false)?, micros })
+        let millis = if self.roots.iter().any(|root| root.int96) { Some(typed(true)?) } else { None };
+        Ok(GroupMetadata { metadata: typed(false)?, millis })
     }
 
     fn typed(&self, metadata: Arc<ParquetMetaData>, int96: bool) -> Result<ArrowReaderMetadata, ParquetError> {
@@ -78,8 +78,8 @@ impl OpenFile {
 
 struct GroupMetadata {
     metadata: ArrowReaderMetadata,
-    /// The same with timestamps of 96 bits as microseconds, where there are any.
-    micros: Option<ArrowReaderMetadata>,
+    /// The same with timestamps of 96 bits as milliseconds, where there are any.
+    millis: Option<ArrowReaderMetadata>,
 }
 
 /// A row group that is being read.
@@ -150,11 +150,11 @@ impl OpenGroup {
 
     fn arrow(&self, plan: &Plan, read: usize, skip: u64) -> Result<ArrowColumn, Error> {
         let group = &plan.groups[self.place];
-        let (root, GroupMetadata { metadata, micros }) = (&self.file.roots[read], &self.metadata);
-        let column = guarded(|| match micros {
-            Some(micros) if root.int96 => {
+        let (root, GroupMetadata { metadata, millis }) = (&self.file.roots[read], &self.metadata);
+        let column = guarded(|| match millis {
+            Some(millis) if root.int96 => {
                 let nanoseconds = self.reader(metadata, root, group, skip)?;
-                Ok(ArrowColumn::new(root, self.reader(micros, root, group, skip)?, Some(nanoseconds)))
+                Ok(ArrowColumn::new(root, self.reader(millis, root, group, skip)?, Some(nanoseconds)))
             }
             _ => Ok::<_, ParquetError>(ArrowColumn::new(root, self.reader(metadata, root, group, skip)?, None)),
         });
