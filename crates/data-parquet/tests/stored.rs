@@ -84,7 +84,7 @@ fn rows(builder: ParquetSourceBuilder) -> Result<Rows, String> {
     let batch: Result<Batch<f64>, _> = builder.build().and_then(|mut source| read_all(&mut source));
     let batch = batch.map_err(|error| error.to_string())?;
     Ok(match &batch.columns()[0] {
-        Column::Real { width, values, nulls } => Rows::Numbers(
+        Column::Real { width, values, nulls, .. } => Rows::Numbers(
             values.iter().enumerate().map(|(place, &value)| (!nulls.is_null(place / width)).then_some(value)).collect(),
         ),
         text => Rows::Texts((0..batch.rows()).map(|row| text.text(row).map(str::to_owned)).collect()),
