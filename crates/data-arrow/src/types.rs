@@ -78,7 +78,11 @@ pub(crate) fn numbers_of(data_type: &DataType) -> Numbers {
         DataType::Boolean => Numbers::Unsigned { bits: 1 },
         DataType::Date32 => Numbers::Signed { bits: 32 },
         Decimal32(digits, scale) | Decimal64(digits, scale) | Decimal128(digits, scale) | Decimal256(digits, scale) => {
-            if *digits <= 38 { Numbers::Decimal { digits: *digits, scale: *scale } } else { Numbers::Rounded }
+            if *digits <= 38 {
+                Numbers::Decimal { digits: *digits, scale: *scale }
+            } else {
+                Numbers::Rounded
+            }
         }
         // 86,400 seconds.
         Time32(TimeUnit::Second) => parts(5, &TimeUnit::Second),

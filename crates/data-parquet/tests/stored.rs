@@ -156,7 +156,12 @@ fn arrow_types() -> Vec<DataType> {
     types.extend(values.iter().map(|value| Dictionary(Int8.into(), value.clone().into())));
     let item = |data_type: &DataType| Arc::new(Field::new("item", data_type.clone(), true));
     for value in [Int32, Int64, Timestamp(TimeUnit::Second, None), Utf8] {
-        types.extend([List(item(&value)), LargeList(item(&value)), ListView(item(&value)), LargeListView(item(&value))]);
+        types.extend([
+            List(item(&value)),
+            LargeList(item(&value)),
+            ListView(item(&value)),
+            LargeListView(item(&value)),
+        ]);
         types.extend([-1, 0, 1, 3, i32::MAX].map(|width| FixedSizeList(item(&value), width)));
         types.push(FixedSizeList(item(&FixedSizeList(item(&value), i32::MAX)), i32::MAX));
         types.push(Struct(vec![item(&value)].into()));

@@ -135,7 +135,8 @@ impl<T: Scalar> Batch<T> {
 
     /// Gives every column room for that many rows, and no more; texts not counted.
     pub(crate) fn make_room(&mut self, rows: usize) {
-        (0..self.columns.len()).for_each(|column| self.reserve_exact(column, rows, 0, self.columns[column].keeps_digits()));
+        (0..self.columns.len())
+            .for_each(|column| self.reserve_exact(column, rows, 0, self.columns[column].keeps_digits()));
     }
 
     /// Gives a column room for that many rows, with so many bytes of text, and with digits where `kept`.

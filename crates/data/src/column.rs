@@ -226,7 +226,10 @@ impl<T: Scalar> Column<T> {
     pub fn push_rows(&mut self, other: &Self, rows: Range<usize>) {
         let before = self.rows();
         match (self, other) {
-            (Self::Real { width, values, nulls, digits }, Self::Real { values: from, nulls: absent, digits: theirs, .. }) => {
+            (
+                Self::Real { width, values, nulls, digits },
+                Self::Real { values: from, nulls: absent, digits: theirs, .. },
+            ) => {
                 digits.extend_from(values, theirs, from, rows.clone());
                 values.extend_from_slice(&from[rows.start * *width..rows.end * *width]);
                 nulls.extend_from(before, absent, rows);
@@ -251,7 +254,10 @@ impl<T: Scalar> Column<T> {
     pub fn gather(&mut self, other: &Self, rows: &[usize]) {
         let before = self.rows();
         match (self, other) {
-            (Self::Real { width: 1, values, nulls, digits }, Self::Real { values: from, nulls: absent, digits: theirs, .. }) => {
+            (
+                Self::Real { width: 1, values, nulls, digits },
+                Self::Real { values: from, nulls: absent, digits: theirs, .. },
+            ) => {
                 digits.extend_from(values, theirs, from, rows.iter().copied());
                 values.extend(rows.iter().map(|&row| from[row]));
                 nulls.extend_from(before, absent, rows.iter().copied());

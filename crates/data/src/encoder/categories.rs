@@ -116,7 +116,9 @@ impl Categories {
     pub fn lookup(&self, first: u32) -> Lookup {
         match self {
             Self::Texts(texts) => Lookup::Texts(texts.iter().map(|text| text.as_bytes().into()).zip(first..).collect()),
-            Self::Integers(integers) => Lookup::Integers(integers.iter().map(|integer| integer.0).zip(first..).collect()),
+            Self::Integers(integers) => {
+                Lookup::Integers(integers.iter().map(|integer| integer.0).zip(first..).collect())
+            }
         }
     }
 }

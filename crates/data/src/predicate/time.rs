@@ -35,7 +35,8 @@ pub(super) fn time_of_day(text: &str) -> Option<Literal> {
 /// Whole seconds, and the digits behind the point.
 fn clock(time: &str) -> Option<(i64, &str)> {
     let mut time = time.splitn(3, ':');
-    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u32>().ok()).flatten();
+    let number =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u32>().ok()).flatten();
     let (hour, minute, second) = (number(time.next()?)?, number(time.next()?)?, time.next().unwrap_or("0"));
     let (second, part) = second.split_once('.').unwrap_or((second, ""));
     let second = number(second)?;
