@@ -18,7 +18,7 @@ use crate::pages::{Page, PageFile};
 use crate::window::ColumnPages;
 
 /// Rows that are decoded at a time where memory is plentiful: columns of them stay in the caches.
-const ROWS: u64 = 8192;
+pub(crate) const ROWS: u64 = 8192;
 
 /// What a column takes beside its pages.
 pub(crate) struct Cost {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_schema::SchemaRef;
+use arrow_schema::{Fields, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
@@ -15,6 +15,7 @@ use tidemill_data::Error;
 
 use crate::FileError;
 use crate::error::{Place, guarded};
+use crate::hive::Key;
 use crate::input::{Input, Location, Opened};
 use crate::outline::{Fingerprint, Outline, Printer};
 use crate::stored::agreed;
@@ -35,7 +36,10 @@ pub(crate) struct Footer {
     pub(crate) input: Input,
     /// The file's length.
     pub(crate) length: u64,
+    /// Its columns.
     pub(crate) schema: SchemaRef,
+    /// The same, and behind them those whose values its path gives.
+    pub(crate) table: SchemaRef,
     head: Arc<ParquetMetaData>,
     start: u64,
 }
@@ -135,7 +139,13 @@ impl Footer {
         &self.head
     }
 
-    /// The first leaf of each column: its only one, unless it is a struct or a map.
+    /// The key in the file's path that is the table's column at a place; `None` where the file has it.
+    pub(crate) fn key(&self, column: usize) -> Option<&Key> {
+        let behind = column.checked_sub(self.schema.fields().len())?;
+        self.location.keys.iter().filter(|key| !has(&self.schema, key)).nth(behind)
+    }
+
+    /// The first leaf of each column of the file: its only one, unless it is a struct or a map.
     pub(crate) fn leaves(&self) -> Vec<usize> {
         let schema = self.head.file_metadata().schema_descr();
         let mut leaves = vec![None; self.schema.fields().len()];
@@ -146,6 +156,20 @@ impl Footer {
         }
         leaves.into_iter().map(Option::unwrap_or_default).collect()
     }
+}
+
+/// A file's columns, and those keys that are none of them.
+fn with_keys(schema: &SchemaRef, keys: &[Key]) -> SchemaRef {
+    let keys: Vec<_> = keys.iter().filter(|key| !has(schema, key)).map(|key| Arc::new(key.field())).collect();
+    if keys.is_empty() {
+        return Arc::clone(schema);
+    }
+    let fields = schema.fields().iter().cloned().chain(keys);
+    Arc::new(Schema::new_with_metadata(fields.collect::<Fields>(), schema.metadata().clone()))
+}
+
+fn has(schema: &Schema, key: &Key) -> bool {
+    schema.fields().iter().any(|field| *field.name() == key.name)
 }
 
 /// A file and the place of its footer.
@@ -197,7 +221,8 @@ impl Located {
         let stored = stored.as_ref().map(|stored| stored.schema().as_ref());
         let schema = Arc::new(agreed(inferred.schema(), stored, head.file_metadata().schema_descr()));
         let Self { location, input, length, start, .. } = self;
-        Ok(Footer { location, input, length, schema, head, start })
+        let table = with_keys(&schema, &location.keys);
+        Ok(Footer { location, input, length, schema, table, head, start })
     }
 }
 

@@ -9,6 +9,7 @@ use tidemill_data::Error;
 use tidemill_data_arrow::{Layout, Place, decoded_type};
 
 use crate::footer::Footer;
+use crate::hive::Key;
 use crate::stored::is_unchecked_text;
 
 /// Where a read column is in one file.
@@ -19,30 +20,38 @@ pub(crate) struct Root {
     pub(crate) int96: bool,
     /// Whether it has lists of any kind.
     pub(crate) repeated: bool,
+    /// Its only value, where that is in the file's path.
+    pub(crate) key: Option<Key>,
 }
 
 impl Root {
     /// Finds the columns of a layout in a file whose types it knows.
     pub(crate) fn locate(layout: &Layout, footer: &Footer) -> Result<Vec<Self>, Error> {
-        let places = layout.locate(&footer.path().display().to_string(), &footer.schema)?;
+        let places = layout.locate(&footer.path().display().to_string(), &footer.table)?;
         Ok(places.into_iter().map(|place| Self::new(place, footer)).collect())
     }
 
     pub(crate) fn new(place: Place, footer: &Footer) -> Self {
+        if let Some(key) = footer.key(place.column) {
+            return Self { place, int96: false, repeated: false, key: Some(key.clone()) };
+        }
         let leaf = footer.head().file_metadata().schema_descr().column(place.leaves.start);
         let repeated = leaf.max_rep_level() > 0;
         let timestamp = matches!(place.data_type, DataType::Timestamp(..));
         let int96 = timestamp && leaf.physical_type() == PhysicalType::INT96 && !repeated;
-        Self { place, int96, repeated }
+        Self { place, int96, repeated, key: None }
     }
 
     /// The column chunks of a row group that it takes.
     pub(crate) fn leaves(&self) -> Range<usize> {
-        self.place.leaves.clone()
+        if self.key.is_some() { 0..0 } else { self.place.leaves.clone() }
     }
 
     /// Checks that a column's chunk is inside the file, and says whether there may be nulls in it.
     pub(crate) fn check(&self, group: &RowGroupMetaData, length: u64) -> Result<bool, String> {
+        if let Some(key) = &self.key {
+            return Ok(key.is_null());
+        }
         for leaf in self.leaves() {
             let chunk = group.column(leaf);
             let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
