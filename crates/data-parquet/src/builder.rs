@@ -195,7 +195,7 @@ impl ParquetSourceBuilder {
     /// Takes only the rows for which a condition is true, which may be told of columns that are not among the chosen.
     ///
     /// Row groups of which the file's statistics say that no row matches are not read at all, nor are pages of the chosen
-    /// columns where no row does. NaN is a null, and compares with nothing.
+    /// columns where no row does. NaN is a null, and compares with nothing. Every digit of integers, decimals and times counts.
     ///
     /// # Example
     ///

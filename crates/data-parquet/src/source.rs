@@ -22,7 +22,11 @@ use staged::Staged;
 ///
 /// Numbers, decimals, booleans (0 and 1), dates (days since 1970-01-01), times (seconds since midnight) and timestamps
 /// (seconds since 1970-01-01 UTC) become real columns; fixed-size lists of those become real columns of that width;
-/// texts become text columns. `f32` tells timestamps of today only 128 seconds apart: fill batches of `f64` from them.
+/// texts become text columns. Columns know what they count: [`Field::unit`](tidemill_data::Field). Models read numbers as
+/// the batch's scalar rounds them, and `f32` tells timestamps of today only 128 seconds apart. Conditions, categories,
+/// hashes, splits and [`save`](crate::save) read whole numbers, decimals and times with all their digits
+/// ([`Digits`](tidemill_data::Digits)), in batches of either scalar; those of a [block](ParquetSourceBuilder::real_block)
+/// are rounded for good.
 /// What else there is, lists of any length, maps and binary, is taken by a [choice](crate::As) of what becomes of it, by
 /// [`feature_as`](ParquetSourceBuilder::feature_as); what is inside structs, maps and lists of structs has a path for
 /// its name. [`describe`](crate::describe) tells the choices of every column.

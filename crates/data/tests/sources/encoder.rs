@@ -1,6 +1,6 @@
 use tidemill_data::{
     Batch, Cursor, Encoder, EncoderBuilder, Encoding, Error, FitReport, MemoryBuilder, MemorySource, Missing, Source,
-    SourceExt, Summary,
+    SourceExt, Summary, Unit,
 };
 
 use crate::check::epoch;
@@ -198,11 +198,11 @@ fn hashes_need_no_fit_and_never_change() {
 fn times_become_categories() {
     // 1970-01-01 was a Thursday, 2024-02-29 another; the last second of 1969 was a Wednesday's.
     let times = [Some(0.0), Some(1_709_164_800.0 + 13.5 * 3600.0), Some(-1.0), None];
-    check(optional(&times), Encoding::day_of_week(), &[], &["#4", "#4", "#3", "#0"]);
-    check(optional(&times), Encoding::hour_of_day(), &[], &["#1", "#14", "#24", "#0"]);
+    check(optional(&times), Encoding::day_of_week().unit(Unit::Timestamp), &[], &["#4", "#4", "#3", "#0"]);
+    check(optional(&times), Encoding::hour_of_day().unit(Unit::Timestamp), &[], &["#1", "#14", "#24", "#0"]);
     check(
         optional(&times),
-        Encoding::hour_of_day().missing(Missing::Constant(3600.0)),
+        Encoding::hour_of_day().unit(Unit::Timestamp).missing(Missing::Constant(3600.0)),
         &[],
         &["#1", "#14", "#24", "#2"],
     );
