@@ -7,10 +7,14 @@
 //! [`distributed`] compares processes, threads and ranks over MPI in the same manner; [`launch`] starts ranks, again where
 //! they fall.
 //!
+//! [`derived`] keeps files made from others true to what they were made from.
+//!
 //! [`inspect`] looks at a file and says how to train on it. [`tasks`] prepares a comparison, [`compare`] runs it, each [`run`] in a process of its own.
 
+pub mod columns;
 pub mod compare;
 pub mod curves;
+pub mod derived;
 pub mod distributed;
 mod error;
 mod format;
@@ -19,9 +23,11 @@ pub mod launch;
 mod machine;
 mod markup;
 mod plot;
+pub mod printable;
 mod progress;
 pub mod report;
 pub mod results;
+pub mod rows;
 pub mod run;
 pub mod signals;
 pub mod spec;

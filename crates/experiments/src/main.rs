@@ -7,13 +7,16 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidemill::data::Interrupt;
+use tidemill_experiments::columns::Unseen;
 use tidemill_experiments::compare::{self, Options, STOPPED};
 use tidemill_experiments::distributed::{self, Link};
 use tidemill_experiments::inspect::{self, Reading};
 use tidemill_experiments::launch::{self, Host};
 use tidemill_experiments::results::TaskKind;
+use tidemill_experiments::{printable, rows};
 use tidemill_experiments::run::{self, Outcome, Paths};
 use tidemill_experiments::signals::interrupt_on_signals;
+use tidemill_experiments::spec::Spec;
 use tidemill_experiments::tasks::{self, Effort, UserData};
 
 /// Trains the same neural network by batch and by online training, and shows which was worth it.
@@ -69,6 +72,13 @@ struct Experiment {
     /// The rows that count, such as "distance > 500 and not carrier = 'AA'".
     #[arg(long = "where", value_name = "CONDITION", requires = "data")]
     filter: Option<String>,
+    /// Columns that are no features.
+    #[arg(long, value_name = "COLUMN,..", value_delimiter = ',', requires = "data")]
+    except: Vec<String>,
+    /// What happens to held-out rows whose target is a class that no training row has: an error, or they are left out
+    /// and counted.
+    #[arg(long, value_enum, default_value_t = OnUnseen::Error, requires = "data")]
+    unseen: OnUnseen,
     /// Seeds of each strategy's runs.
     #[arg(long, value_delimiter = ',')]
     seeds: Option<Vec<u64>>,
@@ -77,17 +87,17 @@ struct Experiment {
     #[arg(long, value_delimiter = ',')]
     strategies: Vec<String>,
     /// Worker threads of a run; with distributed, threads or ranks: 2 unless given.
-    #[arg(long)]
+    #[arg(long, value_parser = threads)]
     threads: Option<usize>,
     /// With distributed: what lies between ranks, of none (one host), and Mbit/s between two hosts that are network
     /// namespaces, for which root's rights are needed.
     #[arg(long, value_delimiter = ',', value_name = "MBIT/S,..", default_value = "none,1000,50")]
     links: Vec<String>,
     /// With distributed: most seconds of a run.
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     most_seconds: Option<f64>,
-    /// MiB that batch training and sorting may take for the rows.
-    #[arg(long, default_value_t = 1024)]
+    /// MiB that sorting, reading, and the rows of batch training may take.
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = budget)]
     budget: u64,
     /// Where results, report and models are written.
     #[arg(long, value_name = "FOLDER")]
@@ -111,8 +121,8 @@ struct Inspect {
     /// Reads no row.
     #[arg(long)]
     footers: bool,
-    /// MiB that batch training may take.
-    #[arg(long, default_value_t = 1024)]
+    /// MiB that reading, and the rows of batch training, may take.
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = budget)]
     budget: u64,
     /// Prints JSON.
     #[arg(long)]
@@ -122,7 +132,7 @@ struct Inspect {
 #[derive(Args)]
 struct Launch {
     /// Ranks; as many as the hosts have slots when not given, or 2.
-    #[arg(long, short = 'n')]
+    #[arg(long, short = 'n', value_parser = threads)]
     ranks: Option<usize>,
     /// Where they run: NAME or NAME:SLOTS. Each is asked before every start; those that do not answer are left out.
     #[arg(long, value_delimiter = ',', value_name = "HOST,..")]
@@ -143,7 +153,7 @@ struct Launch {
     #[arg(long, default_value_t = 0)]
     restarts: u32,
     /// Seconds that ranks may take to save and stop, or mpirun to end when a rank has fallen.
-    #[arg(long, default_value_t = 30.0, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 30.0, value_name = "SECONDS", value_parser = seconds)]
     grace: f64,
     /// The program of each rank, and its arguments.
     #[arg(last = true, required = true, value_name = "PROGRAM")]
@@ -163,6 +173,60 @@ enum Task {
     Binary,
     Multiclass,
     Regression,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum OnUnseen {
+    Error,
+    Skip,
+}
+
+/// MiB whose bytes can be counted.
+fn budget(text: &str) -> Result<u64, String> {
+    let most = u64::MAX >> 20;
+    match text.parse::<u64>() {
+        Ok(mebibytes) if (1..=most).contains(&mebibytes) => Ok(mebibytes),
+        _ => Err(format!("expected MiB from 1 to {most}")),
+    }
+}
+
+/// Threads or ranks.
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(threads) if (1..=MOST_THREADS).contains(&threads) => Ok(threads),
+        _ => Err(format!("expected 1 to {MOST_THREADS}")),
+    }
+}
+
+/// More are a mistake, and would take all memory.
+const MOST_THREADS: usize = 4096;
+
+/// A time that is not over before it begins.
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= MOST_SECONDS => Ok(seconds),
+        _ => Err(format!("expected seconds above 0, {MOST_SECONDS} at most")),
+    }
+}
+
+/// Thirty years.
+const MOST_SECONDS: f64 = 1e9;
+
+/// What was given more than once.
+fn once<T: PartialEq + std::fmt::Display>(option: &str, values: &[T]) -> Result<()> {
+    match values.iter().enumerate().find(|(place, value)| values[..*place].contains(value)) {
+        Some((_, twice)) => bail!("{option}: {twice} is given twice; expected each once"),
+        None => Ok(()),
+    }
+}
+
+impl From<OnUnseen> for Unseen {
+    fn from(unseen: OnUnseen) -> Self {
+        match unseen {
+            OnUnseen::Error => Self::Error,
+            OnUnseen::Skip => Self::Skip,
+        }
+    }
 }
 
 impl From<Task> for TaskKind {
@@ -190,7 +254,7 @@ fn main() -> ExitCode {
         Ok(Outcome::Finished) => ExitCode::SUCCESS,
         Ok(Outcome::Stopped) => ExitCode::from(STOPPED),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", printable::printable_lines(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }
@@ -205,9 +269,8 @@ fn experiment(asked: Experiment, stop: &Interrupt) -> Result<Outcome> {
         );
     }
     let threads = asked.threads.unwrap_or(1);
-    if threads == 0 {
-        bail!("--threads 0: expected 1 or more");
-    }
+    once("--strategies", &asked.strategies)?;
+    once("--seeds", asked.seeds.as_deref().unwrap_or_default())?;
     let name = match &asked.data {
         Some(file) => file.file_stem().map_or("data".into(), |stem| stem.to_string_lossy().into_owned()),
         None => asked.name.clone(),
@@ -219,17 +282,25 @@ fn experiment(asked: Experiment, stop: &Interrupt) -> Result<Outcome> {
     let prepared = match (asked.data, asked.target) {
         (Some(file), Some(target)) => {
             let task = asked.task.map(TaskKind::from);
-            let data = UserData { file, target, task, order: asked.order, filter: asked.filter, budget };
-            tasks::user(&data, &folder, effort, threads)?
+            let (order, filter, except, unseen) = (asked.order, asked.filter, asked.except, asked.unseen.into());
+            let data = UserData { file, target, task, order, filter, except, unseen, budget };
+            tasks::user(&data, &folder, effort, threads)
         }
-        _ => tasks::flights(&folder, effort, threads, budget)?,
+        _ => tasks::flights(&folder, effort, threads, budget),
     };
+    let prepared = prepared.map_err(|error| rows::advised(error, budget))?;
     let seeds = asked.seeds.unwrap_or_else(|| if asked.quick { vec![1] } else { vec![1, 2, 3] });
     let options = Options { folder, seeds, strategies: asked.strategies, effort, resume: asked.resume };
     compare::compare(&prepared, &options, stop)
 }
 
+/// As much as `tc` can be told.
+const MOST_MEGABITS: u64 = 10_000_000;
+
 fn distributed(asked: Experiment, stop: &Interrupt) -> Result<Outcome> {
+    once("--strategies", &asked.strategies)?;
+    once("--links", &asked.links)?;
+    once("--seeds", asked.seeds.as_deref().unwrap_or_default())?;
     let workers = asked.threads.unwrap_or(2);
     if workers < 2 {
         bail!("--threads {workers}: to compare threads and ranks takes 2 or more");
@@ -239,8 +310,10 @@ fn distributed(asked: Experiment, stop: &Interrupt) -> Result<Outcome> {
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let link = |text: &String| match (text.as_str(), text.parse::<u64>()) {
         ("none", _) => Ok(Link::Memory),
-        (_, Ok(megabits)) if megabits > 0 => Ok(Link::Network(Some(megabits * 1_000_000))),
-        _ => bail!("--links {text}: expected none, or a number of Mbit/s"),
+        (_, Ok(megabits)) if (1..=MOST_MEGABITS).contains(&megabits) => {
+            Ok(Link::Network(Some(megabits * 1_000_000)))
+        }
+        _ => bail!("--links {text}: expected none, or Mbit/s from 1 to {MOST_MEGABITS}"),
     };
     let options = distributed::Options {
         folder,
@@ -284,21 +357,21 @@ fn inspect(asked: Inspect, stop: &Interrupt) -> Result<Outcome> {
     };
     let Inspect { files, target, filter, budget, json, .. } = asked;
     let options = inspect::Options { files, target, filter, reading, budget: budget << 20 };
-    let inspection = inspect::inspect(&options, stop)?;
+    let inspection = inspect::inspect(&options, stop).map_err(|error| rows::advised(error, options.budget))?;
     if stop.is_set() {
         return Ok(Outcome::Stopped);
     }
     if json {
-        println!("{}", serde_json::to_string_pretty(&inspection)?);
+        println!("{}", printable::printable_json(&serde_json::to_string_pretty(&inspection)?));
     } else {
-        print!("{}", inspect::text(&inspection));
+        print!("{}", printable::printable_lines(&inspect::text(&inspection)));
     }
     Ok(Outcome::Finished)
 }
 
 fn run(asked: Run, stop: &Interrupt) -> Result<Outcome> {
     let text = std::fs::read(&asked.spec).with_context(|| asked.spec.display().to_string())?;
-    let spec = serde_json::from_slice(&text).with_context(|| asked.spec.display().to_string())?;
+    let spec: Spec = serde_json::from_slice(&text).with_context(|| asked.spec.display().to_string())?;
     let paths = Paths::new(&asked.folder, &asked.strategy, asked.seed);
-    run::run(&spec, &asked.strategy, asked.seed, &paths, stop)
+    run::run(&spec, &asked.strategy, asked.seed, &paths, stop).map_err(|error| rows::advised(error, spec.budget))
 }

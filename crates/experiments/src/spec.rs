@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tidemill::autograd::Program;
-use tidemill::data::{Kind, Role, Take};
+use tidemill::data::{Kind, Role};
 use tidemill::layers::Features;
 use tidemill::prelude::*;
 
 use crate::results::TaskKind;
+use crate::rows::{self, Targets};
 
 /// One comparison, prepared: rows in order, encoder fitted, boundaries known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,8 @@ pub struct Spec {
     pub task: TaskKind,
     /// Fitted on the training rows.
     pub encoder: Encoder,
+    /// What targets must be.
+    pub targets: Targets,
     /// Another encoder, whose runs are shown beside those of the first.
     pub variant: Option<Variant>,
     /// The stretches of the stream, the held-out ones last.
@@ -46,7 +49,7 @@ pub struct Spec {
     pub target_loss: Option<f64>,
     /// What losses are multiplied with to be in the target's units.
     pub loss_scale: f64,
-    /// Bytes that batch training may take for its rows.
+    /// Bytes that reading, and the rows of batch training, may take together.
     pub budget: u64,
     /// About how many points of a curve to take.
     pub curve_points: u64,
@@ -131,12 +134,19 @@ impl Spec {
     ///
     /// When the file is not as it was.
     pub fn rows(&self, spans: Range<usize>) -> Result<impl Source<f32> + use<>, tidemill::data::Error> {
-        let raw = open(&self.data, self.encoder.raw_columns(), self.filter.as_deref())?;
+        let columns = self.encoder.raw_columns();
+        let targets = Some((&self.targets, &self.encoder));
+        let raw = rows::open(&self.data, &columns, self.filter.as_deref(), self.budget, targets)?;
         let rows = match (self.spans.get(spans.start), self.spans[..spans.end].last()) {
             (Some(first), Some(last)) if !spans.is_empty() => first.rows.start..last.rows.end,
             _ => 0..0,
         };
-        range(raw, rows).encode(&self.encoder)
+        rows::range(raw, rows).encode(&self.encoder)
+    }
+
+    /// Bytes that batch training may take for the rows of a source: what reading leaves.
+    pub fn memory_for_rows(&self, source: &impl Source<f32>) -> u64 {
+        self.budget.saturating_sub(source.memory_plan().total())
     }
 
     /// The spans that are held out.
@@ -175,35 +185,9 @@ impl Spec {
     }
 }
 
-/// Opens some columns of a file, with the rows that meet a condition.
-///
-/// # Errors
-///
-/// When the file or a column is missing or cannot be read, by name, or the condition cannot be read.
-pub fn open<N: Into<String>>(
-    path: &std::path::Path,
-    columns: impl IntoIterator<Item = N>,
-    filter: Option<&str>,
-) -> Result<Box<dyn Source<f64>>, tidemill::data::Error> {
-    let rows = ParquetSource::open(path).columns(columns).budget(READ_BUDGET);
-    Ok(match filter {
-        None => rows.build::<f64>()?.boxed(),
-        Some(condition) => rows.filter(condition.parse()?).build::<f64>()?.boxed(),
-    })
-}
-
 /// Scores are counted in so many bins: memory does not grow with the stream, and two scores closer than this count as a
 /// tie.
 const AUC_BINS: usize = 1 << 14;
-
-/// Bytes that reading a file may take.
-pub const READ_BUDGET: u64 = 32 << 20;
-
-/// Some rows of a source.
-pub fn range<S: Source<f64>>(source: S, rows: Range<u64>) -> Take<Take<S>> {
-    let len = rows.end - rows.start;
-    source.skip_rows(rows.start).take(len)
-}
 
 /// Elements of a category's vector: the square root of the number of categories, between 2 and 16.
 fn embedding_width(cardinality: u32) -> usize {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tidemill::parquet::{ParquetWriter, ValueType, Values};
+use tidemill_experiments::columns::Unseen;
 use tidemill_experiments::distributed::{Exchange, Fault, Hosts, INTERFACE, Job, Kind, Way};
 use tidemill_experiments::results::TaskKind;
 use tidemill_experiments::tasks::{self, Effort, UserData};
@@ -53,6 +54,8 @@ impl Bench {
             task: Some(TaskKind::Regression),
             order: None,
             filter: None,
+            except: Vec::new(),
+            unseen: Unseen::Error,
             budget: 64 << 20,
         };
         let mut spec = tasks::user(&data, folder.path(), Effort::Quick, 1).unwrap().spec;

@@ -12,6 +12,7 @@ use super::report;
 use super::results::{Results, Run, Task};
 use super::way::Way;
 use super::{higgs, table};
+use crate::columns::Unseen;
 use crate::compare::{follow, replace};
 use crate::machine;
 use crate::progress::Work;
@@ -143,6 +144,8 @@ fn tasks(options: &Options) -> Result<Vec<(Task, PathBuf)>> {
         task: Some(TaskKind::Binary),
         order: None,
         filter: None,
+        except: Vec::new(),
+        unseen: Unseen::Error,
         budget: 1 << 30,
     };
     let mut prepared = tasks::user(&data, &higgs, options.effort, 1)?;

@@ -1,6 +1,5 @@
 //! What is in a file, and how to train on it.
 
-mod scan;
 mod suggest;
 mod text;
 
@@ -14,12 +13,12 @@ use tidemill::data::Interrupt;
 use tidemill::parquet::{ColumnDescription, Description, PassedOver, Usable, describe};
 use tidemill::prelude::*;
 
+use crate::columns::{self, Scan, Seen};
 use crate::progress::Work;
-use crate::spec::READ_BUDGET;
-use scan::Scan;
+use crate::rows::open_within;
+use crate::tasks::training_rows;
 
-pub use scan::Seen;
-pub use suggest::{LeftOut, Suggestion, Used};
+pub use suggest::Suggestion;
 pub use text::text;
 
 /// What is asked for.
@@ -33,7 +32,7 @@ pub struct Options {
     pub filter: Option<String>,
     /// How much is read.
     pub reading: Reading,
-    /// Bytes that batch training may take.
+    /// Bytes that reading, and the rows of batch training, may take together.
     pub budget: u64,
 }
 
@@ -104,6 +103,16 @@ pub struct Column {
     pub choices: Vec<String>,
     #[serde(skip)]
     usable: Usable,
+    /// Rows without a value in all files, where their statistics tell.
+    #[serde(skip)]
+    stated_nulls: Option<u64>,
+}
+
+impl Options {
+    /// Whether all rows are in one file, which can be put in another order.
+    fn is_one_file(&self) -> bool {
+        matches!(&self.files[..], [file] if file.is_file())
+    }
 }
 
 /// Looks at files: at their footers, and at rows as far as that was asked for.
@@ -120,19 +129,16 @@ pub fn inspect(options: &Options, stop: &Interrupt) -> Result<Inspection> {
         bail!("{}: there is no column {target}; it has {}", options.files[0].display(), names.join(", "));
     }
     let read = read(options, &description, stop)?;
-    let columns = description
-        .columns
-        .iter()
-        .map(|column| self::column(column, &read, options.filter.is_some()))
-        .collect::<Vec<_>>();
+    let columns: Vec<Column> =
+        description.columns.iter().map(|column| self::column(column, &read, options.filter.is_some())).collect();
     let rows = if read.all && options.filter.is_some() { read.rows } else { description.rows - read.passed_over.rows };
-    let (memory_f32, memory_f64) = (memory(&columns, 4) * rows, memory(&columns, 8) * rows);
-    let facts = suggest::Facts {
+    let (memory_f32, memory_f64) = (memory(&columns, 4).saturating_mul(rows), memory(&columns, 8).saturating_mul(rows));
+    let basis = suggest::Basis {
         rows,
         row_groups: description.row_groups as u64,
-        rows_read: read.rows,
         memory: memory_f32,
         read_budget: read.budget,
+        trained: read.trained.as_deref(),
     };
     Ok(Inspection {
         files: options.files.clone(),
@@ -145,7 +151,7 @@ pub fn inspect(options: &Options, stop: &Interrupt) -> Result<Inspection> {
         read_all: read.all,
         row_groups_passed_over: read.passed_over.row_groups as u64,
         rows_passed_over: read.passed_over.rows,
-        suggestion: suggest::suggest(options, &columns, &facts),
+        suggestion: suggest::suggest(options, &columns, &basis),
         columns,
         memory_f32,
         memory_f64,
@@ -153,8 +159,11 @@ pub fn inspect(options: &Options, stop: &Interrupt) -> Result<Inspection> {
 }
 
 /// What came of reading.
+#[derive(Default)]
 struct Read {
-    scans: Vec<(String, Scan)>,
+    seen: Vec<(String, Seen)>,
+    /// The same of the rows that a comparison trains on, where they are fewer.
+    trained: Option<Vec<(String, Seen)>>,
     rows: u64,
     all: bool,
     passed_over: PassedOver,
@@ -162,13 +171,23 @@ struct Read {
 }
 
 fn read(options: &Options, description: &Description, stop: &Interrupt) -> Result<Read> {
-    let usable = description.columns.iter().filter(|column| !matches!(column.usable, Usable::Choice | Usable::No));
-    let names: Vec<&str> = usable.map(|column| column.name.as_str()).collect();
-    let mut read =
-        Read { scans: Vec::new(), rows: 0, all: false, passed_over: PassedOver::default(), budget: READ_BUDGET };
+    let usable: Vec<&ColumnDescription> = columns::usable(&description.columns).collect();
+    let names: Vec<&str> = usable.iter().map(|column| column.name.as_str()).collect();
     let condition = options.filter.as_deref().map(parse).transpose()?;
-    let Some(opened) = open(options, &names, condition, &mut read)? else { return Ok(read) };
-    let mut source = opened;
+    if names.is_empty() {
+        return Ok(Read::default());
+    }
+    let opened = open_within(options.budget, |budget| {
+        let rows = ParquetSource::open(options.files.as_slice()).columns(names.iter().copied()).budget(budget);
+        match &condition {
+            None => rows.build::<f64>().map(|source| (PassedOver::default(), source.boxed())),
+            Some(condition) => {
+                rows.filter(condition.clone()).build::<f64>().map(|source| (source.passed_over(), source.boxed()))
+            }
+        }
+    })?;
+    let (passed_over, mut source) = opened.source;
+    let mut read = Read { passed_over, budget: opened.budget, ..Read::default() };
     if options.reading == Reading::Nothing {
         return Ok(read);
     }
@@ -176,24 +195,31 @@ fn read(options: &Options, description: &Description, stop: &Interrupt) -> Resul
         Reading::All => (u64::MAX, Duration::MAX),
         _ => (ROWS, TIME),
     };
+    // Where it is known beforehand which rows a comparison trains on, what they hold is told apart.
+    let trained = options.filter.is_none().then(|| training_rows(description.rows)).filter(|&rows| rows > 0);
+    let named = |scans: &[Scan]| names.iter().map(|&name| name.to_owned()).zip(scans.iter().map(Scan::seen)).collect();
     let mut batch = Batch::new(source.schema().clone());
-    let mut scans: Vec<Scan> = names.iter().map(|_| Scan::default()).collect();
+    let mut scans: Vec<Scan> = usable.iter().map(|column| Scan::new(&column.data_type, usable.len())).collect();
     let work = Work::new("reading", source.rows().map(|rows| rows.min(limit)));
     let began = Instant::now();
     while read.rows < limit && began.elapsed() < time && !stop.is_set() {
         batch.clear();
-        let rows = source.fill(&mut batch, 8192.min((limit - read.rows) as usize))?;
+        let end = trained.filter(|&end| end > read.rows).unwrap_or(limit).min(limit);
+        let rows = source.fill(&mut batch, 8192.min(end - read.rows) as usize)?;
         if rows == 0 {
             read.all = true;
             break;
         }
         scans.iter_mut().zip(batch.columns()).for_each(|(scan, column)| scan.observe(column));
         read.rows += rows as u64;
+        if Some(read.rows) == trained {
+            read.trained = Some(named(&scans));
+        }
         work.advance(rows as u64);
     }
     read.all |= options.filter.is_none() && read.rows == description.rows;
     work.end();
-    read.scans = names.iter().map(|&name| name.to_owned()).zip(scans).collect();
+    read.seen = named(&scans);
     Ok(read)
 }
 
@@ -201,42 +227,8 @@ fn parse(condition: &str) -> Result<Predicate> {
     condition.parse().with_context(|| format!("--where {condition:?}"))
 }
 
-/// The rows, read in as few bytes as their pages allow where the usual ones are too few.
-fn open(
-    options: &Options,
-    names: &[&str],
-    condition: Option<Predicate>,
-    read: &mut Read,
-) -> Result<Option<Box<dyn Source<f64>>>> {
-    if names.is_empty() {
-        return Ok(None);
-    }
-    loop {
-        let rows = ParquetSource::open(options.files.as_slice()).columns(names.iter().copied()).budget(read.budget);
-        let opened = match &condition {
-            None => rows.build::<f64>().map(|source| (PassedOver::default(), source.boxed())),
-            Some(condition) => {
-                rows.filter(condition.clone()).build::<f64>().map(|source| (source.passed_over(), source.boxed()))
-            }
-        };
-        match opened {
-            Ok((passed_over, source)) => {
-                read.passed_over = passed_over;
-                return Ok(Some(source));
-            }
-            Err(tidemill::data::Error::Budget { needed, .. })
-                if needed > read.budget && needed <= options.budget.max(READ_BUDGET) =>
-            {
-                read.budget = needed;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
 fn column(column: &ColumnDescription, read: &Read, filtered: bool) -> Column {
-    let scan = read.scans.iter().find(|(name, _)| *name == column.name).map(|(_, scan)| scan);
-    let seen = scan.map(|scan| scan.seen(read.rows));
+    let seen = read.seen.iter().find(|(name, _)| *name == column.name).map(|(_, seen)| seen.clone());
     Column {
         name: column.name.clone(),
         data_type: column.data_type.clone(),
@@ -246,6 +238,7 @@ fn column(column: &ColumnDescription, read: &Read, filtered: bool) -> Column {
         seen,
         choices: column.choices.iter().map(ToString::to_string).collect(),
         usable: column.usable,
+        stated_nulls: column.nulls,
     }
 }
 

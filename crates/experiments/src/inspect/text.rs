@@ -1,5 +1,6 @@
 use super::{Column, Inspection};
 use crate::format;
+use crate::printable::printable;
 
 /// Widest line, where what is in it can be broken.
 const WIDTH: usize = 100;
@@ -112,6 +113,6 @@ fn short(value: f64) -> String {
 
 /// A text of at most so many characters, on one line.
 fn cut(text: &str, longest: usize) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if line.chars().count() <= longest { line } else { line.chars().take(longest - 1).collect::<String>() + "…" }
+    let line = printable(text);
+    if line.chars().count() <= longest { line.into() } else { line.chars().take(longest - 1).collect::<String>() + "…" }
 }

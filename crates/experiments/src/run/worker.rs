@@ -156,7 +156,7 @@ impl<'a> Worker<'a> {
             Some(number) => trainer.resume(paths.state(number), spec.metrics())?,
             None => trainer.start_with(seed, spec.metrics()),
         };
-        let held_out: Box<dyn Source<f32>> = match MemorySource::load(spec.rows(spec.held_out())?, HELD_OUT_BUDGET) {
+        let held_out: Box<dyn Source<f32>> = match MemorySource::load(spec.rows(spec.held_out())?, HELD_OUT_BUDGET.min(spec.budget / 8)) {
             Ok(memory) => Box::new(memory),
             Err(tidemill::data::Error::Budget { .. }) => Box::new(spec.rows(spec.held_out())?),
             Err(error) => return Err(error.into()),
@@ -194,7 +194,8 @@ impl<'a> Worker<'a> {
         };
         let summary = match phase.train {
             Train::Batch => {
-                let batch = Batch::new(self.spec.epochs).batch_size(self.spec.batch_size).budget(self.spec.budget);
+                let budget = self.spec.memory_for_rows(&source);
+                let batch = Batch::new(self.spec.epochs).batch_size(self.spec.batch_size).budget(budget);
                 self.trainer.run(&batch, &mut self.state, &mut source, &mut recorder)?
             }
             Train::Online => {

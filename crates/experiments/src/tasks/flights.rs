@@ -5,7 +5,9 @@ use anyhow::{Context, Result, bail};
 use tidemill::prelude::*;
 
 use super::{Effort, Prepared, baseline, fit, in_order, spans};
+use crate::columns::Unseen;
 use crate::results::{Data, Task, TaskKind};
+use crate::rows::{self, Known, Targets};
 use crate::spec::{Spec, Variant};
 
 /// The file that comes with the program; see `data/README.md` for where it is from.
@@ -23,7 +25,7 @@ pub fn flights(folder: &Path, effort: Effort, threads: usize, budget: u64) -> Re
 
     // time_hour is UTC, so the first hours of a month may still be the last of the one before: a span ends where the
     // month that follows begins for good.
-    let mut months = spans::by_value(&sorted, "month", |month| MONTHS[month as usize - 1].to_owned())?;
+    let mut months = spans::by_value(&sorted, "month", budget, |month| MONTHS[month as usize - 1].to_owned())?;
     months.dedup_by(|next, span| {
         let same = next.label == span.label;
         if same {
@@ -37,14 +39,15 @@ pub fn flights(folder: &Path, effort: Effort, threads: usize, budget: u64) -> Re
     let training_spans = 9;
     let training_rows = months[training_spans - 1].rows.end;
     let numbers = ["day", "hour", "minute", "distance"];
-    let encoder = encoder(&sorted, &numbers, training_rows)?;
-    let with_month = self::encoder(&sorted, &["month", "day", "hour", "minute", "distance"], training_rows)?;
+    let encoder = encoder(&sorted, &numbers, training_rows, budget)?;
+    let with_month = self::encoder(&sorted, &["month", "day", "hour", "minute", "distance"], training_rows, budget)?;
 
     let spec = Spec {
         data: sorted,
         filter: None,
         task: TaskKind::Binary,
         encoder,
+        targets: Targets { column: "arr_delay".into(), known: Known::All, unseen: Unseen::Error },
         variant: Some(Variant {
             name: "month".into(),
             label: "with month".into(),
@@ -101,7 +104,7 @@ pub fn flights(folder: &Path, effort: Effort, threads: usize, budget: u64) -> Re
 const CATEGORIES: [&str; 3] = ["carrier", "origin", "dest"];
 
 /// What is known of a flight before it departs, and whether it was late.
-fn encoder(path: &Path, numbers: &[&str], training_rows: u64) -> Result<Encoder> {
+fn encoder(path: &Path, numbers: &[&str], training_rows: u64, budget: u64) -> Result<Encoder> {
     let mut builder = Encoder::builder();
     let mut raw = vec!["time_hour".to_owned(), "arr_delay".to_owned()];
     for &column in numbers {
@@ -114,5 +117,5 @@ fn encoder(path: &Path, numbers: &[&str], training_rows: u64) -> Result<Encoder>
         raw.push(column.into());
     }
     builder = builder.target("arr_delay", Encoding::above(15.0).missing(Missing::DropRow));
-    Ok(fit(path, builder, &raw, None, training_rows)?.0)
+    Ok(fit(rows::open(path, &raw, None, budget, None)?, builder, training_rows)?.0)
 }

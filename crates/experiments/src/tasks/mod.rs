@@ -1,9 +1,9 @@
 //! What can be compared: the flights that come with the program, and the user's own file.
 
 mod baseline;
-mod columns;
 mod flights;
 mod spans;
+mod target;
 mod user;
 
 use std::path::Path;
@@ -11,11 +11,14 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use tidemill::prelude::*;
 
+use crate::derived::Origin;
 use crate::progress::Work;
 use crate::results::{Baseline, Data, Task};
-use crate::spec::{self, Spec};
+use crate::rows;
+use crate::spec::Spec;
 
 pub use flights::flights;
+pub(crate) use user::training_rows;
 pub use user::{UserData, user};
 
 /// A comparison, ready to run.
@@ -43,27 +46,24 @@ pub enum Effort {
     Quick,
 }
 
-/// Rewrites a file with its rows in the order of a column, unless that was done before.
+/// Rewrites a file with its rows in the order of a column, unless that was done before with the same file and column.
 fn in_order(input: &Path, column: &str, output: &Path, budget: u64) -> Result<()> {
-    let newer = |a: &Path, b: &Path| Some(a.metadata().ok()?.modified().ok()? >= b.metadata().ok()?.modified().ok()?);
-    if newer(output, input) == Some(true) {
-        return Ok(());
-    }
-    let work = Work::new(&format!("sorting by {column}"), None);
-    tidemill::parquet::sort_by_watched(input, column, output, budget, |done, all| work.reach(done, all))
-        .with_context(|| format!("sorting {} by {column}", input.display()))
+    let origin = Origin::new("sorted", &[input], serde_json::json!({ "column": column }))?;
+    origin.derive(output, || {
+        let work = Work::new(&format!("sorting by {column}"), None);
+        tidemill::parquet::sort_by_watched(input, column, output, budget, |done, all| work.reach(done, all))
+            .with_context(|| format!("sorting {} by {column}", input.display()))
+    })?;
+    Ok(())
 }
 
 /// Fits the encoder on the training rows.
 fn fit(
-    path: &Path,
+    source: Box<dyn Source<f64>>,
     builder: tidemill::data::EncoderBuilder,
-    raw: &[String],
-    filter: Option<&str>,
     training_rows: u64,
 ) -> Result<(Encoder, tidemill::data::FitReport)> {
-    let source = spec::open(path, raw.iter().cloned(), filter)?;
     let work = Work::new("fitting the encoder", Some(training_rows));
-    let mut rows = spec::range(source, 0..training_rows).inspect(|rows| work.advance(rows));
+    let mut rows = rows::range(source, 0..training_rows).inspect(|rows| work.advance(rows));
     Ok(builder.fit(&mut rows)?)
 }

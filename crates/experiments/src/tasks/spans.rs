@@ -6,11 +6,12 @@ use anyhow::Result;
 use tidemill::data::Batch;
 use tidemill::prelude::*;
 
-use crate::spec::{READ_BUDGET, Span};
+use crate::rows;
+use crate::spec::Span;
 
 /// One span for each run of equal values of a column, labelled by the value.
-pub fn by_value(path: &Path, column: &str, label: impl Fn(f64) -> String) -> Result<Vec<Span>> {
-    let mut source = ParquetSource::open(path).columns([column]).budget(READ_BUDGET).build()?;
+pub fn by_value(path: &Path, column: &str, budget: u64, label: impl Fn(f64) -> String) -> Result<Vec<Span>> {
+    let mut source = rows::open(path, &[column], None, budget, None)?;
     let mut batch: Batch<f64> = Batch::new(Source::<f64>::schema(&source).clone());
     let mut spans: Vec<Span> = Vec::new();
     let mut last = None;
