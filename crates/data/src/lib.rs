@@ -10,6 +10,7 @@ mod column;
 mod encoder;
 mod error;
 mod feed;
+pub mod file;
 mod interrupt;
 mod memory;
 mod permutation;
