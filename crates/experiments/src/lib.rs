@@ -7,22 +7,30 @@
 //! [`distributed`] compares processes, threads and ranks over MPI in the same manner; [`launch`] starts ranks, again where
 //! they fall.
 //!
+//! [`folder`] keeps two comparisons out of one folder, [`inputs`] notices when data is replaced while one goes on.
+//!
 //! [`inspect`] looks at a file and says how to train on it. [`tasks`] prepares a comparison, [`compare`] runs it, each [`run`] in a process of its own.
 
+mod child;
 pub mod compare;
 pub mod curves;
 pub mod distributed;
 mod error;
+pub mod fault;
+pub mod folder;
 mod format;
+pub mod inputs;
 pub mod inspect;
 pub mod launch;
 mod machine;
 mod markup;
+mod outputs;
 mod plot;
 mod progress;
 pub mod report;
 pub mod results;
 pub mod run;
+pub mod say;
 pub mod signals;
 pub mod spec;
 pub mod summary;
