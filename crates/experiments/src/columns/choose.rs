@@ -100,9 +100,9 @@ impl Choice {
     /// The features of an encoder, numbers in a block of a name of its own.
     pub fn builder(&self) -> EncoderBuilder {
         let builder = tidemill::prelude::Encoder::builder().block_name(&self.block());
-        self.used.iter().fold(builder, |builder, used| {
-            builder.feature_from(&used.feature, &used.column, used.rule.encoding())
-        })
+        self.used
+            .iter()
+            .fold(builder, |builder, used| builder.feature_from(&used.feature, &used.column, used.rule.encoding()))
     }
 
     /// The columns that are read, each once.
@@ -116,9 +116,8 @@ impl Choice {
     fn name_apart(&mut self) {
         for place in 0..self.used.len() {
             let (before, rest) = self.used.split_at_mut(place);
-            let taken = |name: &str| {
-                ["target", "weight"].contains(&name) || before.iter().any(|used| used.feature == name)
-            };
+            let taken =
+                |name: &str| ["target", "weight"].contains(&name) || before.iter().any(|used| used.feature == name);
             rest[0].feature = apart(&rest[0].feature, taken);
         }
     }

@@ -178,7 +178,8 @@ impl Scan {
         self.sum += value;
         let whole = number.whole();
         self.fractions |= whole.is_none();
-        self.jumps |= self.quantiles.count() > 1 && (whole.is_none() || self.last != whole.map(|whole| whole.wrapping_sub(1)));
+        self.jumps |=
+            self.quantiles.count() > 1 && (whole.is_none() || self.last != whole.map(|whole| whole.wrapping_sub(1)));
         self.last = whole;
         self.estimate.observe(Stable.of(&number));
         if self.numbers.len() < self.most.0 {
@@ -203,7 +204,8 @@ impl Scan {
         let [min, q25, median, q75, max] = self.quantiles.quantiles([0.0, 0.25, 0.5, 0.75, 1.0]);
         let present = self.rows - self.nulls - self.infinite;
         let counted = (self.texts.len() + self.numbers.len()) as u64;
-        let distinct = if self.uncounted { counted.max(self.estimate.estimate() as u64).min(count.max(present)) } else { counted };
+        let distinct =
+            if self.uncounted { counted.max(self.estimate.estimate() as u64).min(count.max(present)) } else { counted };
         let all_differ = if self.uncounted { distinct as f64 > 0.95 * count as f64 } else { distinct == count };
         // In another order, or on part of the rows, numbers of rows are still all different and close together.
         let close = count >= 100 && max - min < 2.0 * count as f64;

@@ -72,11 +72,11 @@ impl Value {
 impl Ord for Value {
     fn cmp(&self, other: &Self) -> Ordering {
         match (self, other) {
-            (Self::Number(ours), Self::Number(theirs)) => ours
-                .to_f64()
-                .total_cmp(&theirs.to_f64())
-                .then_with(|| ours.whole().cmp(&theirs.whole()))
-                .then_with(|| if ours == theirs { Ordering::Equal } else { ours.to_string().cmp(&theirs.to_string()) }),
+            (Self::Number(ours), Self::Number(theirs)) => {
+                ours.to_f64().total_cmp(&theirs.to_f64()).then_with(|| ours.whole().cmp(&theirs.whole())).then_with(
+                    || if ours == theirs { Ordering::Equal } else { ours.to_string().cmp(&theirs.to_string()) },
+                )
+            }
             (Self::Text(ours), Self::Text(theirs)) => ours.cmp(theirs),
             (Self::Number(_), Self::Text(_)) => Ordering::Less,
             (Self::Text(_), Self::Number(_)) => Ordering::Greater,

@@ -114,5 +114,9 @@ fn short(value: f64) -> String {
 /// A text of at most so many characters, on one line.
 fn cut(text: &str, longest: usize) -> String {
     let line = printable(text);
-    if line.chars().count() <= longest { line.into() } else { line.chars().take(longest - 1).collect::<String>() + "…" }
+    if line.chars().count() <= longest {
+        line.into()
+    } else {
+        line.chars().take(longest - 1).collect::<String>() + "…"
+    }
 }

@@ -27,7 +27,10 @@ struct Check {
 
 enum Set {
     /// Numbers as texts with all their digits, and which of those met so far are among them.
-    Numbers { texts: HashSet<String>, met: HashMap<Number, bool> },
+    Numbers {
+        texts: HashSet<String>,
+        met: HashMap<Number, bool>,
+    },
     Texts(HashSet<Box<str>>),
 }
 
@@ -35,12 +38,7 @@ enum Set {
 const MET: usize = 1 << 16;
 
 impl<S: Source<f64>> Checked<S> {
-    pub fn new(
-        inner: S,
-        name: String,
-        filtered: bool,
-        targets: Option<(&Targets, &Encoder)>,
-    ) -> Result<Self, Error> {
+    pub fn new(inner: S, name: String, filtered: bool, targets: Option<(&Targets, &Encoder)>) -> Result<Self, Error> {
         let check = targets.and_then(|(targets, encoder)| Check::new(inner.schema(), targets, encoder));
         Ok(Self { inner, name, filtered, check, row: 0 })
     }
