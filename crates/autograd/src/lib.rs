@@ -45,7 +45,7 @@ pub use error::Error;
 pub use graph::{Domain, Ending, Graph, Input, Param, Role, Var};
 pub use inputs::{Inputs, Slices};
 pub use op::{Backward, Forward, Gradient, Kernel, Op, Operand, TwoGradients};
-pub use program::{Mode, Program, Run, Table};
+pub use program::{Mode, Program, Run, Table, TargetCheck};
 pub use workspace::Workspace;
 
 pub use tidemill_tensor as tensor;

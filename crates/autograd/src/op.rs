@@ -1,6 +1,6 @@
 use std::any::Any;
 use std::fmt::Debug;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use tidemill_tensor::kernels::Activation;
@@ -62,6 +62,12 @@ pub trait Op: Kernel<f32> + Kernel<f64> + Debug + 'static {
     /// gets a gradient.
     fn reads_rows(&self) -> bool {
         false
+    }
+
+    /// The numbers that it can be computed of where an operand is the [target](crate::Graph::target): a loss says here
+    /// what whoever brings rows has to check. All finite numbers, unless one says otherwise.
+    fn target_range(&self) -> RangeInclusive<f64> {
+        f64::MIN..=f64::MAX
     }
 
     /// This operation with an activation that follows it built in, if it can.

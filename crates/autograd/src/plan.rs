@@ -7,7 +7,7 @@ use tidemill_tensor::Scalar;
 
 use crate::graph::{Domain, Graph, Role, Source};
 use crate::op::{self, Op, Place, Target};
-use crate::program::{Differentiate, Needed, Operand, Program, Step, Table};
+use crate::program::{Differentiate, Needed, Operand, Program, Step, Table, TargetCheck};
 use crate::{Ending, Error, Var, Write};
 
 /// A node of the graph after fusing.
@@ -47,6 +47,7 @@ pub(crate) fn compile<T: Scalar>(
         multiplications: 0,
         random: false,
         tables: Vec::new(),
+        target_checks: Vec::new(),
     };
     let mut values = vec![None; graph.nodes.len()];
     let mut gradients: Vec<Option<Place>> = vec![None; graph.nodes.len()];
@@ -72,6 +73,7 @@ pub(crate) fn compile<T: Scalar>(
                 let saved = allot(&mut program.value_len, node.op.saved(&graph.nodes[index].shape));
                 let operands = node.operands.iter().map(|v| values[v.0].expect("operands come before")).collect();
                 values[index] = Some(Operand::Value(output));
+                program.target_checks.extend(target_checks(graph, node));
                 program.couples_rows |= node.op.couples_rows();
                 let shapes: Vec<&[usize]> = node.params.iter().map(|&p| graph.layout[p].shape()).collect();
                 // Backward takes two products for each one of forward.
@@ -106,6 +108,16 @@ pub(crate) fn compile<T: Scalar>(
     program.tables = tables(&nodes, &places, &program.steps, graph);
     plan_writes(graph, &nodes, &places, &gradients, &mut program);
     Ok(program)
+}
+
+/// What an operation accepts of the target, where it reads it.
+fn target_checks(graph: &Graph, node: &Planned) -> impl Iterator<Item = TargetCheck> {
+    node.operands.iter().filter_map(|operand| match graph.nodes[operand.0].source {
+        Source::Input(input) if graph.inputs[input].role == Role::Target => {
+            Some(TargetCheck { input, loss: Op::name(&*node.op), range: node.op.target_range() })
+        }
+        _ => None,
+    })
 }
 
 /// Parameters that are read by rows alone, by whatever reads them.

@@ -1,4 +1,4 @@
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use tidemill_tensor::{Key, Layout, Scalar};
@@ -24,6 +24,19 @@ pub struct Program<T> {
     pub(crate) multiplications: usize,
     pub(crate) random: bool,
     pub(crate) tables: Vec<Table>,
+    pub(crate) target_checks: Vec<TargetCheck>,
+}
+
+/// What an operation that reads the target, such as a loss, can be computed of. The program does not look: whoever
+/// brings rows checks them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TargetCheck {
+    /// Number of the input that is the target.
+    pub input: usize,
+    /// The operation's name.
+    pub loss: &'static str,
+    /// The numbers that it accepts; of a target of classes, all below the input's cardinality are.
+    pub range: RangeInclusive<f64>,
 }
 
 /// A parameter of which a run reads only the rows that its categories name: an embedding's.
@@ -151,6 +164,11 @@ impl<T: Scalar> Program<T> {
     /// is there once for each.
     pub fn tables(&self) -> &[Table] {
         &self.tables
+    }
+
+    /// What each operation that reads the target accepts of it.
+    pub fn target_checks(&self) -> &[TargetCheck] {
+        &self.target_checks
     }
 
     /// Bytes that a workspace takes for a row.

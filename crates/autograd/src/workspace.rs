@@ -62,6 +62,9 @@ impl<T: Scalar> Workspace<T> {
 
     /// What backward starts from, to be written before: the gradient of what is minimised with respect to each row's
     /// loss — the row's weight — or to the prediction, where there is no loss. Backward uses it up.
+    ///
+    /// A row whose gradient is zero adds zero times its values to the gradients of parameters: nothing, unless one of them
+    /// is NaN or infinite. Rows that must not count whatever is in them are to be left out of the run.
     pub fn upstream(&mut self) -> &mut [T] {
         let range = self.upstream.range(self.stride, self.rows);
         &mut self.gradients[range]

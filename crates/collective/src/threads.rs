@@ -1,11 +1,17 @@
+mod shared;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
+use std::ops::Range;
 use std::slice::{from_raw_parts, from_raw_parts_mut};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidemill_tensor::{DType, Scalar, kernels};
 
-use crate::{Call, Collective, Error, Gathered, Peer, Values, larger, share};
+use crate::threads::shared::Shared;
+use crate::{Call, Collective, Error, Gathered, Values, larger, share};
 
 /// One of several workers inside one process, each on a thread of its own.
 ///
@@ -18,24 +24,6 @@ pub struct Threads {
     posts: Vec<Post>,
     /// Bytes that others have read of what this rank brought.
     sent: u64,
-}
-
-struct Shared {
-    size: usize,
-    deadline: Option<Duration>,
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-struct State {
-    posts: Vec<Post>,
-    /// Which ranks have come to the present meeting, and how many.
-    arrived: Vec<bool>,
-    count: usize,
-    /// Meetings so far. A call is two: one to begin, one to end.
-    meetings: u64,
-    /// The first rank that is gone, and why.
-    lost: Option<Error>,
 }
 
 /// What a rank brings to a call.
@@ -55,6 +43,26 @@ impl Post {
     fn of<T>(call: Call, values: &mut [T]) -> Self {
         Self { call, start: values.as_mut_ptr().cast(), bytes: size_of_val(values) }
     }
+
+    /// A part of what was posted, to be read.
+    ///
+    /// # Safety
+    ///
+    /// What was posted are numbers `T`, of which there are so many, lent for `'a`; nobody writes to this part meanwhile.
+    unsafe fn part<'a, T>(&self, part: &Range<usize>) -> &'a [T] {
+        // SAFETY: the caller's promise.
+        unsafe { from_raw_parts(self.start.cast::<T>().add(part.start), part.len()) }
+    }
+
+    /// A part of what was posted, to be written.
+    ///
+    /// # Safety
+    ///
+    /// As [`part`](Self::part), and no other reference to this part exists meanwhile, here or on another rank.
+    unsafe fn part_mut<'a, T>(&self, part: &Range<usize>) -> &'a mut [T] {
+        // SAFETY: the caller's promise.
+        unsafe { from_raw_parts_mut(self.start.cast::<T>().add(part.start), part.len()) }
+    }
 }
 
 impl Threads {
@@ -69,27 +77,19 @@ impl Threads {
     }
 
     fn make(size: usize, deadline: Option<Duration>) -> Vec<Self> {
+        let shared = Arc::new(Shared::new(size, deadline));
         let posts = vec![Post::NOTHING; size];
-        let arrived = vec![false; size];
-        let state = State { posts: posts.clone(), arrived, count: 0, meetings: 0, lost: None };
-        let shared = Arc::new(Shared { size, deadline, state: Mutex::new(state), changed: Condvar::new() });
         (0..size).map(|rank| Self { rank, shared: Arc::clone(&shared), posts: posts.clone(), sent: 0 }).collect()
     }
 
     /// Meets all ranks, lets `work` look at what they brought if they agree on the call, and meets them again.
     ///
-    /// Between the meetings every rank is in this function: none is gone, none fails, and what was posted stays lent.
+    /// Between the meetings every rank is in this function: what was posted stays lent. So it is even where `work` panics:
+    /// the panic goes on only after the second meeting.
     fn call<R>(&mut self, mine: Post, work: impl FnOnce(&[Post]) -> R) -> Result<R, Error> {
-        {
-            let mut state = self.shared.lock();
-            state.posts[self.rank] = mine;
-            let state = self.shared.meet(state, self.rank, self.shared.deadline)?;
-            self.posts.copy_from_slice(&state.posts);
-        }
+        let end = self.shared.begin(self.rank, mine, &mut self.posts)?;
         let result = self.agree().map(|()| work(&self.posts));
-        // Nobody waits here for anything but copying.
-        let ended = self.shared.meet(self.shared.lock(), self.rank, None);
-        debug_assert!(ended.is_ok(), "a rank is gone in the middle of a call");
+        drop(end);
         if result.is_ok() {
             self.sent += self.sends(mine);
         }
@@ -125,13 +125,14 @@ impl Threads {
     fn reduce<T: Scalar>(&mut self, call: Call, x: &mut [T], combine: fn(&mut [T], &[T])) -> Result<(), Error> {
         let part = share(x.len(), self.rank, self.shared.size);
         self.call(Post::of(call, x), |posts| {
-            // SAFETY: the ranks agree on type and length, and lend slices that are apart; of each, this rank alone touches
-            // this part until the meeting that ends the call.
-            let of = |post: &Post| unsafe { from_raw_parts_mut(post.start.cast::<T>().add(part.start), part.len()) };
             let (first, others) = posts.split_first().expect("this rank is one of them");
-            let sum = of(first);
-            others.iter().for_each(|post| combine(sum, of(post)));
-            others.iter().for_each(|post| of(post).copy_from_slice(sum));
+            // SAFETY: the ranks agree on type and length, and lend slices that are apart; of each, this rank alone touches
+            // this part until the meeting that ends the call, and each reference is to another post than `sum`.
+            unsafe {
+                let sum = first.part_mut::<T>(&part);
+                others.iter().for_each(|post| combine(sum, post.part(&part)));
+                others.iter().for_each(|post| post.part_mut(&part).copy_from_slice(sum));
+            }
         })
     }
 
@@ -139,16 +140,14 @@ impl Threads {
         let (rank, part) = (self.rank, share(x.len(), self.rank, self.shared.size));
         self.call(Post::of(Call::SumShares(T::DTYPE, x.len()), x), |posts| {
             // SAFETY: the ranks agree on type and length, and lend slices that are apart; of all of them, this rank alone
-            // touches this part until the meeting that ends the call.
-            let of = |post: &Post| unsafe { from_raw_parts_mut(post.start.cast::<T>().add(part.start), part.len()) };
-            let sum = of(&posts[rank]);
-            if rank == 0 {
-                posts[1..].iter().for_each(|post| kernels::add_assign(sum, of(post)));
-            } else {
+            // touches this part until the meeting that ends the call, and each reference is to another post than `sum`.
+            unsafe {
                 // Added up where the first rank has its values, which nobody needs any more.
-                let first = of(&posts[0]);
-                posts[1..].iter().for_each(|post| kernels::add_assign(first, of(post)));
-                sum.copy_from_slice(first);
+                let sum = posts[0].part_mut::<T>(&part);
+                posts[1..].iter().for_each(|post| kernels::add_assign(sum, post.part(&part)));
+                if rank > 0 {
+                    posts[rank].part_mut(&part).copy_from_slice(sum);
+                }
             }
         })
     }
@@ -227,7 +226,7 @@ impl Collective for Threads {
         self.call(mine, |posts| {
             all.clear();
             // SAFETY: what was posted is lent, and nobody writes to it.
-            posts.iter().for_each(|post| all.push(unsafe { from_raw_parts(post.start, post.bytes) }));
+            posts.iter().for_each(|post| all.push(unsafe { post.part(&(0..post.bytes)) }));
         })
     }
 
@@ -255,59 +254,5 @@ impl Drop for Threads {
 impl fmt::Debug for Threads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Threads(rank {} of {})", self.rank, self.shared.size)
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing can panic while the lock is held, so what it guards is sound.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// All calls fail from now on, unless they do already.
-    fn lose(&self, why: Error) {
-        self.lock().lost.get_or_insert(why);
-        self.changed.notify_all();
-    }
-
-    /// Waits until all ranks are here; fails when one is gone and will never be, or did not come in time.
-    fn meet<'s>(
-        &'s self,
-        mut state: MutexGuard<'s, State>,
-        rank: usize,
-        deadline: Option<Duration>,
-    ) -> Result<MutexGuard<'s, State>, Error> {
-        if let Some(lost) = &state.lost {
-            return Err(lost.clone());
-        }
-        let meeting = state.meetings;
-        state.arrived[rank] = true;
-        state.count += 1;
-        if state.count == self.size {
-            state.arrived.fill(false);
-            state.count = 0;
-            state.meetings += 1;
-            self.changed.notify_all();
-            return Ok(state);
-        }
-        let waiting = |state: &mut State| state.meetings == meeting && state.lost.is_none();
-        let mut state = match deadline {
-            None => self.changed.wait_while(state, waiting).unwrap_or_else(PoisonError::into_inner),
-            Some(after) => {
-                let waited = self.changed.wait_timeout_while(state, after, waiting);
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-        };
-        if state.meetings != meeting {
-            return Ok(state);
-        }
-        if state.lost.is_none() {
-            let late = (0..self.size).filter(|&rank| !state.arrived[rank]);
-            let peers = late.map(|rank| Peer { rank, size: self.size, host: None }).collect();
-            let call = state.posts[rank].call.to_string();
-            state.lost = Some(Error::Late { call, after: deadline.unwrap_or_default(), peers });
-            self.changed.notify_all();
-        }
-        Err(state.lost.clone().expect("a rank is gone"))
     }
 }

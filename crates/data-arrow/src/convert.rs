@@ -27,7 +27,7 @@ pub enum View<'a> {
     Array {
         /// The array.
         array: &'a dyn Array,
-        /// For timestamps of 96 bits, which `array` has to the microsecond: the nanoseconds, as far as 64 bits hold
+        /// For timestamps of 96 bits, which `array` has to the millisecond: the nanoseconds, as far as 64 bits hold
         /// them.
         nanoseconds: Option<&'a dyn Array>,
         /// Which rows.

@@ -1,8 +1,10 @@
 //! The columns of a row group while it is read: each decodes as far as it can, and no two need stop at the same row.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use arrow_array::ArrayRef;
+use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, BinaryViewArray};
 use arrow_schema::{ArrowError, DataType};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use tidemill_data_arrow::{Place, View};
@@ -14,7 +16,7 @@ use crate::plain::{Declined, PlainChunk, PlainPage, Scratch, Team, Ticket};
 pub(crate) struct ArrowColumn {
     place: Place,
     pub(crate) reader: ParquetRecordBatchReader,
-    /// For timestamps of 96 bits, which `reader` has to the microsecond: the nanoseconds, as far as 64 bits hold them.
+    /// For timestamps of 96 bits, which `reader` has to the millisecond: the nanoseconds, as far as 64 bits hold them.
     pub(crate) nanoseconds: Option<ParquetRecordBatchReader>,
     decoded: Option<(ArrayRef, Option<ArrayRef>)>,
 }
@@ -32,7 +34,13 @@ impl ArrowColumn {
     pub(crate) fn advance(&mut self, rows: usize) -> Result<(), ArrowError> {
         self.decoded = None;
         let place = &self.place;
-        let value = |reader: &mut _| next_array(reader, rows).and_then(|column| place.value(&column));
+        let value = |reader: &mut _| {
+            let value = next_array(reader, rows).and_then(|column| place.value(&column))?;
+            // Decoded as binary, they are checked here.
+            let bytes = value.as_binary_view_opt().filter(|_| place.data_type == DataType::Utf8View).cloned();
+            let texts = bytes.map(BinaryViewArray::to_string_view).transpose()?;
+            Ok::<ArrayRef, ArrowError>(texts.map_or(value, |texts| Arc::new(texts)))
+        };
         let array = value(&mut self.reader)?;
         let nanoseconds = self.nanoseconds.as_mut().map(value).transpose()?;
         self.decoded = Some((array, nanoseconds));

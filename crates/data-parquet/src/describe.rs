@@ -1,7 +1,10 @@
 use std::fmt;
+use std::ops::Range;
 
+use arrow_schema::DataType;
+use parquet::file::metadata::RowGroupMetaData;
 use tidemill_data::Error;
-use tidemill_data_arrow::{Choice, Usable, choices, missing_column, type_name};
+use tidemill_data_arrow::{Choice, Columns, Layout, Usable, choices, missing_column, type_name};
 
 use crate::footer::{Footer, Statistics};
 use crate::{FileError, Paths};
@@ -22,14 +25,16 @@ pub struct Description {
 /// One column of a [`Description`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColumnDescription {
-    /// The name.
+    /// The name; of a [part](Self::parts) its path.
     pub name: String,
     /// The type, such as `decimal(9,2)`.
     pub data_type: String,
-    /// What it can serve as.
+    /// What it can serve as: nothing where another column has the same name.
     pub usable: Usable,
     /// Ways to use it, or its parts, that have to be chosen.
     pub choices: Vec<Choice>,
+    /// Fields of a struct that are columns by their paths, `struct.field`.
+    pub parts: Vec<ColumnDescription>,
     /// How many rows have no value, where the files' statistics tell; of lists, how many values inside as well.
     pub nulls: Option<u64>,
     /// Bytes that it takes in the files, compressed as it is.
@@ -65,30 +70,18 @@ pub fn describe(paths: impl Into<Paths>) -> Result<Description, Error> {
     for file in paths.into().files()? {
         let (footer, outline) = Footer::open(&file, u64::MAX)?;
         let all = all.get_or_insert_with(|| Description::empty(&footer));
-        let leaves = footer.leaves();
-        let leaf = |column: &ColumnDescription| {
-            let found = footer.schema.fields().iter().position(|field| *field.name() == column.name);
-            found
-                .map(|root| leaves[root])
-                .ok_or_else(|| missing_column(&file.path.display().to_string(), &column.name, &footer.schema))
-        };
-        let leaves = all.columns.iter().map(leaf).collect::<Result<Vec<_>, _>>()?;
+        let places = Places::of(all, &footer)?;
         let mut rows = 0u64;
         for (index, bytes) in outline.groups.iter().enumerate() {
             let metadata = footer.group(index, bytes, Statistics::Keep)?;
             let group = metadata.row_group(0);
             rows = rows.saturating_add(group.num_rows().unsigned_abs());
             all.largest_row_group = all.largest_row_group.max(group.num_rows().unsigned_abs());
-            for chunk in group.columns() {
-                let root = &chunk.column_path().parts()[0];
-                if let Some(column) = all.columns.iter_mut().find(|column| column.name == *root) {
-                    column.bytes = column.bytes.saturating_add(chunk.compressed_size().unsigned_abs());
-                }
+            for (column, leaves) in all.columns.iter_mut().zip(&places.columns) {
+                column.add(group, leaves);
             }
-            for (column, &leaf) in all.columns.iter_mut().zip(&leaves) {
-                let nulls = group.column(leaf).statistics().and_then(|s| s.null_count_opt());
-                column.nulls = column.nulls.zip(nulls).map(|(sum, nulls)| sum.saturating_add(nulls));
-            }
+            let parts = all.columns.iter_mut().flat_map(|column| &mut column.parts);
+            parts.zip(&places.parts).for_each(|(part, leaves)| part.add(group, leaves));
         }
         footer.check_rows(rows)?;
         all.rows = all.rows.saturating_add(rows);
@@ -99,16 +92,97 @@ pub fn describe(paths: impl Into<Paths>) -> Result<Description, Error> {
 
 impl Description {
     fn empty(footer: &Footer) -> Self {
-        let columns = footer.schema.fields().iter().map(|field| {
-            let usable = Usable::of(field.data_type());
-            let data_type = type_name(field.data_type());
-            // Statistics of structs and maps are of what is inside, and do not add up to rows.
-            let parted = matches!(usable, Usable::Choice | Usable::No) && field.data_type().is_nested();
-            let nulls = (!parted).then_some(0);
-            let choices = choices(field.name(), field.data_type());
-            ColumnDescription { name: field.name().clone(), data_type, usable, choices, nulls, bytes: 0 }
+        let columns = footer.table.fields().iter().map(|field| {
+            let is_twice = footer.table.fields().iter().filter(|other| other.name() == field.name()).count() > 1;
+            let mut column = ColumnDescription::empty(field.name().clone(), field.data_type());
+            if is_twice {
+                column.usable = Usable::No;
+                column.choices.clear();
+            } else {
+                add_parts(&mut column.parts, field.name(), field.data_type());
+            }
+            column
         });
         Self { rows: 0, row_groups: 0, largest_row_group: 0, columns: columns.collect() }
+    }
+
+    /// The column of a name, or the [part](ColumnDescription::parts) of one at a path.
+    pub fn column(&self, path: &str) -> Option<&ColumnDescription> {
+        let parts = self.columns.iter().flat_map(|column| &column.parts);
+        self.columns.iter().chain(parts).find(|column| column.name == path)
+    }
+}
+
+impl ColumnDescription {
+    fn empty(name: String, data_type: &DataType) -> Self {
+        let usable = Usable::of(data_type);
+        // Statistics of structs and maps are of what is inside, and do not add up to rows.
+        let parted = matches!(usable, Usable::Choice | Usable::No) && data_type.is_nested();
+        let (nulls, choices) = ((!parted).then_some(0), choices(&name, data_type));
+        Self { name, data_type: type_name(data_type), usable, choices, parts: Vec::new(), nulls, bytes: 0 }
+    }
+
+    /// Adds what a row group has of it.
+    fn add(&mut self, group: &RowGroupMetaData, leaves: &Leaves) {
+        let bytes = |leaf: usize| group.column(leaf).compressed_size().unsigned_abs();
+        let nulls = match leaves {
+            Leaves::Key { is_null } => Some(if *is_null { group.num_rows().unsigned_abs() } else { 0 }),
+            Leaves::File(leaves) => {
+                self.bytes = leaves.clone().map(bytes).fold(self.bytes, u64::saturating_add);
+                group.column(leaves.start).statistics().and_then(|s| s.null_count_opt())
+            }
+        };
+        self.nulls = self.nulls.zip(nulls).map(|(sum, nulls)| sum.saturating_add(nulls));
+    }
+}
+
+/// The fields inside of structs that can serve as they are.
+fn add_parts(parts: &mut Vec<ColumnDescription>, path: &str, data_type: &DataType) {
+    let DataType::Struct(fields) = data_type else { return };
+    for field in fields {
+        let path = format!("{path}.{}", field.name());
+        if !matches!(Usable::of(field.data_type()), Usable::Choice | Usable::No) {
+            parts.push(ColumnDescription::empty(path, field.data_type()));
+        } else {
+            add_parts(parts, &path, field.data_type());
+        }
+    }
+}
+
+/// Where described columns are in one file.
+struct Places {
+    columns: Vec<Leaves>,
+    /// Those of all columns.
+    parts: Vec<Leaves>,
+}
+
+enum Leaves {
+    File(Range<usize>),
+    Key { is_null: bool },
+}
+
+impl Places {
+    fn of(all: &Description, footer: &Footer) -> Result<Self, Error> {
+        let source_name = footer.path().display().to_string();
+        let (fields, first) = (footer.table.fields(), footer.leaves());
+        let all_leaves = footer.head().file_metadata().schema_descr().num_columns();
+        let mut places = Self { columns: Vec::new(), parts: Vec::new() };
+        for (index, column) in all.columns.iter().enumerate() {
+            // Of several columns of one name, each is the one of its turn.
+            let turn = all.columns[..index].iter().filter(|other| other.name == column.name).count();
+            let mut named = fields.iter().enumerate().filter(|(_, field)| *field.name() == column.name);
+            let (root, _) = named.nth(turn).ok_or_else(|| missing_column(&source_name, &column.name, &footer.table))?;
+            places.columns.push(match footer.key(root) {
+                Some(key) => Leaves::Key { is_null: key.is_null() },
+                None => Leaves::File(first[root]..first.get(root + 1).copied().unwrap_or(all_leaves)),
+            });
+            for part in &column.parts {
+                let layout = Layout::new(Columns::new().feature(&part.name), &source_name, &footer.table)?;
+                let place = layout.locate(&source_name, &footer.table)?.remove(0);
+                places.parts.push(Leaves::File(place.leaves));
+            }
+        }
+        Ok(places)
     }
 }
 
@@ -122,7 +196,9 @@ impl fmt::Display for Description {
         for column in &self.columns {
             let nulls = column.nulls.map_or("nulls unknown".into(), |nulls| format!("{nulls} nulls"));
             let ColumnDescription { name, data_type, usable, .. } = column;
-            writeln!(f, "{name:names$}  {data_type:types$}  {usable}, {nulls}")?;
+            let is_twice = self.columns.iter().filter(|other| other.name == *name).count() > 1;
+            let twice = if is_twice { " because another column has that name" } else { "" };
+            writeln!(f, "{name:names$}  {data_type:types$}  {usable}{twice}, {nulls}")?;
             for choice in &column.choices {
                 writeln!(f, "{:names$}  {choice}", "")?;
             }

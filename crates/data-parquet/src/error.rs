@@ -17,10 +17,16 @@ pub enum FileError {
         /// What the operating system says.
         problem: io::Error,
     },
-    /// A folder, or a list, without files.
+    /// A directory, or a list, without files.
     #[error("{}: there is no *.parquet file", path.display())]
     Empty {
-        /// The folder.
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A path with wildcards that is no file, and that no file matches.
+    #[error("{}: no file matches; * ? [..] stand for characters of a name, ** for directories", path.display())]
+    NoMatch {
+        /// The pattern.
         path: PathBuf,
     },
     /// The bytes are not those of a whole Parquet file.

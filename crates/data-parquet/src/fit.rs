@@ -18,7 +18,7 @@ use crate::pages::{Page, PageFile};
 use crate::window::ColumnPages;
 
 /// Rows that are decoded at a time where memory is plentiful: columns of them stay in the caches.
-const ROWS: u64 = 8192;
+pub(crate) const ROWS: u64 = 8192;
 
 /// What a column takes beside its pages.
 pub(crate) struct Cost {
@@ -37,7 +37,7 @@ impl Cost {
     /// Those of each leaf that a column takes.
     pub(crate) fn of(read: &Read, root: &Root, footer: &Footer) -> impl Iterator<Item = Self> {
         let times = if root.int96 { 2 } else { 1 };
-        let fixed = times * decoding_bytes(&root.place.data_type);
+        let fixed = decoding_bytes(&root.place.data_type).saturating_mul(times);
         let any_length = root.repeated && !matches!(root.place.data_type, DataType::FixedSizeList(..));
         root.leaves().map(move |leaf| {
             let descriptor = footer.head().file_metadata().schema_descr().column(leaf);
@@ -57,7 +57,10 @@ impl Cost {
 /// Bytes that decoding takes a row beside the pages: levels, values as they are in the file, values as arrays.
 fn decoding_bytes(data_type: &DataType) -> u64 {
     match data_type {
-        DataType::FixedSizeList(item, width) => *width as u64 * (2 * decoding_bytes(item.data_type()) + 4),
+        DataType::FixedSizeList(item, width) => {
+            let item = decoding_bytes(item.data_type()).saturating_mul(2).saturating_add(4);
+            u64::try_from(*width).unwrap_or(0).saturating_mul(item)
+        }
         DataType::FixedSizeBinary(width) => 4 + 2 * u64::from(width.unsigned_abs()).max(8),
         // A decimal may be written as bytes of any length up to its own.
         other => 4 + 2 * other.primitive_width().unwrap_or(16).max(8) as u64,
@@ -120,17 +123,17 @@ impl Chunks<'_> {
         let unfolding = self.unfolding();
         let ahead = |pages: u64, largest: u64, rows: u64| {
             let helpers = (threads - 1).saturating_mul(largest.saturating_mul(2).saturating_add(own));
-            fixed.saturating_add(pages).saturating_add(helpers).saturating_add(rows * unfolding)
+            fixed.saturating_add(pages).saturating_add(helpers).saturating_add(rows.saturating_mul(unfolding))
         };
         let fixed_here = fixed + codecs().sum::<u64>();
-        let per_row: u64 = self.columns.iter().map(|column| column.per_row).sum();
+        let per_row = self.columns.iter().map(|column| column.per_row).fold(0, u64::saturating_add);
         let most = self.group.num_rows().unsigned_abs().min(ROWS);
         for column in self.columns {
             self.check_values(column, pages)?;
         }
         // What the footer says of whole chunks mostly does, and costs no reading.
         let (bound, largest) = self.bound();
-        let bytes = bound.saturating_add(fixed_here).saturating_add(most * per_row);
+        let bytes = bound.saturating_add(fixed_here).saturating_add(most.saturating_mul(per_row));
         let fit = Fit { batch: most, bytes, ahead: ahead(bound, largest, most), read_ahead: 0 };
         if bytes.saturating_add(if threads > 1 { fit.ahead } else { 0 }) <= self.budget {
             return Ok(fit);
@@ -141,7 +144,7 @@ impl Chunks<'_> {
         let pages = |rows: u64| columns.iter().map(|column| column.bytes(rows)).fold(0, u64::saturating_add);
         let need = |rows: u64| {
             let turning = largest.saturating_mul(2);
-            fixed_here.saturating_add(pages(rows)).saturating_add(turning).saturating_add(rows * per_row)
+            fixed_here.saturating_add(pages(rows)).saturating_add(turning).saturating_add(rows.saturating_mul(per_row))
         };
         let mut rows = most;
         while rows > 1 && need(rows) > self.budget {
@@ -157,7 +160,7 @@ impl Chunks<'_> {
             let nulls = chunk.statistics().and_then(|statistics| statistics.null_count_opt());
             chunk.dictionary_page_offset().is_some() || chunk.column_descr().max_def_level() > 0 && nulls != Some(0)
         };
-        self.columns.iter().filter(unfolds).map(|column| column.per_row).sum()
+        self.columns.iter().filter(unfolds).map(|column| column.per_row).fold(0, u64::saturating_add)
     }
 
     /// More than all pages of the row group can take, and the largest of them, by what the footer says of them.

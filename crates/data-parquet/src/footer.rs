@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_schema::SchemaRef;
+use arrow_schema::{Fields, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
@@ -15,8 +15,10 @@ use tidemill_data::Error;
 
 use crate::FileError;
 use crate::error::{Place, guarded};
+use crate::hive::Key;
 use crate::input::{Input, Location, Opened};
 use crate::outline::{Fingerprint, Outline, Printer};
+use crate::stored::agreed;
 
 /// Bytes of a footer that are compared at a time.
 const PIECE: usize = 64 << 10;
@@ -34,8 +36,11 @@ pub(crate) struct Footer {
     pub(crate) input: Input,
     /// The file's length.
     pub(crate) length: u64,
+    /// Its columns.
     pub(crate) schema: SchemaRef,
-    head: ParquetMetaData,
+    /// The same, and behind them those whose values its path gives.
+    pub(crate) table: SchemaRef,
+    head: Arc<ParquetMetaData>,
     start: u64,
 }
 
@@ -134,7 +139,13 @@ impl Footer {
         &self.head
     }
 
-    /// The first leaf of each column: its only one, unless it is a struct or a map.
+    /// The key in the file's path that is the table's column at a place; `None` where the file has it.
+    pub(crate) fn key(&self, column: usize) -> Option<&Key> {
+        let behind = column.checked_sub(self.schema.fields().len())?;
+        self.location.keys.iter().filter(|key| !has(&self.schema, key)).nth(behind)
+    }
+
+    /// The first leaf of each column of the file: its only one, unless it is a struct or a map.
     pub(crate) fn leaves(&self) -> Vec<usize> {
         let schema = self.head.file_metadata().schema_descr();
         let mut leaves = vec![None; self.schema.fields().len()];
@@ -145,6 +156,20 @@ impl Footer {
         }
         leaves.into_iter().map(Option::unwrap_or_default).collect()
     }
+}
+
+/// A file's columns, and those keys that are none of them.
+fn with_keys(schema: &SchemaRef, keys: &[Key]) -> SchemaRef {
+    let keys: Vec<_> = keys.iter().filter(|key| !has(schema, key)).map(|key| Arc::new(key.field())).collect();
+    if keys.is_empty() {
+        return Arc::clone(schema);
+    }
+    let fields = schema.fields().iter().cloned().chain(keys);
+    Arc::new(Schema::new_with_metadata(fields.collect::<Fields>(), schema.metadata().clone()))
+}
+
+fn has(schema: &Schema, key: &Key) -> bool {
+    schema.fields().iter().any(|field| *field.name() == key.name)
 }
 
 /// A file and the place of its footer.
@@ -185,13 +210,19 @@ impl Located {
 
     fn decode(self, path: &Path, head: &[u8]) -> Result<Footer, FileError> {
         let decoded = guarded(|| {
-            let head = ParquetMetaDataReader::decode_metadata(head)?;
-            let schema = ArrowReaderMetadata::try_new(Arc::new(head.clone()), ArrowReaderOptions::new())?;
-            Ok::<_, ParquetError>((head, Arc::clone(schema.schema())))
+            let head = Arc::new(ParquetMetaDataReader::decode_metadata(head)?);
+            let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+            let inferred = ArrowReaderMetadata::try_new(Arc::clone(&head), options)?;
+            Ok::<_, ParquetError>((head, inferred))
         });
-        let (head, schema) = decoded.map_err(|problem| FileError::not_parquet(path, problem))?;
+        let (head, inferred) = decoded.map_err(|problem| FileError::not_parquet(path, problem))?;
+        // One that cannot be applied at all is as good as none.
+        let stored = guarded(|| ArrowReaderMetadata::try_new(Arc::clone(&head), ArrowReaderOptions::new())).ok();
+        let stored = stored.as_ref().map(|stored| stored.schema().as_ref());
+        let schema = Arc::new(agreed(inferred.schema(), stored, head.file_metadata().schema_descr()));
         let Self { location, input, length, start, .. } = self;
-        Ok(Footer { location, input, length, schema, head, start })
+        let table = with_keys(&schema, &location.keys);
+        Ok(Footer { location, input, length, schema, table, head, start })
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::FileError;
+use crate::hive::Key;
 #[cfg(feature = "object-store")]
 use crate::store::{ObjectPlace, Window};
 
@@ -15,6 +16,8 @@ use crate::store::{ObjectPlace, Window};
 pub(crate) struct Location {
     /// A path, or the URL of an object.
     pub(crate) path: PathBuf,
+    /// Columns whose values its path gives.
+    pub(crate) keys: Arc<[Key]>,
     #[cfg(feature = "object-store")]
     object: Option<ObjectPlace>,
 }
@@ -33,6 +36,7 @@ impl Location {
     pub(crate) fn local(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
+            keys: Arc::default(),
             #[cfg(feature = "object-store")]
             object: None,
         }
@@ -40,7 +44,7 @@ impl Location {
 
     #[cfg(feature = "object-store")]
     pub(crate) fn object(path: PathBuf, place: ObjectPlace) -> Self {
-        Self { path, object: Some(place) }
+        Self { path, keys: Arc::default(), object: Some(place) }
     }
 
     /// Opens the file, which must be the one that it was if it was opened before.
@@ -48,16 +52,19 @@ impl Location {
         #[cfg(feature = "object-store")]
         if let Some(object) = &self.object {
             let (window, place) = object.open(&self.path)?;
-            let location = Self::object(self.path.clone(), place);
+            let location = Self { object: Some(place), ..self.clone() };
             let (length, is_same) = (window.length(), object.is_known());
             return Ok(Opened { input: Input::Object(window), length, location, is_same });
         }
         let refused = |error| FileError::io(&self.path, error);
+        // Opening a pipe waits for a writer.
+        let metadata = std::fs::metadata(&self.path).map_err(refused)?;
+        if !metadata.is_file() {
+            let found = if metadata.is_dir() { "it is a directory" } else { "it is not a regular file" };
+            return Err(FileError::not_parquet(&self.path, found));
+        }
         let file = File::open(&self.path).map_err(refused)?;
         let metadata = file.metadata().map_err(refused)?;
-        if metadata.is_dir() {
-            return Err(FileError::not_parquet(&self.path, "it is a folder"));
-        }
         let (input, length) = (Input::File(Arc::new(file)), metadata.len());
         Ok(Opened { input, length, location: self.clone(), is_same: false })
     }
@@ -68,7 +75,7 @@ impl Location {
         let object = self.object.as_ref().map_or(0, ObjectPlace::memory_size);
         #[cfg(not(feature = "object-store"))]
         let object = 0;
-        self.path.capacity() + object
+        self.path.capacity() + object + self.keys.iter().map(Key::memory_size).sum::<usize>()
     }
 }
 

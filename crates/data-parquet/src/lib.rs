@@ -25,8 +25,10 @@ mod delta;
 mod describe;
 mod error;
 mod filtered;
+mod find;
 mod fit;
 mod footer;
+mod hive;
 mod input;
 mod lists;
 mod locate;
@@ -43,6 +45,7 @@ mod sort;
 mod source;
 #[cfg(feature = "object-store")]
 mod store;
+mod stored;
 mod survey;
 mod thrift;
 mod url;

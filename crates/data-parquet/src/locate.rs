@@ -9,6 +9,8 @@ use tidemill_data::Error;
 use tidemill_data_arrow::{Layout, Place, decoded_type};
 
 use crate::footer::Footer;
+use crate::hive::Key;
+use crate::stored::is_unchecked_text;
 
 /// Where a read column is in one file.
 #[derive(Clone, Debug)]
@@ -18,29 +20,38 @@ pub(crate) struct Root {
     pub(crate) int96: bool,
     /// Whether it has lists of any kind.
     pub(crate) repeated: bool,
+    /// Its only value, where that is in the file's path.
+    pub(crate) key: Option<Key>,
 }
 
 impl Root {
     /// Finds the columns of a layout in a file whose types it knows.
     pub(crate) fn locate(layout: &Layout, footer: &Footer) -> Result<Vec<Self>, Error> {
-        let places = layout.locate(&footer.path().display().to_string(), &footer.schema)?;
+        let places = layout.locate(&footer.path().display().to_string(), &footer.table)?;
         Ok(places.into_iter().map(|place| Self::new(place, footer)).collect())
     }
 
     pub(crate) fn new(place: Place, footer: &Footer) -> Self {
+        if let Some(key) = footer.key(place.column) {
+            return Self { place, int96: false, repeated: false, key: Some(key.clone()) };
+        }
         let leaf = footer.head().file_metadata().schema_descr().column(place.leaves.start);
         let repeated = leaf.max_rep_level() > 0;
-        let int96 = leaf.physical_type() == PhysicalType::INT96 && !repeated;
-        Self { place, int96, repeated }
+        let timestamp = matches!(place.data_type, DataType::Timestamp(..));
+        let int96 = timestamp && leaf.physical_type() == PhysicalType::INT96 && !repeated;
+        Self { place, int96, repeated, key: None }
     }
 
     /// The column chunks of a row group that it takes.
     pub(crate) fn leaves(&self) -> Range<usize> {
-        self.place.leaves.clone()
+        if self.key.is_some() { 0..0 } else { self.place.leaves.clone() }
     }
 
     /// Checks that a column's chunk is inside the file, and says whether there may be nulls in it.
     pub(crate) fn check(&self, group: &RowGroupMetaData, length: u64) -> Result<bool, String> {
+        if let Some(key) = &self.key {
+            return Ok(key.is_null());
+        }
         for leaf in self.leaves() {
             let chunk = group.column(leaf);
             let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
@@ -63,20 +74,30 @@ impl Root {
     }
 }
 
-/// A column's field, with the types to decode what is inside to: of timestamps of 96 bits, which nanoseconds in 64 bits
-/// do not hold, `micros` says whether those that come one a row are to be microseconds; those in lists always are.
-pub(crate) fn decoded_field(field: &FieldRef, first_leaf: usize, footer: &Footer, micros: bool) -> FieldRef {
+/// A column's field, with the types to decode what is inside to. `millis` says whether timestamps of 96 bits, all of
+/// which nanoseconds in 64 bits do not hold, are to be milliseconds where they come one a row; those in lists always are
+/// microseconds. Texts that arrow would not check are decoded as binary.
+pub(crate) fn decoded_field(field: &FieldRef, first_leaf: usize, footer: &Footer, millis: bool) -> FieldRef {
     let mut leaf = first_leaf;
-    let data_type = with_micros(&decoded_type(field.data_type()), &mut leaf, &|leaf| {
+    let data_type = with_leaves(&decoded_type(field.data_type()), &mut leaf, &|leaf, data_type| {
         let descriptor = footer.head().file_metadata().schema_descr().column(leaf);
-        descriptor.physical_type() == PhysicalType::INT96 && (micros || descriptor.max_rep_level() > 0)
+        let timestamp = |unit| DataType::Timestamp(unit, None);
+        match data_type {
+            DataType::Timestamp(..) if descriptor.physical_type() == PhysicalType::INT96 => {
+                let unit = if descriptor.max_rep_level() > 0 { TimeUnit::Microsecond } else { TimeUnit::Millisecond };
+                let is_other = millis || descriptor.max_rep_level() > 0;
+                if is_other { timestamp(unit) } else { data_type.clone() }
+            }
+            text if is_unchecked_text(&descriptor, text) => DataType::BinaryView,
+            other => other.clone(),
+        }
     });
     retyped(field, data_type)
 }
 
-/// A type with microseconds for those of its leaves that are `chosen`; `leaf` is the number of the first.
-fn with_micros(data_type: &DataType, leaf: &mut usize, chosen: &dyn Fn(usize) -> bool) -> DataType {
-    let mut inside = |field: &FieldRef| retyped(field, with_micros(field.data_type(), leaf, chosen));
+/// A type with other types for its leaves; `leaf` is the number of the first.
+fn with_leaves(data_type: &DataType, leaf: &mut usize, typed: &dyn Fn(usize, &DataType) -> DataType) -> DataType {
+    let mut inside = |field: &FieldRef| retyped(field, with_leaves(field.data_type(), leaf, typed));
     match data_type {
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(inside).collect()),
         DataType::List(item) => DataType::List(inside(item)),
@@ -87,8 +108,7 @@ fn with_micros(data_type: &DataType, leaf: &mut usize, chosen: &dyn Fn(usize) ->
         DataType::Map(entries, sorted) => DataType::Map(inside(entries), *sorted),
         other => {
             *leaf += 1;
-            let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
-            if chosen(*leaf - 1) { micros } else { other.clone() }
+            typed(*leaf - 1, other)
         }
     }
 }

@@ -7,6 +7,7 @@ use parquet::file::statistics::Statistics;
 use tidemill_data::{Bounds, Limits, Predicate, Unit};
 
 use crate::footer::Footer;
+use crate::hive::{Key, KeyValue};
 
 /// Rows and row groups that were passed over because their statistics say that no row of them matches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,11 +22,30 @@ pub struct PassedOver {
 pub(crate) fn may_match(predicate: &Predicate, footer: &Footer, group: &RowGroupMetaData) -> bool {
     let leaves = footer.leaves();
     predicate.may_match(|column| {
-        let root = footer.schema.fields().iter().position(|field| field.name() == column);
+        let root = footer.table.fields().iter().position(|field| field.name() == column);
+        if let Some(key) = root.and_then(|root| footer.key(root)) {
+            return of_key(key);
+        }
         let chunk = root.and_then(|root| Some((root, group.columns().get(*leaves.get(root)?)?)));
         let Some((root, chunk)) = chunk else { return Bounds::unknown() };
         bounds(footer.schema.field(root).data_type(), chunk, group.num_rows().unsigned_abs())
     })
+}
+
+/// The bounds of a column of one value.
+fn of_key(key: &Key) -> Bounds {
+    // Large integers are between two numbers.
+    let around = |value: f64| match value.abs() < 9e15 {
+        true => Limits::Numbers(value, value),
+        false => Limits::Numbers(value.next_down(), value.next_up()),
+    };
+    let limits = match &key.value {
+        KeyValue::Signed(Some(value)) => Some(around(*value as f64)),
+        KeyValue::Unsigned(Some(value)) => Some(around(*value as f64)),
+        KeyValue::Text(Some(text)) => Some(Limits::Texts(text.clone().into_bytes(), text.clone().into_bytes())),
+        _ => None,
+    };
+    Bounds { limits, nulls: key.is_null(), values: !key.is_null() }
 }
 
 fn bounds(data_type: &DataType, chunk: &ColumnChunkMetaData, rows: u64) -> Bounds {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow_array::ArrayRef;
 use arrow_schema::Schema as FileSchema;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, RowGroups, RowSelection, RowSelector,
@@ -49,13 +50,13 @@ impl OpenFile {
             let typed = guarded(|| self.typed(Arc::clone(&metadata), int96));
             typed.map_err(|problem| Place::group(self.footer.path(), group.index).damaged(problem))
         };
-        let micros = if self.roots.iter().any(|root| root.int96) { Some(typed(true)?) } else { None };
-        Ok(GroupMetadata { metadata: typed(false)?, micros })
+        let millis = if self.roots.iter().any(|root| root.int96) { Some(typed(true)?) } else { None };
+        Ok(GroupMetadata { metadata: typed(false)?, millis })
     }
 
     fn typed(&self, metadata: Arc<ParquetMetaData>, int96: bool) -> Result<ArrowReaderMetadata, ParquetError> {
         let (mut fields, first_leaves) = (self.footer.schema.fields().to_vec(), self.footer.leaves());
-        for root in &self.roots {
+        for root in self.roots.iter().filter(|root| root.key.is_none()) {
             let column = root.place.column;
             let field = &self.footer.schema.fields()[column];
             fields[column] = decoded_field(field, first_leaves[column], &self.footer, int96);
@@ -78,8 +79,8 @@ impl OpenFile {
 
 struct GroupMetadata {
     metadata: ArrowReaderMetadata,
-    /// The same with timestamps of 96 bits as microseconds, where there are any.
-    micros: Option<ArrowReaderMetadata>,
+    /// The same with timestamps of 96 bits as milliseconds, where there are any.
+    millis: Option<ArrowReaderMetadata>,
 }
 
 /// A row group that is being read.
@@ -104,6 +105,8 @@ struct OpenColumn {
 enum Decoder {
     Plain(PlainColumn),
     Arrow(ArrowColumn),
+    /// Rows of one value that the file's path gives, as many as are decoded at a time.
+    Constant(ArrayRef),
     /// While one takes the place of the other.
     None,
 }
@@ -121,8 +124,15 @@ impl OpenGroup {
         let metadata = file.group(&plan.groups[place])?;
         let mut opened = Self { place, skip, file, metadata, columns: Vec::with_capacity(plan.layout.reads().len()) };
         let mut buffers = buffers.into_iter();
+        let Group { rows, batch, .. } = plan.groups[place];
         for read in 0..plan.layout.reads().len() {
-            let decoder = match opened.plain(plan, read, skip, buffers.next().unwrap_or_default()) {
+            let buffers = buffers.next().unwrap_or_default();
+            if let Some(key) = &opened.file.roots[read].key {
+                let decoder = Decoder::Constant(key.column(batch));
+                opened.columns.push(OpenColumn { rows: 0..rows, first_row: skip, decoder });
+                continue;
+            }
+            let decoder = match opened.plain(plan, read, skip, buffers) {
                 Some(column) => Decoder::Plain(column),
                 None => opened.heard().and_then(|()| opened.arrow(plan, read, skip)).map(Decoder::Arrow)?,
             };
@@ -150,11 +160,11 @@ impl OpenGroup {
 
     fn arrow(&self, plan: &Plan, read: usize, skip: u64) -> Result<ArrowColumn, Error> {
         let group = &plan.groups[self.place];
-        let (root, GroupMetadata { metadata, micros }) = (&self.file.roots[read], &self.metadata);
-        let column = guarded(|| match micros {
-            Some(micros) if root.int96 => {
+        let (root, GroupMetadata { metadata, millis }) = (&self.file.roots[read], &self.metadata);
+        let column = guarded(|| match millis {
+            Some(millis) if root.int96 => {
                 let nanoseconds = self.reader(metadata, root, group, skip)?;
-                Ok(ArrowColumn::new(root, self.reader(micros, root, group, skip)?, Some(nanoseconds)))
+                Ok(ArrowColumn::new(root, self.reader(millis, root, group, skip)?, Some(nanoseconds)))
             }
             _ => Ok::<_, ParquetError>(ArrowColumn::new(root, self.reader(metadata, root, group, skip)?, None)),
         });
@@ -187,6 +197,7 @@ impl OpenGroup {
         match &column.decoder {
             Decoder::Plain(plain) => plain.view(rows),
             Decoder::Arrow(arrow) => arrow.view(rows),
+            Decoder::Constant(array) => View::Array { array, nanoseconds: None, rows: 0..rows.len() },
             Decoder::None => unreachable!("a decoder that could not begin is dropped with its row group"),
         }
     }
@@ -217,7 +228,9 @@ impl OpenGroup {
                 }
             }
         }
-        Ok(self.columns.iter().map(|column| column.rows.end).min().unwrap_or(0))
+        let constant = self.columns.iter().any(|column| matches!(column.decoder, Decoder::Constant(_)));
+        let most = if constant { wanted.start + plan.groups[self.place].batch as u64 } else { u64::MAX };
+        Ok(self.columns.iter().map(|column| column.rows.end).fold(most, u64::min))
     }
 
     /// Decodes the next rows of a column, in place of those decoded before.
@@ -277,7 +290,7 @@ impl OpenGroup {
     pub(crate) fn is_over(&self, end: u64) -> bool {
         let plain = |column: &OpenColumn| match &column.decoder {
             Decoder::Plain(plain) => Some(plain.is_over() || column.rows.end >= end),
-            Decoder::Arrow(_) | Decoder::None => None,
+            Decoder::Arrow(_) | Decoder::Constant(_) | Decoder::None => None,
         };
         let mut plain = self.columns.iter().filter_map(plain).peekable();
         plain.peek().is_some() && plain.all(|over| over)
@@ -294,7 +307,7 @@ impl OpenGroup {
     pub(crate) fn into_buffers(self) -> Vec<Buffers> {
         let buffers = self.columns.into_iter().map(|column| match column.decoder {
             Decoder::Plain(plain) => Buffers { page: plain.into_page(), ..Buffers::default() },
-            Decoder::Arrow(_) | Decoder::None => Buffers::default(),
+            Decoder::Arrow(_) | Decoder::Constant(_) | Decoder::None => Buffers::default(),
         });
         buffers.collect()
     }
@@ -310,7 +323,7 @@ impl OpenGroup {
     fn plain_columns(&mut self) -> impl Iterator<Item = (usize, &mut PlainColumn)> {
         self.columns.iter_mut().enumerate().filter_map(|(read, column)| match &mut column.decoder {
             Decoder::Plain(plain) => Some((read, plain)),
-            Decoder::Arrow(_) | Decoder::None => None,
+            Decoder::Arrow(_) | Decoder::Constant(_) | Decoder::None => None,
         })
     }
 }

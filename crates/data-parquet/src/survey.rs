@@ -9,8 +9,9 @@ use tidemill_data_arrow::{Columns, Layout, Read};
 
 use crate::damage::{DamageReport, OnDamage};
 use crate::error::{FileError, Place};
-use crate::fit::{Chunks, Cost, Fit};
+use crate::fit::{Chunks, Cost, Fit, ROWS};
 use crate::footer::{Footer, Statistics};
+use crate::hive::Key;
 use crate::input::Location;
 use crate::lists::ListCost;
 use crate::locate::Root;
@@ -71,7 +72,7 @@ fn begin(files: &[Location], columns: Columns, budget: u64, on_damage: OnDamage)
             Err(error) => on_damage.excuse(error, None)?,
         };
     };
-    let mut layout = Layout::begin(columns, &footer.path().display().to_string(), &footer.schema)?;
+    let mut layout = Layout::begin(columns, &footer.path().display().to_string(), &footer.table)?;
     for read in 0..layout.reads().len() {
         layout.set_nullable(read, false);
     }
@@ -154,7 +155,7 @@ impl Survey {
 
     fn add_file(&mut self, footer: Footer, outline: Outline) -> Result<(), Error> {
         let plan = &mut self.plan;
-        let places = plan.layout.join(&footer.path().display().to_string(), &footer.schema)?;
+        let places = plan.layout.join(&footer.path().display().to_string(), &footer.table)?;
         let roots: Vec<Root> = places.into_iter().map(|place| Root::new(place, &footer)).collect();
         let named = plan.layout.reads().iter().zip(&roots);
         let columns = named.flat_map(|(read, root)| Cost::of(read, root, &footer)).collect();
@@ -216,7 +217,8 @@ impl Survey {
         }
         // The schema is kept as it is in the file, and as it is decoded.
         let fixed = self.staged + 2 * (file.footer.head().memory_size() + metadata.memory_size()) as u64;
-        let fixed = fixed + file.footer.input.own_bytes();
+        let keys = file.roots.iter().filter(|root| root.key.is_some()).count() as u64;
+        let fixed = fixed + file.footer.input.own_bytes() + keys * Key::ROW_BYTES * rows.min(ROWS);
         let (path, input) = (file.footer.path(), &file.footer.input);
         let chunks = Chunks { path, index, group, columns: &file.columns, input, budget: plan.budget };
         let Fit { batch, bytes: needed, ahead, read_ahead } = chunks.fit(&file.pages, fixed, plan.threads as u64)?;

@@ -38,8 +38,8 @@ impl<'a> Named<'a> {
         let Some((scheme, rest)) = path.to_str().and_then(split) else { return Ok(Self::Local(path.to_owned())) };
         if scheme == "file" {
             let local = rest.strip_prefix("localhost").unwrap_or(rest);
-            let local = Some(local).filter(|local| local.starts_with('/')).and_then(decode);
-            return local.map(|local| Self::Local(local.into())).ok_or_else(|| {
+            let local = Some(local).filter(|local| local.starts_with('/')).and_then(|local| path_of(unescape(local)));
+            return local.map(Self::Local).ok_or_else(|| {
                 refused("the URL of a local file is file:///, followed by its path without the first slash")
             });
         }
@@ -95,8 +95,21 @@ fn split(path: &str) -> Option<(&str, &str)> {
     (scheme.len() > 1 && scheme.bytes().all(known)).then_some((scheme, rest))
 }
 
-/// What a path of a URL stands for; `None` where that is no text.
-fn decode(path: &str) -> Option<String> {
+/// What an escaped text stands for; `None` where that is no UTF-8.
+pub(crate) fn decode(escaped: &str) -> Option<String> {
+    String::from_utf8(unescape(escaped)).ok()
+}
+
+/// The path of these bytes, where the system has such paths.
+fn path_of(bytes: Vec<u8>) -> Option<PathBuf> {
+    #[cfg(unix)]
+    return Some(std::os::unix::ffi::OsStringExt::from_vec(bytes)).map(|path: std::ffi::OsString| path.into());
+    #[cfg(not(unix))]
+    return String::from_utf8(bytes).ok().map(PathBuf::from);
+}
+
+/// The bytes of a text in which some are written as `%` and two hexadecimal digits.
+fn unescape(path: &str) -> Vec<u8> {
     let (mut decoded, mut rest) = (Vec::with_capacity(path.len()), path.as_bytes());
     while let Some((&byte, behind)) = rest.split_first() {
         let escaped = behind.split_at_checked(2).filter(|_| byte == b'%').and_then(|(digits, behind)| {
@@ -107,7 +120,7 @@ fn decode(path: &str) -> Option<String> {
         decoded.push(byte);
         rest = behind;
     }
-    String::from_utf8(decoded).ok()
+    decoded
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
-use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::{
     ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array,
@@ -12,6 +10,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 use tidemill_data::Error;
+use tidemill_data::file::NewFile;
 
 use crate::FileError;
 use crate::error::guarded;
@@ -57,7 +56,7 @@ pub enum Values<'a> {
 /// Writes a table, such as predictions or a learning curve, as a Parquet file (zstd).
 ///
 /// The file appears under its name when [`finish`](Self::finish) has succeeded, complete and on disk; until then there
-/// is a temporary file beside it, which goes when the writer is dropped.
+/// is a temporary file beside it, which is removed when the writer is dropped.
 ///
 /// # Example
 ///
@@ -236,9 +235,7 @@ impl Values<'_> {
 pub(crate) struct Output {
     path: PathBuf,
     schema: SchemaRef,
-    /// Before the temporary file, as it is closed first.
-    writer: ArrowWriter<File>,
-    temporary: Temporary,
+    writer: ArrowWriter<NewFile>,
 }
 
 impl Output {
@@ -256,9 +253,7 @@ impl Output {
         schema: SchemaRef,
         properties: WriterPropertiesBuilder,
     ) -> Result<Self, FileError> {
-        let temporary = Temporary::beside(path);
-        let file = OpenOptions::new().write(true).create_new(true).open(&temporary.0);
-        let file = file.map_err(|error| FileError::io(path, error))?;
+        let file = NewFile::create(path).map_err(|error| FileError::io(path, error))?;
         // A dictionary of numbers that hardly recur is as long as the numbers, and costs a second look at each.
         let reals = schema.fields().iter().filter(|field| field.data_type().is_floating());
         let properties = reals.fold(properties, |properties, field| {
@@ -266,7 +261,7 @@ impl Output {
         });
         let writer = guarded(|| ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties.build())));
         let writer = writer.map_err(|problem| FileError::write(path, problem))?;
-        Ok(Self { path: path.to_owned(), schema, writer, temporary })
+        Ok(Self { path: path.to_owned(), schema, writer })
     }
 
     pub(crate) fn write(&mut self, columns: Vec<ArrayRef>) -> Result<(), FileError> {
@@ -290,36 +285,9 @@ impl Output {
     }
 
     pub(crate) fn finish(self) -> Result<(), FileError> {
-        let Self { path, writer, temporary, .. } = self;
+        let Self { path, writer, .. } = self;
         let file = guarded(|| writer.into_inner());
         let file = file.map_err(|problem| FileError::write(&path, problem))?;
-        let refused = |error| FileError::io(&path, error);
-        file.sync_all().map_err(refused)?;
-        fs::rename(&temporary.0, &path).map_err(refused)?;
-        // The rename is on disk when the folder is; not every system opens folders as files.
-        if let Some(Ok(folder)) =
-            path.parent().map(|folder| File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }))
-        {
-            let _ = folder.sync_all();
-        }
-        Ok(())
-    }
-}
-
-/// The name of a file that is removed in the end, if it still has that name.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn beside(path: &Path) -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        Self(path.with_file_name(format!(".{name}.{}-{count}.tmp", std::process::id())))
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        file.commit().map_err(|error| FileError::io(&path, error))
     }
 }

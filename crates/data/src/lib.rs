@@ -11,6 +11,7 @@ mod digits;
 mod encoder;
 mod error;
 mod feed;
+pub mod file;
 mod interrupt;
 mod memory;
 mod number;

@@ -183,6 +183,7 @@ forward!(&mut S);
 /// assert_eq!(Cursor::start(3).pop(), None);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "SavedCursor")]
 pub struct Cursor {
     /// The epoch, counted from zero.
     pub epoch: u64,
@@ -192,6 +193,8 @@ pub struct Cursor {
 
 impl Cursor {
     const DEPTH: usize = 8;
+    /// The last epoch of a saved cursor.
+    const MOST: u64 = 1 << 53;
 
     /// The start of an epoch.
     pub fn start(epoch: u64) -> Self {
@@ -221,6 +224,33 @@ impl Cursor {
         self.depth = self.depth.checked_sub(1)?;
         let word = std::mem::take(&mut self.words[usize::from(self.depth)]);
         Some((word, self))
+    }
+}
+
+/// A [`Cursor`] as it was written, which may be anything.
+#[derive(Deserialize)]
+struct SavedCursor {
+    epoch: u64,
+    depth: u8,
+    words: [u64; Cursor::DEPTH],
+}
+
+impl TryFrom<SavedCursor> for Cursor {
+    type Error = String;
+
+    fn try_from(SavedCursor { epoch, depth, words }: SavedCursor) -> Result<Self, String> {
+        let most = Self::DEPTH;
+        let Some(beyond) = words.get(usize::from(depth)..) else {
+            return Err(format!("a cursor of {depth} integers, expected {most} at most"));
+        };
+        if beyond.iter().any(|&word| word != 0) {
+            return Err(format!("a cursor of {depth} integers with others behind them"));
+        }
+        // Epochs and rows are counted, and no one counts so far.
+        if epoch > Self::MOST {
+            return Err(format!("a cursor of epoch {epoch}, expected {} at most", Self::MOST));
+        }
+        Ok(Self { epoch, depth, words })
     }
 }
 

@@ -1,26 +1,33 @@
 //! All runs of a comparison, each in a process of its own, and what is written of them.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tidemill::data::Interrupt;
-use tidemill::parquet::{ParquetWriter, ValueType, Values};
+use rustix::process::Signal;
+use tidemill::data::{Interrupt, file};
 
+use crate::child::{Ended, ends_with_this, follow};
+use crate::fault;
+use crate::folder::Folder;
+use crate::inputs::{Changed, Inputs};
+use crate::outputs::{self, replace};
 use crate::progress::Progress;
-use crate::results::{Failure, Results, Run, Setting, Settings, VERSION};
+use crate::results::{Failure, Results, Setting, Settings, VERSION};
 use crate::run::{self, Paths};
+use crate::signals::attend;
 use crate::tasks::{Effort, Prepared};
-use crate::{curves, machine, report, table, verdict};
+use crate::{machine, say, table, verdict};
 
 /// How a comparison is run.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Options {
     /// Where everything is written.
-    pub folder: PathBuf,
+    pub folder: Folder,
+    /// The files that all runs read, as they were when the comparison was prepared.
+    pub inputs: Inputs,
     /// Seeds of each strategy.
     pub seeds: Vec<u64>,
     /// Names of the strategies to run; all when empty.
@@ -29,48 +36,67 @@ pub struct Options {
     pub effort: Effort,
     /// Go on with an earlier comparison of the same settings.
     pub resume: bool,
+    /// How often each run saves what it needs to go on.
+    pub save_every: Duration,
 }
 
 /// Exit code of a run that was asked to stop and saved what it had.
 pub const STOPPED: u8 = 130;
 
+/// Exit code of a run whose data is not that which the comparison was prepared from.
+pub const CHANGED: u8 = 3;
+
 /// Runs what is missing, writes results and report after each run, and prints the table.
 ///
 /// # Errors
 ///
-/// When files cannot be written, or an earlier comparison in the folder had other settings.
+/// When files cannot be written, an earlier comparison in the folder had other settings, or the data is replaced.
 pub fn compare(prepared: &Prepared, options: &Options, stop: &Interrupt) -> Result<run::Outcome> {
     let began = Instant::now();
-    let runs = options.folder.join("runs");
-    let spec = options.folder.join("spec.json");
+    let folder = options.folder.path();
     let mut results = empty(prepared, options)?;
-    start_over_or_go_on(prepared, options, &runs, &spec)?;
+    let settings = serde_json::to_string_pretty(&prepared.spec)?;
+    let runs = Runs::new(options, &settings)?;
     let mut progress = Progress::new(results.planned());
-    for &seed in &options.seeds {
+    let _attended = attend();
+    let mut changed = None;
+    'runs: for &seed in &options.seeds {
         for strategy in results.strategies.clone() {
-            let paths = Paths::new(&runs, &strategy.name, seed);
             let label = format!("{}, seed {seed}", strategy.label);
-            if !paths.run().exists() && !stop.is_set() {
-                let child = start(&spec, &strategy.name, seed, &runs)?;
-                if let Some(reason) = follow(child, |done, total| progress.run(&label, done, total))? {
+            let mut run = runs.finished(&strategy.name, seed)?;
+            if run.is_none() && !stop.is_set() {
+                let child = runs.start(&strategy.name, seed)?;
+                let ended = follow(child, stop, |done, total| progress.run(&label, done, total))?;
+                run = runs.finished(&strategy.name, seed)?;
+                if let Some(reason) = why_nothing(ended, run.is_some()) {
                     results.failures.push(Failure { strategy: strategy.name.clone(), seed, reason });
                 }
             }
-            if paths.run().exists() {
-                let run = read_run(&paths.run())?;
+            if let Some(run) = run {
                 progress.finished(&label, &run);
                 results.runs.push(run);
             }
             results.complete = results.runs.len() == results.planned();
             results.seconds = began.elapsed().as_secs_f64();
-            write(&results, &options.folder)?;
+            outputs::write(&results, folder)?;
+            changed = options.inputs.unchanged().err();
+            if changed.is_some() {
+                break 'runs;
+            }
         }
     }
     progress.end();
-    println!("{}", table::terminal(&results));
-    println!("{}", verdict::verdict(&results));
-    for file in ["report.html", "results.json", "curves.parquet"] {
-        println!("{}", options.folder.join(file).display());
+    say::line(format_args!("{}", table::terminal(&results)));
+    say::line(format_args!("{}", verdict::verdict(&results)));
+    for file in outputs::FILES {
+        say::line(format_args!("{}", folder.join(file).display()));
+    }
+    ending(&results, changed, stop)
+}
+
+fn ending(results: &Results, changed: Option<Changed>, stop: &Interrupt) -> Result<run::Outcome> {
+    if let Some(changed) = changed {
+        return Err(changed.into());
     }
     if results.complete {
         return Ok(run::Outcome::Finished);
@@ -80,26 +106,111 @@ pub fn compare(prepared: &Prepared, options: &Options, stop: &Interrupt) -> Resu
             results.failures.iter().map(|f| format!("{}, seed {}: {}", f.strategy, f.seed, f.reason)).collect();
         bail!("{} of {} runs failed:\n{}", reasons.len(), results.planned(), reasons.join("\n"));
     }
-    println!("stopped; what was measured so far is saved. The same command with --resume goes on.");
+    say::line(format_args!("stopped; what was measured so far is saved. The same command with --resume goes on."));
     Ok(run::Outcome::Stopped)
 }
 
-fn start_over_or_go_on(prepared: &Prepared, options: &Options, runs: &Path, spec: &Path) -> Result<()> {
-    let json = serde_json::to_string_pretty(&prepared.spec)?;
-    if options.resume {
-        let before = fs::read_to_string(spec).with_context(|| {
-            format!("{}: there is nothing to go on with; run without --resume", options.folder.display())
-        })?;
-        if before != json {
-            bail!("{}: the comparison there had other settings; run without --resume", options.folder.display());
+fn why_nothing(ended: Ended, is_there: bool) -> Option<String> {
+    match ended {
+        _ if is_there => None,
+        Ended::Well => Some("its process ended without a result".into()),
+        Ended::Stopped => Some("stopped before it was finished".into()),
+        Ended::Badly(_, reason) => Some(reason),
+    }
+}
+
+/// The runs of a comparison: their folder, and what they are made from.
+struct Runs<'a> {
+    options: &'a Options,
+    folder: PathBuf,
+    spec: PathBuf,
+    fingerprint: String,
+}
+
+impl<'a> Runs<'a> {
+    /// Starts over, or goes on with what is there.
+    fn new(options: &'a Options, settings: &str) -> Result<Self> {
+        let folder = options.folder.path().join("runs");
+        let spec = options.folder.path().join("spec.json");
+        let fingerprint = options.inputs.fingerprint(settings);
+        let runs = Self { options, folder, spec, fingerprint };
+        if options.resume {
+            runs.check(settings)?
+        } else {
+            runs.start_over(settings)?
         }
-        return Ok(());
+        file::remove_abandoned(&runs.folder);
+        Ok(runs)
     }
-    if runs.exists() {
-        fs::remove_dir_all(runs).with_context(|| runs.display().to_string())?;
+
+    fn check(&self, settings: &str) -> Result<()> {
+        let shown = self.options.folder.path().display();
+        let before = fs::read_to_string(&self.spec)
+            .with_context(|| format!("{shown}: there is nothing to go on with; run without --resume"))?;
+        if before != settings {
+            bail!("{shown}: the comparison there had other settings; run without --resume");
+        }
+        let inputs = fs::read(self.inputs()).ok().and_then(|text| serde_json::from_slice::<Inputs>(&text).ok());
+        if inputs.as_ref() != Some(&self.options.inputs) {
+            let why = inputs.and_then(|inputs| inputs.unchanged().err());
+            let why = why.map_or_else(String::new, |changed| format!(" ({changed})"));
+            bail!("{shown}: the comparison there had other data{why}; run without --resume");
+        }
+        fs::create_dir_all(&self.folder).with_context(|| self.folder.display().to_string())
     }
-    fs::create_dir_all(runs).with_context(|| runs.display().to_string())?;
-    fs::write(spec, json).with_context(|| spec.display().to_string())
+
+    /// In an order that leaves, wherever it is ended, nothing that could be gone on with by mistake.
+    fn start_over(&self, settings: &str) -> Result<()> {
+        let named = |path: &Path| path.display().to_string();
+        file::remove(&self.spec).with_context(|| named(&self.spec))?;
+        outputs::remove(self.options.folder.path())?;
+        if self.folder.exists() {
+            fs::remove_dir_all(&self.folder).with_context(|| named(&self.folder))?;
+        }
+        fs::create_dir_all(&self.folder).with_context(|| named(&self.folder))?;
+        replace(&self.inputs(), serde_json::to_vec_pretty(&self.options.inputs)?)?;
+        replace(&self.spec, settings)
+    }
+
+    fn inputs(&self) -> PathBuf {
+        self.spec.with_file_name(run::INPUTS)
+    }
+
+    /// The result of a run, if it has one; what is left of its way there is removed. What cannot be its result is removed,
+    /// and said, so that it is run again.
+    fn finished(&self, strategy: &str, seed: u64) -> Result<Option<crate::results::Run>> {
+        let paths = Paths::new(&self.folder, strategy, seed);
+        match paths.finished(strategy, seed, &self.fingerprint) {
+            Ok(run) => {
+                if run.is_some() {
+                    paths.remove_partial();
+                }
+                Ok(run)
+            }
+            Err(error) => {
+                say::note(format_args!("{error:#}; it is run again"));
+                file::remove(paths.run()).with_context(|| paths.run().display().to_string())?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn start(&self, strategy: &str, seed: u64) -> Result<Child> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .arg("run")
+            .arg(&self.spec)
+            .args([strategy, &seed.to_string()])
+            .arg(&self.folder)
+            .args(["--save-every", &self.options.save_every.as_secs_f64().to_string()])
+            .env_remove(fault::KILLED_BEFORE_FILE_STEP)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        // What it has saved, it has saved whole.
+        ends_with_this(&mut command, Signal::KILL, Some(&self.options.folder))?;
+        command.spawn().context("starting the process of a run")
+    }
 }
 
 fn empty(prepared: &Prepared, options: &Options) -> Result<Results> {
@@ -143,85 +254,4 @@ fn empty(prepared: &Prepared, options: &Options) -> Result<Results> {
         seconds: 0.0,
         complete: false,
     })
-}
-
-fn start(spec: &Path, strategy: &str, seed: u64, folder: &Path) -> Result<Child> {
-    Command::new(std::env::current_exe()?)
-        .arg("run")
-        .arg(spec)
-        .args([strategy, &seed.to_string()])
-        .arg(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("starting the process of a run")
-}
-
-/// Shows a run's progress until its process ends; says why when it gave nothing.
-pub(crate) fn follow(mut child: Child, mut progress: impl FnMut(u64, u64)) -> Result<Option<String>> {
-    let (output, errors) = (child.stdout.take(), child.stderr.take());
-    let reader = std::thread::spawn(move || errors.map(std::io::read_to_string).transpose());
-    for line in BufReader::new(output.context("the run has no output")?).lines() {
-        let line = line?;
-        let mut words = line.split(' ');
-        if let (Some("progress"), Some(Ok(done)), Some(Ok(total))) =
-            (words.next(), words.next().map(str::parse), words.next().map(str::parse))
-        {
-            progress(done, total);
-        }
-    }
-    let status = child.wait()?;
-    let errors = reader.join().unwrap_or(Ok(None))?.unwrap_or_default();
-    Ok(match status.code() {
-        Some(0) => None,
-        Some(code) if code == i32::from(STOPPED) => Some("stopped before it was finished".into()),
-        _ if errors.trim().is_empty() => Some(format!("its process ended with {status}")),
-        _ => Some(errors.trim().trim_start_matches("error: ").to_owned()),
-    })
-}
-
-fn read_run(path: &Path) -> Result<Run> {
-    let text = fs::read(path).with_context(|| path.display().to_string())?;
-    serde_json::from_slice(&text).with_context(|| path.display().to_string())
-}
-
-/// Writes results, report and curves, each whole or not at all.
-fn write(results: &Results, folder: &Path) -> Result<()> {
-    replace(&folder.join("results.json"), &results.to_json()?)?;
-    replace(&folder.join("report.html"), &report::html(results))?;
-    let curves = curves::curves(results);
-    let path = folder.join("curves.parquet");
-    let mut writer = ParquetWriter::create(
-        &path,
-        [
-            ("strategy", ValueType::Text),
-            ("seed", ValueType::I64),
-            ("rows_trained", ValueType::I64),
-            ("position", ValueType::I64),
-            ("seconds", ValueType::F64),
-            ("loss", ValueType::F64),
-            ("score", ValueType::F64),
-        ],
-    )?;
-    let strategies: Vec<&str> = curves.strategy.iter().map(String::as_str).collect();
-    let [seed, rows, position] =
-        [&curves.seed, &curves.rows_trained, &curves.position].map(|c| c.iter().map(|&n| n as i64).collect::<Vec<_>>());
-    writer.write(&[
-        Values::Text(&strategies),
-        Values::I64(&seed),
-        Values::I64(&rows),
-        Values::I64(&position),
-        Values::F64(&curves.seconds),
-        Values::F64(&curves.loss),
-        Values::F64(&curves.score),
-    ])?;
-    Ok(writer.finish()?)
-}
-
-/// Writes a file, whole or not at all.
-pub(crate) fn replace(path: &Path, text: &str) -> Result<()> {
-    let temporary = path.with_extension("tmp");
-    fs::write(&temporary, text).with_context(|| temporary.display().to_string())?;
-    fs::rename(&temporary, path).with_context(|| path.display().to_string())
 }

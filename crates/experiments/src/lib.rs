@@ -9,20 +9,27 @@
 //!
 //! [`import`] makes Parquet of CSV and Arrow IPC. [`derived`] keeps files made from others true to what they were made from.
 //!
+//! [`folder`] keeps two comparisons out of one folder, [`inputs`] notices when data is replaced while one goes on.
+//!
 //! [`inspect`] looks at a file and says how to train on it. [`tasks`] prepares a comparison, [`compare`] runs it, each [`run`] in a process of its own.
 
+mod child;
 pub mod columns;
 pub mod compare;
 pub mod curves;
 pub mod derived;
 pub mod distributed;
 mod error;
+pub mod fault;
+pub mod folder;
 mod format;
 pub mod import;
+pub mod inputs;
 pub mod inspect;
 pub mod launch;
 mod machine;
 mod markup;
+mod outputs;
 mod plot;
 pub mod printable;
 mod progress;
@@ -30,6 +37,7 @@ pub mod report;
 pub mod results;
 pub mod rows;
 pub mod run;
+pub mod say;
 pub mod signals;
 pub mod spec;
 pub mod summary;

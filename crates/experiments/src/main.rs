@@ -8,17 +8,18 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidemill::data::Interrupt;
 use tidemill_experiments::columns::Unseen;
-use tidemill_experiments::compare::{self, Options, STOPPED};
+use tidemill_experiments::compare::{self, CHANGED, Options, STOPPED};
 use tidemill_experiments::distributed::{self, Link};
+use tidemill_experiments::folder::Folder;
 use tidemill_experiments::import::{self, CsvOptions, Keep};
+use tidemill_experiments::inputs::{Changed, Inputs};
 use tidemill_experiments::inspect::{self, Reading};
 use tidemill_experiments::launch::{self, Host};
 use tidemill_experiments::results::TaskKind;
-use tidemill_experiments::run::{self, Outcome, Paths};
-use tidemill_experiments::signals::interrupt_on_signals;
-use tidemill_experiments::spec::Spec;
+use tidemill_experiments::run::{self, Order, Outcome};
+use tidemill_experiments::signals::{Second, attend, interrupt_on_signals};
 use tidemill_experiments::tasks::{self, Effort, UserData};
-use tidemill_experiments::{printable, rows};
+use tidemill_experiments::{fault, printable, rows, say};
 
 /// Trains the same neural network by batch and by online training, and shows which was worth it.
 #[derive(Parser)]
@@ -94,9 +95,15 @@ struct Experiment {
     /// namespaces, for which root's rights are needed.
     #[arg(long, value_delimiter = ',', value_name = "MBIT/S,..", default_value = "none,1000,50")]
     links: Vec<String>,
-    /// With distributed: most seconds of a run.
+    /// With distributed: most seconds of a run; 60 when not given, and no limit with --quick.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     most_seconds: Option<f64>,
+    /// With distributed: most steps of a run; no limit when not given, and 200 with --quick.
+    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
+    most_steps: Option<u64>,
+    /// How often each run saves what --resume goes on from; 0 is after every step.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = interval)]
+    save_every: f64,
     /// MiB that sorting, reading, and the rows of batch training may take.
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = budget)]
     budget: u64,
@@ -171,6 +178,8 @@ struct Run {
     strategy: String,
     seed: u64,
     folder: PathBuf,
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = interval)]
+    save_every: f64,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -214,6 +223,14 @@ fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Seconds between two savings.
+fn interval(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..=MOST_SECONDS).contains(&seconds) => Ok(seconds),
+        _ => Err(format!("expected seconds from 0 to {MOST_SECONDS}")),
+    }
+}
+
 /// Thirty years.
 const MOST_SECONDS: f64 = 1e9;
 
@@ -245,24 +262,35 @@ impl From<Task> for TaskKind {
 }
 
 fn main() -> ExitCode {
+    fault::arm();
+    let command = Cli::parse().command;
     let stop = Interrupt::new();
-    let outcome =
-        interrupt_on_signals(&stop).context("listening for signals").and_then(|()| match Cli::parse().command {
-            Command::Experiment(experiment) if experiment.name == "distributed" => distributed(experiment, &stop),
-            Command::Experiment(experiment) => self::experiment(experiment, &stop),
-            Command::Launch(launch) => self::launch(launch, &stop),
-            Command::Inspect(inspect) => self::inspect(inspect, &stop),
-            Command::Run(run) => self::run(run, &stop),
-            Command::Rank { job } => distributed::rank(&job, &stop),
-        });
-    match outcome {
-        Ok(Outcome::Finished) => ExitCode::SUCCESS,
-        Ok(Outcome::Stopped) => ExitCode::from(STOPPED),
+    // What starts runs and ranks, asks them to stop: they may be asked twice.
+    let second = match &command {
+        Command::Run(_) | Command::Rank { .. } => Second::IsIgnored,
+        _ => Second::Ends,
+    };
+    let outcome = interrupt_on_signals(&stop, second).context("listening for signals").and_then(|()| match command {
+        Command::Experiment(experiment) if experiment.name == "distributed" => distributed(experiment, &stop),
+        Command::Experiment(experiment) => self::experiment(experiment, &stop),
+        Command::Launch(launch) => self::launch(launch, &stop),
+        Command::Inspect(inspect) => self::inspect(inspect, &stop),
+        Command::Run(run) => self::run(run, &stop),
+        Command::Rank { job } => distributed::rank(&job, &stop),
+    });
+    let code = match &outcome {
+        Ok(Outcome::Finished) => None,
+        Ok(Outcome::Stopped) => Some(STOPPED),
         Err(error) => {
-            eprintln!("error: {}", printable::printable_lines(&format!("{error:#}")));
-            ExitCode::FAILURE
+            say::note(format_args!("error: {}", printable::printable_lines(&format!("{error:#}"))));
+            Some(if error.is::<Changed>() { CHANGED } else { 1 })
         }
+    };
+    let problem = say::problem();
+    if let Some(problem) = &problem {
+        say::note(format_args!("error: standard output cannot be written: {problem}"));
     }
+    ExitCode::from(code.unwrap_or(u8::from(problem.is_some())))
 }
 
 fn experiment(asked: Experiment, stop: &Interrupt) -> Result<Outcome> {
@@ -287,29 +315,36 @@ fn experiment(asked: Experiment, stop: &Interrupt) -> Result<Outcome> {
     };
     let suffix = if asked.quick { "-quick" } else { "" };
     let folder = asked.out.unwrap_or_else(|| PathBuf::from("tidemill-out").join(format!("{name}{suffix}")));
-    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let save_every = Duration::try_from_secs_f64(asked.save_every).context("--save-every")?;
+    let folder = Folder::take(folder)?;
     let budget = asked.budget << 20;
+    // The comparison is prepared in several passes, which must see the same data.
+    let mut seen_first = Inputs::default();
     let prepared = match (asked.data, asked.target) {
         (Some(file), Some(target)) => {
             let task = asked.task.map(TaskKind::from);
-            let imported = match import::import(&[file], &asked.csv, Keep::In(&folder), budget, stop) {
+            let imported = match import::import(&[file], &asked.csv, Keep::In(folder.path()), budget, stop) {
                 Err(_) if stop.is_set() => return Ok(Outcome::Stopped),
                 imported => imported?,
             };
             show_notes(&imported.notes);
-            let file = imported.one(&folder)?;
+            let file = imported.one(folder.path())?;
+            seen_first = Inputs::of(&[&file])?;
             let (order, filter, except, unseen) = (asked.order, asked.filter, asked.except, asked.unseen.into());
             let data = UserData { file, target, task, order, filter, except, unseen, budget };
-            let prepared = tasks::user(&data, &folder, effort, threads);
+            let prepared = tasks::user(&data, folder.path(), effort, threads);
             let prepared = prepared.map_err(|error| imported.restated(rows::advised(error, budget)));
             let mut prepared = prepared?;
             imported.describe(&mut prepared);
             prepared
         }
-        _ => tasks::flights(&folder, effort, threads, budget).map_err(|error| rows::advised(error, budget))?,
+        _ => tasks::flights(folder.path(), effort, threads, budget).map_err(|error| rows::advised(error, budget))?,
     };
     let seeds = asked.seeds.unwrap_or_else(|| if asked.quick { vec![1] } else { vec![1, 2, 3] });
-    let options = Options { folder, seeds, strategies: asked.strategies, effort, resume: asked.resume };
+    let inputs = Inputs::of(&[&prepared.spec.data])?;
+    seen_first.unchanged()?;
+    let (strategies, resume) = (asked.strategies, asked.resume);
+    let options = Options { folder, inputs, seeds, strategies, effort, resume, save_every };
     compare::compare(&prepared, &options, stop)
 }
 
@@ -317,7 +352,7 @@ fn experiment(asked: Experiment, stop: &Interrupt) -> Result<Outcome> {
 const MOST_MEGABITS: u64 = 10_000_000;
 
 fn show_notes(notes: &[String]) {
-    notes.iter().for_each(|note| eprintln!("note: {}", printable::printable(note)));
+    notes.iter().for_each(|note| say::note(format_args!("note: {}", printable::printable(note))));
 }
 
 fn distributed(asked: Experiment, stop: &Interrupt) -> Result<Outcome> {
@@ -336,21 +371,22 @@ fn distributed(asked: Experiment, stop: &Interrupt) -> Result<Outcome> {
         _ => bail!("--links {text}: expected none, or Mbit/s from 1 to {MOST_MEGABITS}"),
     };
     let links = asked.links.iter().map(link).collect::<Result<_>>()?;
-    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let options = distributed::Options {
-        folder,
+        folder: Folder::take(folder)?,
         seeds: asked.seeds.unwrap_or_else(|| vec![1]),
         effort: if asked.quick { Effort::Quick } else { Effort::Full },
         workers,
         links,
         mpirun: vec!["mpirun".into(), "--bind-to".into(), "none".into()],
         ways: asked.strategies,
-        most_seconds: asked.most_seconds.unwrap_or(if asked.quick { 3.0 } else { 60.0 }),
+        most_seconds: asked.most_seconds.or((!asked.quick).then_some(60.0)),
+        most_steps: asked.most_steps.or(asked.quick.then_some(200)),
     };
     distributed::compare(&options, stop)
 }
 
 fn launch(asked: Launch, stop: &Interrupt) -> Result<Outcome> {
+    let _attended = attend();
     let hosts = match &asked.hostfile {
         None => asked.hosts,
         Some(path) => {
@@ -392,16 +428,15 @@ fn inspect(asked: Inspect, stop: &Interrupt) -> Result<Outcome> {
         return Ok(Outcome::Stopped);
     }
     if json {
-        println!("{}", printable::printable_json(&serde_json::to_string_pretty(&inspection)?));
+        say::line(format_args!("{}", printable::printable_json(&serde_json::to_string_pretty(&inspection)?)));
     } else {
-        print!("{}", printable::printable_lines(&inspect::text(&inspection)));
+        say::text(format_args!("{}", printable::printable_lines(&inspect::text(&inspection))));
     }
     Ok(Outcome::Finished)
 }
 
 fn run(asked: Run, stop: &Interrupt) -> Result<Outcome> {
-    let text = std::fs::read(&asked.spec).with_context(|| asked.spec.display().to_string())?;
-    let spec: Spec = serde_json::from_slice(&text).with_context(|| asked.spec.display().to_string())?;
-    let paths = Paths::new(&asked.folder, &asked.strategy, asked.seed);
-    run::run(&spec, &asked.strategy, asked.seed, &paths, stop).map_err(|error| rows::advised(error, spec.budget))
+    let save_every = Duration::try_from_secs_f64(asked.save_every).context("--save-every")?;
+    let order = Order::read(&asked.spec, &asked.strategy, asked.seed, &asked.folder, save_every)?;
+    run::run(&order, stop).map_err(|error| rows::advised(error, order.spec.budget))
 }

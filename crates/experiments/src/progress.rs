@@ -117,7 +117,7 @@ impl Progress {
                 bars.all.println(line);
                 bars.all.inc(1);
             }
-            None => println!("{line}"),
+            None => crate::say::line(format_args!("{line}")),
         }
     }
 

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use tidemill::parquet::{ParquetWriter, ValueType, Values};
 use tidemill_experiments::columns::Unseen;
 use tidemill_experiments::distributed::{Exchange, Fault, Hosts, INTERFACE, Job, Kind, Way};
+use tidemill_experiments::inputs::Inputs;
 use tidemill_experiments::results::TaskKind;
 use tidemill_experiments::tasks::{self, Effort, UserData};
 
@@ -75,7 +76,9 @@ impl Bench {
             spec: path,
             way,
             seed: 3,
+            inputs: Inputs::of(&[&data.file]).unwrap(),
             most_seconds: None,
+            most_steps: None,
             to_target: false,
             look_every: None,
             checkpoint: None,

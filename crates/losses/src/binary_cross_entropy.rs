@@ -1,3 +1,5 @@
+use std::ops::RangeInclusive;
+
 use tidemill_autograd::{Ending, Error, Graph, Scalar, Var};
 
 use crate::Loss;
@@ -26,6 +28,7 @@ impl Loss for BinaryCrossEntropy {
 
 impl Elementwise for BinaryCrossEntropy {
     const NAME: &'static str = "binary cross entropy";
+    const TARGETS: RangeInclusive<f64> = 0.0..=1.0;
     type Comparison = Self;
 
     fn at(&self, _: usize) -> Self {

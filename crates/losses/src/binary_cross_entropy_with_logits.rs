@@ -1,3 +1,5 @@
+use std::ops::RangeInclusive;
+
 use tidemill_autograd::{Activation, Ending, Error, Graph, Scalar, Var, ops};
 
 use crate::Loss;
@@ -88,6 +90,7 @@ struct Logits {
 
 impl Elementwise for Logits {
     const NAME: &'static str = "binary cross entropy with logits";
+    const TARGETS: RangeInclusive<f64> = 0.0..=1.0;
     type Comparison = Logit;
 
     fn at(&self, column: usize) -> Logit {

@@ -2,8 +2,12 @@
 //!
 //! A [`Loss`] declares the target, adds an operation that compares the prediction with it, and says what the model's
 //! prediction is in the target's terms: of logits, their probabilities. Losses do not know how rows are weighted or
-//! averaged: whoever trains sums `weight · loss` over rows and divides once by the sum of the weights. A row whose weight
-//! is zero is ignored.
+//! averaged: whoever trains sums `weight · loss` over rows and divides once by the sum of the weights, and leaves rows
+//! out whose weight is zero.
+//!
+//! Each loss says which targets it is defined for ([`Op::target_range`](tidemill_autograd::Op::target_range)): numbers
+//! from 0 to 1 for the binary cross entropies, classes below their number for that of a softmax, finite numbers for the
+//! others. Whoever trains checks them; a loss itself computes what its equation gives.
 //!
 //! # Example
 //!

@@ -1,4 +1,5 @@
 use std::fmt::Debug;
+use std::ops::RangeInclusive;
 
 use tidemill_autograd::tensor::kernels::{self, Update};
 use tidemill_autograd::{Backward, Ending, Error, Forward, Graph, Kernel, Op, Operand, Scalar, Var};
@@ -9,6 +10,9 @@ use crate::loss::compared;
 pub(crate) trait Elementwise: Clone + Debug + Send + Sync + 'static {
     /// What the loss is called in errors.
     const NAME: &'static str;
+
+    /// The targets that it is a loss of.
+    const TARGETS: RangeInclusive<f64> = f64::MIN..=f64::MAX;
 
     /// The comparison of one element.
     type Comparison: Comparison;
@@ -49,6 +53,10 @@ impl<L: Elementwise> Op for RowMean<L> {
 
     fn output_shape(&self, operands: &[Operand<'_>], _: &[&[usize]]) -> Result<Vec<usize>, String> {
         compared(operands).map(|_| Vec::new())
+    }
+
+    fn target_range(&self) -> RangeInclusive<f64> {
+        L::TARGETS
     }
 }
 

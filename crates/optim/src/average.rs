@@ -2,6 +2,7 @@ use tidemill_tensor::{Scalar, vectorized};
 
 use crate::Error;
 use crate::error::unit;
+use crate::rules::mean::{Decay, by_decay, correction};
 
 /// An exponential moving average of the parameters, often better than the last ones: `e ← δ e + (1 − δ) p` after each
 /// update. Not a transform: it looks on.
@@ -62,7 +63,7 @@ impl Average {
     /// When the lengths differ.
     pub fn update<T: Scalar>(&self, parameters: &[T], state: &mut [T]) {
         assert_eq!(parameters.len(), state.len());
-        approach(state, parameters, T::of(self.decay));
+        approach(state, parameters, [Decay::new(self.decay)]);
     }
 
     /// Writes the averaged parameters to `out`, after the update numbered `step`, from 0.
@@ -73,17 +74,19 @@ impl Average {
     pub fn read<T: Scalar>(&self, step: u64, state: &[T], out: &mut [T]) {
         out.copy_from_slice(state);
         if self.bias == Bias::Corrected {
-            let weight = T::of(1.0 - self.decay.powf((step + 1) as f64));
+            let weight = T::of(correction(self.decay, step));
             out.iter_mut().for_each(|e| *e /= weight);
         }
     }
 }
 
 vectorized! {
-    fn approach<T: Scalar>(e: &mut [T], p: &[T], decay: T) {
-        let rest = T::one() - decay;
-        for (e, &p) in e.iter_mut().zip(p) {
-            *e = decay * *e + rest * p;
-        }
+    fn approach<T: Scalar>(e: &mut [T], p: &[T], decay: [Decay<T>; 1]) {
+        by_decay!(decay, {
+            let [decay] = decay;
+            for (e, &p) in e.iter_mut().zip(p) {
+                *e = decay.mean(*e, p);
+            }
+        });
     }
 }

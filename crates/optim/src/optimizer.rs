@@ -35,6 +35,8 @@ pub struct Optimizer<T> {
     pub(crate) blocks: Vec<StateBlock>,
     pub(crate) rates: Vec<Schedule>,
     pub(crate) phases: Vec<Phase<T>>,
+    /// What moves without a gradient.
+    pub(crate) moved: Vec<Range<usize>>,
 }
 
 /// A named range of the state arena.
@@ -66,6 +68,12 @@ impl<T: Scalar> Optimizer<T> {
     /// Numbers of state for each parameter element.
     pub fn slots(&self) -> usize {
         self.initial.len()
+    }
+
+    /// Whether some of these parameters may move where their gradient is zero, as by weight decay or momentum: an update
+    /// must then not pass over those without one.
+    pub fn moves_without_gradient(&self, parameters: Range<usize>) -> bool {
+        self.moved.iter().any(|moved| moved.start < parameters.end && parameters.start < moved.end)
     }
 
     /// The learning rate of the update numbered `step`, from 0; where parts of the model have their own, the first.

@@ -83,16 +83,27 @@ struct Plan<'a, T> {
     slot_names: Vec<String>,
     factor_blocks: Vec<(String, Range<usize>)>,
     phases: Vec<Phase<T>>,
+    moved: Vec<Range<usize>>,
 }
 
 impl<'a, T: Scalar> Plan<'a, T> {
     fn new(layout: &'a Layout) -> Self {
         let phases = vec![Phase { first: true, reduce: None, steps: Vec::new() }];
-        Self { layout, initial: Vec::new(), slot_names: Vec::new(), factor_blocks: Vec::new(), phases }
+        Self {
+            layout,
+            initial: Vec::new(),
+            slot_names: Vec::new(),
+            factor_blocks: Vec::new(),
+            phases,
+            moved: Vec::new(),
+        }
     }
 
     fn push(&mut self, link: &Selected) {
         let transform = &link.transform;
+        if transform.moves_without_gradient() {
+            self.moved.extend_from_slice(&link.ranges);
+        }
         let slots = self.push_slots(transform);
         let factors = match transform.reduction() {
             Some(reduction) => self.push_reduction(link, reduction),
@@ -164,7 +175,8 @@ impl<'a, T: Scalar> Plan<'a, T> {
             Rate::None => None,
             Rate::Factor(schedule) | Rate::Inside(schedule) => Some(schedule.clone()),
         });
-        Optimizer { len, initial: self.initial, factors, blocks, rates: rates.collect(), phases: self.phases }
+        let (rates, moved) = (rates.collect(), self.moved);
+        Optimizer { len, initial: self.initial, factors, blocks, rates, phases: self.phases, moved }
     }
 }
 

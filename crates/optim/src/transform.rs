@@ -165,6 +165,12 @@ pub trait Transform: Rule<f32> + Rule<f64> + Debug + 'static {
         Rate::None
     }
 
+    /// Whether an update of zero may become another one, as by weight decay; whoever skips elements without a gradient then
+    /// must not. Transforms that only look at the updates say no.
+    fn moves_without_gradient(&self) -> bool {
+        true
+    }
+
     /// A norm that must be known before the first element can be updated. It costs one more pass over memory, which
     /// only reads.
     fn reduction(&self) -> Option<Reduction> {

@@ -1,6 +1,7 @@
 use tidemill_autograd::tensor::Scalar;
 use tidemill_data::{Interrupt, MemorySource, Source};
 
+use crate::rows::check_in_memory;
 use crate::strategy::{Plan, Test, drive};
 use crate::{Error, Observer, State, Strategy, Summary, Trainer};
 
@@ -66,6 +67,7 @@ impl<T: Scalar> Strategy<T> for Batch {
                 loaded => loaded?,
             },
         };
+        check_in_memory(trainer.program(), memory.data())?;
         if self.shuffle {
             memory = memory.shuffled(state.seed);
         }

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::path::Path;
 
 use safetensors::SafeTensors;
@@ -8,7 +9,7 @@ use tidemill_metrics::Metric;
 
 use crate::parameters::{self, Written};
 use crate::state::RankMemory;
-use crate::{Error, State, Sums, Trainer, file};
+use crate::{Error, State, Sums, Trainer, file, finite};
 
 /// The safetensors metadata under which [`Header`] is stored.
 const KEY: &str = "tidemill.state";
@@ -34,6 +35,9 @@ struct Header {
     /// Ranks that keep something for themselves.
     #[serde(default, skip_serializing_if = "is_zero")]
     ranks: usize,
+    /// What observers remember.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    observers: Vec<String>,
     /// What rows went through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     encoder: Option<Encoder>,
@@ -75,6 +79,7 @@ pub(crate) fn save<T: Scalar>(trainer: &Trainer<T>, state: &State<T>, path: &Pat
         let problem = "parts of the state are on other ranks; an observer says by `saves` that it will save".into();
         return Err(Error::Checkpoint { path: path.to_owned(), problem });
     }
+    finite::check(trainer, state)?;
     let mut tensors = parameters::write(trainer.program().layout(), &state.params);
     for block in trainer.optimizer().state_blocks() {
         let values = &state.optimizer[block.range.clone()];
@@ -90,8 +95,12 @@ pub(crate) fn save<T: Scalar>(trainer: &Trainer<T>, state: &State<T>, path: &Pat
             tensors.push(Written::new(rank_name(rank, what), &[values.len()], values));
         }
     }
+    for (name, numbers) in &state.memories {
+        tensors.push(Written::new(observer_name(name), &[numbers.len()], numbers));
+    }
     let header = Header {
         format: FORMAT,
+        observers: state.memories.keys().cloned().collect(),
         world: state.world,
         cursors: state.cursors.clone(),
         ranks: state.ranks.len(),
@@ -124,6 +133,7 @@ fn parse<T: Scalar>(
 ) -> Result<State<T>, String> {
     let header = header(bytes)?;
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| format!("it is no safetensors file: {error}"))?;
+    nothing_else(trainer, &header, &tensors)?;
     let mut optimizer = Vec::with_capacity(trainer.optimizer().state_len());
     for block in trainer.optimizer().state_blocks() {
         let name = format!("optimizer.{}", block.name);
@@ -132,6 +142,9 @@ fn parse<T: Scalar>(
             return Err(format!("{name} has {} numbers, this optimizer's has {}", values.len(), block.range.len()));
         }
         optimizer.extend(values);
+    }
+    if let Some((what, value)) = finite::memory(trainer.optimizer(), &optimizer) {
+        return Err(format!("{what} is {value}, expected a finite number"));
     }
     let names: Vec<&str> = metrics.iter().map(|m| m.name()).collect();
     if names != header.metrics {
@@ -148,6 +161,10 @@ fn parse<T: Scalar>(
     }
     let epoch: Vec<f64> = tensor(&tensors, EPOCH)?;
     let [loss, weight] = epoch[..] else { return Err(format!("{EPOCH} has {} numbers, expected 2", epoch.len())) };
+    if !(loss.is_finite() && weight.is_finite() && weight >= 0.0) {
+        return Err(format!("{EPOCH} is [{loss}, {weight}], expected finite numbers and a weight from zero"));
+    }
+    let memory = |name: &String| Ok((name.clone(), tensor(&tensors, &observer_name(name))?));
     Ok(State {
         params: parameters::read(trainer.program().layout(), &tensors)?,
         optimizer,
@@ -158,10 +175,12 @@ fn parse<T: Scalar>(
         epoch: Sums { loss, weight, rows: header.epoch_rows },
         metrics,
         feedback: Vec::new(),
-        ranks: rank_memories(&tensors, header.ranks)?,
+        ranks: rank_memories(trainer, &tensors, header.ranks)?,
         is_spread: false,
         world: header.world,
         cursors: header.cursors,
+        memories: header.observers.iter().map(memory).collect::<Result<_, String>>()?,
+        is_resumed: true,
     })
 }
 
@@ -169,11 +188,56 @@ fn header(bytes: &[u8]) -> Result<Header, String> {
     let (_, metadata) =
         SafeTensors::read_metadata(bytes).map_err(|error| format!("it is no safetensors file: {error}"))?;
     let header = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
-    let header = header.ok_or_else(|| format!("it is no checkpoint: it has no metadata {KEY}"))?;
+    let header = header.ok_or_else(|| format!("it is not a checkpoint: it has no metadata {KEY}"))?;
     let header: Header = serde_json::from_str(header).map_err(|error| format!("its header is broken: {error}"))?;
     match header.format {
-        FORMAT => Ok(header),
+        FORMAT => header.check().map(|()| header),
         other => Err(format!("it is of format {other}, this version reads {FORMAT}")),
+    }
+}
+
+/// What no run counts beyond, and real numbers of 64 bits hold exactly.
+const MOST: u64 = 1 << 53;
+/// More ranks than any machine has.
+const MOST_RANKS: usize = 1 << 20;
+
+impl Header {
+    /// Whether a run can have come so far.
+    fn check(&self) -> Result<(), String> {
+        let counts = [("steps", self.step), ("rows", self.rows_trained), ("rows of the epoch", self.epoch_rows)];
+        for (what, count) in counts {
+            if count > MOST {
+                return Err(format!("it counts {count} {what}, expected {MOST} at most"));
+            }
+        }
+        for (what, ranks) in [("ranks", self.ranks), ("ranks with rows of their own", self.world)] {
+            if ranks > MOST_RANKS {
+                return Err(format!("it is of {ranks} {what}, expected {MOST_RANKS} at most"));
+            }
+        }
+        if self.world == 0 {
+            return Err("it is of 0 ranks with rows of their own, expected 1 or more".into());
+        }
+        if !self.cursors.is_empty() && self.cursors.len() != self.world {
+            return Err(format!("it has {} cursors for {} ranks", self.cursors.len(), self.world));
+        }
+        Ok(())
+    }
+}
+
+/// A tensor that nothing asks for is one of another model, optimizer or run.
+fn nothing_else<T: Scalar>(trainer: &Trainer<T>, header: &Header, tensors: &SafeTensors<'_>) -> Result<(), String> {
+    let mut known: HashSet<String> = trainer.program().layout().parameters().iter().map(|p| p.name().into()).collect();
+    known.extend(trainer.optimizer().state_blocks().iter().map(|block| format!("optimizer.{}", block.name)));
+    known.extend((0..header.metrics.len()).map(metric_name));
+    known.extend(header.observers.iter().map(|name| observer_name(name)));
+    known.insert(EPOCH.into());
+    let of_a_rank = |name: &str| {
+        (0..header.ranks).any(|rank| [OPTIMIZER, FEEDBACK].iter().any(|what| name == rank_name(rank, what)))
+    };
+    match tensors.names().into_iter().find(|name| !known.contains(*name) && !of_a_rank(name)) {
+        Some(name) => Err(format!("it has {name}, which this model and optimizer do not have")),
+        None => Ok(()),
     }
 }
 
@@ -183,12 +247,33 @@ fn tensor<T: Scalar>(tensors: &SafeTensors<'_>, name: &str) -> Result<Vec<T>, St
 }
 
 /// What each rank keeps for itself.
-fn rank_memories<T: Scalar>(tensors: &SafeTensors<'_>, ranks: usize) -> Result<Vec<RankMemory<T>>, String> {
-    let memory = |rank| {
-        let part = |what| tensor(tensors, &rank_name(rank, what));
-        Ok(RankMemory { optimizer: part(OPTIMIZER)?, feedback: part(FEEDBACK)? })
-    };
-    (0..ranks).map(memory).collect()
+fn rank_memories<T: Scalar>(
+    trainer: &Trainer<T>,
+    tensors: &SafeTensors<'_>,
+    ranks: usize,
+) -> Result<Vec<RankMemory<T>>, String> {
+    let sizes = [(OPTIMIZER, trainer.optimizer().state_len()), (FEEDBACK, trainer.program().layout().len())];
+    let mut memories: Vec<RankMemory<T>> = Vec::new();
+    for rank in 0..ranks {
+        let [optimizer, feedback] = sizes.map(|(what, len)| {
+            let name = rank_name(rank, what);
+            let values: Vec<T> = tensor(tensors, &name)?;
+            if !values.is_empty() && values.len() != len {
+                return Err(format!("{name} has {} numbers, expected none or {len}", values.len()));
+            }
+            match finite::first(&values) {
+                Some(at) => Err(format!("{name}[{at}] is {}, expected a finite number", values[at])),
+                None => Ok(values),
+            }
+        });
+        let memory = RankMemory { optimizer: optimizer?, feedback: feedback? };
+        let lengths = |memory: &RankMemory<T>| [memory.optimizer.len(), memory.feedback.len()];
+        if memories.first().is_some_and(|first| lengths(first) != lengths(&memory)) {
+            return Err(format!("rank {rank} keeps other numbers than rank 0"));
+        }
+        memories.push(memory);
+    }
+    Ok(memories)
 }
 
 const OPTIMIZER: &str = "optimizer";
@@ -200,4 +285,8 @@ fn rank_name(rank: usize, what: &str) -> String {
 
 fn metric_name(index: usize) -> String {
     format!("metrics.{index}")
+}
+
+fn observer_name(name: &str) -> String {
+    format!("observer.{name}")
 }

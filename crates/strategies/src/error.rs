@@ -36,6 +36,34 @@ pub enum Error {
         /// What is known of why, and what to do.
         cause: String,
     },
+    /// A value that cannot be computed with: a target outside of what its loss is defined for, a category that the model
+    /// does not have, a weight that is negative or not finite.
+    #[error("{what}: column {column} is {value} in row {row}; expected {expected}")]
+    Value {
+        /// The loss, the model's input, or the weights.
+        what: String,
+        /// The column of the source.
+        column: String,
+        /// The row, counted from zero: of the rows in memory in batch training, else of the epoch.
+        row: u64,
+        /// What it holds.
+        value: String,
+        /// What it should.
+        expected: String,
+    },
+    /// Training has left numbers that are not finite. The state is not to be used; go on from an earlier checkpoint.
+    #[error(
+        "after step {step}: {what} is {value}; training has diverged: lower the learning rate, clip the gradient or \
+         standardise the features"
+    )]
+    Diverged {
+        /// Steps taken.
+        step: u64,
+        /// Which number: of which parameter, or of the optimizer's memory.
+        what: String,
+        /// What it is.
+        value: f64,
+    },
     /// Another rank is gone, late, or not as this one.
     #[error("step {step}: {source}")]
     Ranks {

@@ -7,6 +7,7 @@ use tidemill_metrics::Metric;
 
 use crate::binding::{Binding, Need};
 use crate::engine::{Engine, Outputs, Serial, Task};
+use crate::rows::{Checked, StepRows};
 use crate::strategy::scored;
 use crate::{Error, Sums};
 
@@ -16,12 +17,12 @@ const CHUNK: usize = 1024;
 /// What [`evaluate`] found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {
-    /// Losses, weights and rows.
+    /// Losses, weights and rows; rows of weight zero are counted, and are in nothing else.
     pub sums: Sums,
 }
 
 impl Evaluation {
-    /// The mean loss; NaN of no rows.
+    /// The mean loss.
     pub fn loss(&self) -> f64 {
         self.sums.mean_loss()
     }
@@ -38,11 +39,15 @@ pub struct Predictions<'a, T> {
     pub batch: &'a Batch<T>,
 }
 
-/// Computes the loss over the rest of a source's epoch, and updates the metrics.
+/// Computes the loss over the rest of a source's epoch, and updates the metrics. Rows of weight zero contribute to
+/// neither, whatever is in them.
+///
+/// The source goes back to where it stood, if it can, so that a second evaluation finds the same; a stream cannot.
 ///
 /// # Errors
 ///
-/// When the source's columns do not fit the model, or its data is not as declared.
+/// When the source's columns do not fit the model, its data is not as declared, a target is none that the loss is
+/// defined for, or no row with a weight is left.
 pub fn evaluate<T: Scalar>(
     program: &Arc<Program<T>>,
     params: &[T],
@@ -54,20 +59,33 @@ pub fn evaluate<T: Scalar>(
     }
     let target = source.schema().role(Role::Target);
     let sums = each(program, params, source, Need::Target, |batch, outputs| {
+        if batch.rows() == 0 {
+            return Ok(());
+        }
         if let Some(target) = target {
             let rows = scored(program.prediction_width(), batch, target, outputs)?;
             metrics.iter_mut().try_for_each(|metric| metric.update(&rows))?;
         }
         Ok(())
     })?;
-    Ok(Evaluation { sums })
+    if sums.weight > 0.0 {
+        return Ok(Evaluation { sums });
+    }
+    let problem = match sums.rows {
+        0 => "the source has no rows".to_owned(),
+        rows => format!("all {rows} rows have the weight 0, so there is no mean loss"),
+    };
+    Err(Error::setting("evaluate", problem))
 }
 
-/// Predicts the rest of a source's epoch, a chunk of rows at a time. The source needs no target.
+/// Predicts the rest of a source's epoch, a chunk of rows at a time, rows of weight zero too. The source needs no target.
+///
+/// The source goes back to where it stood, as after [`evaluate`].
 ///
 /// # Errors
 ///
-/// Those of `each_chunk`; and when the source's columns do not fit the model, or its data is not as declared.
+/// Those of `each_chunk`; and when the source's columns do not fit the model, its data is not as declared, or it stands
+/// at the end of its epoch.
 pub fn predict<T: Scalar>(
     program: &Arc<Program<T>>,
     params: &[T],
@@ -90,18 +108,29 @@ fn each<T: Scalar>(
 ) -> Result<Sums, Error> {
     let binding = Binding::new(program, source.schema(), need)?;
     let mut engine = Serial.start(program, CHUNK)?;
-    let mut batch = Batch::new(source.schema().clone());
+    let mut step = StepRows::new(program, source.schema(), &binding, need);
     let mut outputs = Outputs::default();
     let mut sums = Sums::default();
+    let began = source.cursor();
     loop {
-        batch.clear();
-        let rows = source.fill(&mut batch, CHUNK)?;
-        if rows == 0 {
-            return Ok(sums);
+        let read = source.fill(step.filling(), CHUNK)?;
+        if read == 0 {
+            break;
         }
+        step.admit(sums.rows, Checked::Now)?;
+        let rows = step.batch().rows();
         outputs.resize(program, rows, need);
-        let task = Task { params, batch: &batch, binding: &binding, rows: 0..rows, key: Key::new(0), timeline: None };
-        sums.add(engine.evaluate(&task, &mut outputs));
-        found(&batch, &outputs)?;
+        let batch = step.batch();
+        let task = Task { params, batch, binding: &binding, rows: 0..rows, key: Key::new(0), timeline: None };
+        let found_sums = if rows > 0 { engine.evaluate(&task, &mut outputs) } else { Sums::default() };
+        sums.add(StepRows::<T>::sums_of(found_sums, 0..read));
+        found(batch, &outputs)?;
     }
+    if sums.rows == 0 && !began.is_start() {
+        let problem = format!("it stands at the end of its epoch ({began}); go back by seek(Cursor::start(0))");
+        return Err(Error::setting("source", problem));
+    }
+    // A stream cannot go back; it says so itself when it is asked for more.
+    let _ = source.seek(began);
+    Ok(sums)
 }

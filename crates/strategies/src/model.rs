@@ -7,7 +7,7 @@ use tidemill_autograd::tensor::Scalar;
 use tidemill_data::{Encoder, Source};
 use tidemill_metrics::Metric;
 
-use crate::{Error, Evaluation, Predictions, State, evaluate, file, parameters, predict};
+use crate::{Error, Evaluation, Predictions, State, evaluate, file, finite, parameters, predict};
 
 /// The safetensors metadata under which the encoder is stored.
 const KEY: &str = "tidemill.encoder";
@@ -85,10 +85,13 @@ impl<T: Scalar> Model<T> {
     ///
     /// # Errors
     ///
-    /// When the file cannot be written.
+    /// When the file cannot be written, or a parameter is not finite.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
         let broken = |problem: String| Error::Checkpoint { path: path.to_owned(), problem };
+        if let Some((what, value)) = finite::parameter(self.program.layout(), &self.params) {
+            return Err(broken(format!("not written: {what} is {value}; the training of this model has diverged")));
+        }
         let encoder = serde_json::to_string(&self.encoder).map_err(|error| broken(error.to_string()))?;
         let tensors = parameters::write(self.program.layout(), &self.params);
         file::write_atomically(path, &parameters::serialize(&tensors, KEY, encoder).map_err(broken)?)
@@ -98,7 +101,7 @@ impl<T: Scalar> Model<T> {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or its parameters are not the program's.
+    /// When the file cannot be read, or its parameters are not the program's, or not finite.
     pub fn load(program: impl Into<Arc<Program<T>>>, path: impl AsRef<Path>) -> Result<Self, Error> {
         let (program, path) = (program.into(), path.as_ref());
         let broken = |problem: String| Error::Checkpoint { path: path.to_owned(), problem };

@@ -18,7 +18,8 @@ pub enum Event<'a, T> {
         /// What the source holds in memory at most, stage by stage; it prints as a table.
         memory: &'a MemoryPlan,
     },
-    /// A step was taken.
+    /// A step was taken, or several by an engine that takes steps of its own and by ranks that train apart. Batches whose
+    /// rows all have the weight zero are passed over without an event.
     Step {
         /// After the step.
         state: &'a State<T>,
@@ -37,6 +38,8 @@ pub enum Event<'a, T> {
         number: u64,
         /// Of the epoch's batches, each before its update.
         sums: Sums,
+        /// For its learning rate.
+        optimizer: &'a Optimizer<T>,
     },
     /// The run ended, by itself or because an observer stopped it.
     Finished {
@@ -79,6 +82,14 @@ pub trait Observer<T> {
         let _ = step;
         false
     }
+
+    /// What it remembers and needs again in a run that is resumed: calls `keep` with a name that no other observer has,
+    /// and numbers. They are kept in the state, saved with it, and found again by [`State::memory`] in
+    /// [`Event::Started`]. Asked after each epoch, before a step's event where the state [will be saved](Observer::saves),
+    /// and when the run ends.
+    fn memories(&self, keep: &mut dyn FnMut(&str, &mut dyn Iterator<Item = f64>)) {
+        let _ = keep;
+    }
 }
 
 /// Nobody, or somebody: of several ranks, one alone may have something to say or to save.
@@ -93,6 +104,10 @@ impl<T, O: Observer<T>> Observer<T> for Option<O> {
 
     fn saves(&self, step: u64) -> bool {
         self.as_ref().is_some_and(|observer| observer.saves(step))
+    }
+
+    fn memories(&self, keep: &mut dyn FnMut(&str, &mut dyn Iterator<Item = f64>)) {
+        self.iter().for_each(|observer| observer.memories(keep));
     }
 }
 
@@ -114,6 +129,10 @@ impl<T, O: Observer<T> + ?Sized> Observer<T> for &mut O {
     fn saves(&self, step: u64) -> bool {
         (**self).saves(step)
     }
+
+    fn memories(&self, keep: &mut dyn FnMut(&str, &mut dyn Iterator<Item = f64>)) {
+        (**self).memories(keep);
+    }
 }
 
 impl<T, O: Observer<T> + ?Sized> Observer<T> for Box<O> {
@@ -128,6 +147,10 @@ impl<T, O: Observer<T> + ?Sized> Observer<T> for Box<O> {
     fn saves(&self, step: u64) -> bool {
         (**self).saves(step)
     }
+
+    fn memories(&self, keep: &mut dyn FnMut(&str, &mut dyn Iterator<Item = f64>)) {
+        (**self).memories(keep);
+    }
 }
 
 impl<T, A: Observer<T>, B: Observer<T>> Observer<T> for (A, B) {
@@ -141,6 +164,11 @@ impl<T, A: Observer<T>, B: Observer<T>> Observer<T> for (A, B) {
 
     fn saves(&self, step: u64) -> bool {
         self.0.saves(step) || self.1.saves(step)
+    }
+
+    fn memories(&self, keep: &mut dyn FnMut(&str, &mut dyn Iterator<Item = f64>)) {
+        self.0.memories(keep);
+        self.1.memories(keep);
     }
 }
 
@@ -157,6 +185,12 @@ impl<T, A: Observer<T>, B: Observer<T>, C: Observer<T>> Observer<T> for (A, B, C
     fn saves(&self, step: u64) -> bool {
         self.0.saves(step) || self.1.saves(step) || self.2.saves(step)
     }
+
+    fn memories(&self, keep: &mut dyn FnMut(&str, &mut dyn Iterator<Item = f64>)) {
+        self.0.memories(keep);
+        self.1.memories(keep);
+        self.2.memories(keep);
+    }
 }
 
 impl<T, O: Observer<T>> Observer<T> for [O] {
@@ -171,6 +205,10 @@ impl<T, O: Observer<T>> Observer<T> for [O] {
     fn saves(&self, step: u64) -> bool {
         self.iter().any(|observer| observer.saves(step))
     }
+
+    fn memories(&self, keep: &mut dyn FnMut(&str, &mut dyn Iterator<Item = f64>)) {
+        self.iter().for_each(|observer| observer.memories(keep));
+    }
 }
 
 impl<T, O: Observer<T>> Observer<T> for Vec<O> {
@@ -184,6 +222,10 @@ impl<T, O: Observer<T>> Observer<T> for Vec<O> {
 
     fn saves(&self, step: u64) -> bool {
         self.as_slice().saves(step)
+    }
+
+    fn memories(&self, keep: &mut dyn FnMut(&str, &mut dyn Iterator<Item = f64>)) {
+        self.as_slice().memories(keep);
     }
 }
 

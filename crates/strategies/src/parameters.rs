@@ -3,7 +3,7 @@
 use safetensors::SafeTensors;
 use tidemill_autograd::tensor::{Layout, Scalar};
 
-use crate::file;
+use crate::{file, finite};
 
 /// A tensor to be written: name, shape, bytes.
 pub(crate) struct Written {
@@ -33,7 +33,7 @@ pub(crate) fn write<T: Scalar>(layout: &Layout, params: &[T]) -> Vec<Written> {
     layout.parameters().iter().map(|p| Written::new(p.name(), p.shape(), &params[p.range()])).collect()
 }
 
-/// The arena of a layout, each parameter found by name and of its shape.
+/// The arena of a layout, each parameter found by name, of its shape, and finite.
 pub(crate) fn read<T: Scalar>(layout: &Layout, tensors: &SafeTensors<'_>) -> Result<Vec<T>, String> {
     let mut arena = Vec::with_capacity(layout.len());
     for parameter in layout.parameters() {
@@ -44,5 +44,8 @@ pub(crate) fn read<T: Scalar>(layout: &Layout, tensors: &SafeTensors<'_>) -> Res
         }
         arena.extend(file::numbers::<T>(&view).map_err(|problem| format!("parameter {name}: {problem}"))?);
     }
-    Ok(arena)
+    match finite::parameter(layout, &arena) {
+        Some((what, value)) => Err(format!("{what} is {value}, expected a finite number")),
+        None => Ok(arena),
+    }
 }

@@ -82,6 +82,9 @@ struct Head {
     metrics: Vec<Vec<u64>>,
     world: usize,
     cursors: Vec<Cursor>,
+    /// What observers remember: names and how many numbers.
+    memories: Vec<(String, usize)>,
+    is_resumed: bool,
 }
 
 fn share_state<T: Scalar>(collective: &mut dyn Collective, state: &mut State<T>) -> Result<(), Lost> {
@@ -95,18 +98,27 @@ fn share_state<T: Scalar>(collective: &mut dyn Collective, state: &mut State<T>)
         metrics: state.metrics.iter().map(|m| m.state().into_iter().map(f64::to_bits).collect()).collect(),
         world: state.world,
         cursors: state.cursors.clone(),
+        memories: state.memories.iter().map(|(name, numbers)| (name.clone(), numbers.len())).collect(),
+        is_resumed: state.is_resumed,
     };
     let head = serde_json::to_vec(&head).expect("whole numbers can be written");
     let mut all = Gathered::default();
     collective.gather(if collective.rank() == 0 { &head } else { &[] }, &mut all)?;
     let head: Head = serde_json::from_slice(all.get(0)).map_err(|error| foreign(&error))?;
     (state.step, state.rows_trained, state.seed, state.cursor) = (head.step, head.rows_trained, head.seed, head.cursor);
-    (state.world, state.cursors) = (head.world, head.cursors);
+    (state.world, state.cursors, state.is_resumed) = (head.world, head.cursors, head.is_resumed);
     let [loss, weight, rows] = head.epoch;
     state.epoch = Sums { loss: f64::from_bits(loss), weight: f64::from_bits(weight), rows };
     for (metric, numbers) in state.metrics.iter_mut().zip(&head.metrics) {
         let numbers: Vec<f64> = numbers.iter().map(|&bits| f64::from_bits(bits)).collect();
         metric.restore(&numbers).map_err(|error| foreign(&error))?;
+    }
+    let mut saved = std::mem::take(&mut state.memories);
+    for (name, len) in head.memories {
+        let mut numbers = saved.remove(&name).unwrap_or_default();
+        numbers.resize(len, 0.0);
+        collective.broadcast(0, Values::of(&mut numbers))?;
+        state.memories.insert(name, numbers);
     }
     collective.broadcast(0, Values::of(&mut state.params))?;
     collective.broadcast(0, Values::of(&mut state.optimizer))?;

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use tidemill_autograd::tensor::{Key, Scalar};
 use tidemill_data::Cursor;
@@ -35,13 +37,15 @@ pub struct State<T> {
     pub params: Vec<T>,
     /// The optimizer's memory.
     pub optimizer: Vec<T>,
-    /// Steps taken.
+    /// Steps taken: updates of the parameters, by which schedules go. A batch of which all rows have the weight zero is
+    /// passed over, and is no step.
     pub step: u64,
-    /// Rows trained on, repetitions counted.
+    /// Rows trained on, repetitions and rows of weight zero counted.
     pub rows_trained: u64,
     /// What everything random is a function of.
     pub seed: u64,
-    /// Where the next row is taken from.
+    /// Where the next row is taken from. Its epoch counts those of the state's whole life, and strategies end at a number
+    /// of them: set it to `Cursor::start(0)` to train a trained state anew, on other rows or by another strategy.
     pub cursor: Cursor,
     /// Losses of the current epoch so far.
     pub epoch: Sums,
@@ -57,6 +61,10 @@ pub struct State<T> {
     pub(crate) world: usize,
     /// Where each of their sources stands, as it is saved and as it is found again; none where all stand at `cursor`.
     pub(crate) cursors: Vec<Cursor>,
+    /// What observers remember, by their names for it.
+    pub(crate) memories: BTreeMap<String, Vec<f64>>,
+    /// Whether it has been read from a checkpoint, and not been trained since.
+    pub(crate) is_resumed: bool,
 }
 
 /// What a rank of several keeps for itself.
@@ -77,6 +85,23 @@ impl<T: Scalar> State<T> {
     /// The key of the first parameters.
     pub(crate) fn parameter_key(seed: u64) -> Key {
         Key::new(seed).fold(PARAMETERS)
+    }
+
+    /// What an observer remembered when it was last asked, by its name for it: see
+    /// [`Observer::memories`](crate::Observer::memories).
+    pub fn memory(&self, name: &str) -> Option<&[f64]> {
+        self.memories.get(name).map(Vec::as_slice)
+    }
+
+    /// Takes over what an observer remembers.
+    pub(crate) fn remember(&mut self, name: &str, numbers: &mut dyn Iterator<Item = f64>) {
+        if !self.memories.contains_key(name) {
+            self.memories.insert(name.to_owned(), Vec::new());
+        }
+        if let Some(memory) = self.memories.get_mut(name) {
+            memory.clear();
+            memory.extend(numbers);
+        }
     }
 
     /// The value of a metric, by name.

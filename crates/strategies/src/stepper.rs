@@ -9,6 +9,7 @@ use tidemill_optim::Optimizer;
 use crate::binding::{Binding, Need};
 use crate::engine::{Arenas, LocalSteps, Outputs, RankRows, Running, Task, Updated};
 use crate::ranks::{self, Meeting};
+use crate::rows::{Checked, StepRows};
 use crate::scores::Scores;
 use crate::strategy::{Clock, Plan, Test, scored, unless_interrupted};
 use crate::timeline::{Activity, timed};
@@ -22,13 +23,20 @@ pub(crate) struct Stepper<'t, T> {
     binding: Binding,
     batch_size: usize,
     test: Test,
-    batch: Rows<T>,
+    rows: StepRows<T>,
+    checked: Checked,
+    /// Rows that this rank has read of the epoch, as far as is known.
+    read: u64,
     gradients: Arena<T>,
     outputs: Outputs<T>,
     scores: Scores<T>,
     target: Option<usize>,
     /// Whether all ranks have agreed to stop before the next round.
     stops: bool,
+    /// Parameters and optimizer's memory as all ranks last had them, while they train apart.
+    agreed: Option<(Vec<T>, Vec<T>)>,
+    /// Where the pieces of a batch are of which an engine makes steps.
+    pieces: Vec<Range<usize>>,
 }
 
 /// This process among others.
@@ -47,6 +55,8 @@ struct World {
 pub(crate) enum Round {
     /// A step was taken, on these rows of all ranks.
     Step(Sums),
+    /// All rows had the weight zero, so that no step was taken.
+    NoStep,
     /// No rank has a row left.
     EpochOver,
     /// A rank stops.
@@ -59,7 +69,7 @@ impl<'t, T: Scalar> Stepper<'t, T> {
         let rows = source.rows().map_or(plan.batch_size, |rows| plan.batch_size.min(rows.max(1) as usize));
         let mut engine = trainer.declared_engine().start(program, rows)?;
         if let Some(engine) = engine.stepping() {
-            engine.check(trainer.optimizer())?;
+            engine.prepare(trainer.optimizer())?;
         }
         let world = match engine.ranks() {
             None => World { rank: 0, size: 1, rows: RankRows::Own, compare_every: 0, local: None, is_alone: true },
@@ -72,19 +82,24 @@ impl<'t, T: Scalar> Stepper<'t, T> {
                 is_alone: false,
             },
         };
+        let binding = Binding::new(program, source.schema(), Need::Target)?;
         Ok(Self {
             trainer,
             engine,
             world,
-            binding: Binding::new(program, source.schema(), Need::Target)?,
+            rows: StepRows::new(program, source.schema(), &binding, Need::Target),
+            checked: if plan.loads { Checked::Before } else { Checked::Now },
+            read: 0,
+            binding,
             batch_size: plan.batch_size,
             test: plan.test,
-            batch: Rows::new(source.schema().clone()),
             gradients: Arena::zeros(program.layout().len()),
             outputs: Outputs::default(),
             scores: Scores::default(),
             target: source.schema().role(Role::Target),
             stops: false,
+            agreed: None,
+            pieces: Vec::new(),
         })
     }
 
@@ -130,6 +145,7 @@ impl<'t, T: Scalar> Stepper<'t, T> {
         }
         state.world = world;
         state.cursors.clear();
+        self.read = if world == 1 { state.epoch.rows } else { 0 };
         Ok(())
     }
 
@@ -156,44 +172,50 @@ impl<'t, T: Scalar> Stepper<'t, T> {
             return self.steps_apart(state, source, clock, flow, observer, every);
         }
         let mut stops = flow == Flow::Stop;
-        let mut rows = 0;
-        self.batch.clear();
+        let mut read = 0;
+        self.rows.clear();
         if !stops {
-            match unless_interrupted(clock.fill(source, &mut self.batch, self.batch_size))? {
-                Some(filled) => rows = filled,
+            match self.fill(source, clock)? {
+                Some(filled) => read = filled,
                 None => stops = true,
             }
         }
         if self.world.is_alone && stops {
             return Ok(Round::Stopped);
         }
-        if self.world.is_alone && rows == 0 {
-            return Ok(Round::EpochOver);
+        if self.world.is_alone && read == 0 {
+            return Ok(self.epoch_over());
         }
         if stops {
-            self.batch.clear();
-            rows = 0;
+            self.rows.clear();
+            read = 0;
         }
         if self.engine.stepping().is_some() {
-            return self.steps_of_engine(state, source, rows);
+            return self.steps_of_engine(state, source);
         }
-        let own = self.own_rows(rows);
-        let mine = self.gradient(state, own.clone())?;
+        let own = self.own_rows(self.rows.batch().rows());
+        let mine = StepRows::<T>::sums_of(self.gradient(state, own.clone())?, self.own_rows(read));
         let saves = !self.world.is_alone && observer.saves(state.step + 1);
         let Meeting { sums, stops, saves } = self.meet(state.step, Meeting { sums: mine, stops, saves })?;
         if stops {
             return Ok(Round::Stopped);
         }
         if sums.rows == 0 {
-            return Ok(Round::EpochOver);
+            return Ok(self.epoch_over());
         }
         if !sums.loss.is_finite() {
-            return Err(self.non_finite(state, own));
+            return Err(self.non_finite(state, own, sums.loss));
+        }
+        if sums.weight == 0.0 {
+            return Ok(Self::no_step(state, source, sums));
         }
         if self.tests(state) {
             self.score(state, own)?;
         }
-        self.update(state, sums)?;
+        self.move_parameters(state, sums.weight)?;
+        state.step += 1;
+        state.rows_trained += sums.rows;
+        state.epoch.add(sums);
         state.cursor = source.cursor();
         if !self.world.is_alone {
             self.compare(state, state.step - 1)?;
@@ -204,36 +226,62 @@ impl<'t, T: Scalar> Stepper<'t, T> {
         Ok(Round::Step(sums))
     }
 
+    /// Reads the rows of a step, checks them, and leaves out those of weight zero; says how many were read, or `None`
+    /// where that was interrupted.
+    fn fill(&mut self, source: &mut dyn Source<T>, clock: &mut Clock<'_>) -> Result<Option<usize>, Error> {
+        let filled = unless_interrupted(clock.fill(source, self.rows.filling(), self.batch_size))?;
+        self.rows.admit(self.read, self.checked)?;
+        self.read += self.rows.read() as u64;
+        Ok(filled)
+    }
+
+    fn epoch_over(&mut self) -> Round {
+        self.read = 0;
+        Round::EpochOver
+    }
+
+    /// Passes over rows that weigh nothing: they are counted, and the step's number stays.
+    fn no_step(state: &mut State<T>, source: &dyn Source<T>, sums: Sums) -> Round {
+        state.rows_trained += sums.rows;
+        state.epoch.add(sums);
+        state.cursor = source.cursor();
+        Round::NoStep
+    }
+
     /// The steps that an engine takes by itself, on one batch.
-    fn steps_of_engine(&mut self, state: &mut State<T>, source: &dyn Source<T>, rows: usize) -> Result<Round, Error> {
-        if self.tests(state) {
+    fn steps_of_engine(&mut self, state: &mut State<T>, source: &dyn Source<T>) -> Result<Round, Error> {
+        let (rows, read) = (self.rows.batch().rows(), self.rows.read());
+        if rows == 0 {
+            let sums = StepRows::<T>::sums_of(Sums::default(), 0..read);
+            return Ok(Self::no_step(state, source, sums));
+        }
+        let tests = self.test == Test::BeforeTraining && !state.metrics.is_empty();
+        if tests {
             self.outputs.resize(self.trainer.program(), rows, Need::Target);
-            let task = Task {
-                params: &state.params,
-                batch: &self.batch,
-                binding: &self.binding,
-                rows: 0..rows,
-                key: self.key(state),
-                timeline: self.trainer.declared_timeline(),
-            };
+            let task = task(&state.params, &self.rows, &self.binding, state, self.trainer);
             self.engine.evaluate(&task, &mut self.outputs);
+        }
+        let engine = self.engine.stepping().expect("asked before");
+        // Of the rows as they were read, so that a row of weight zero does not move others to another step.
+        let each = engine.rows_of_a_step();
+        self.pieces.clear();
+        let pieces = (0..read).step_by(each).map(|start| self.rows.kept_of(start..read.min(start + each)));
+        self.pieces.extend(pieces.filter(|piece| !piece.is_empty()));
+        // The engine has the parameters as they change.
+        let task = task(&[], &self.rows, &self.binding, state, self.trainer);
+        let optimizer = self.trainer.optimizer();
+        let sums = match engine.steps(&task, &self.pieces, &mut state.params, optimizer, state.step) {
+            Ok(sums) => StepRows::<T>::sums_of(sums, 0..read),
+            Err(found) => {
+                let row = self.rows.place(found.row);
+                let cause = cause(self.rows.batch(), found.row);
+                return Err(Error::NonFiniteLoss { step: found.step, row, loss: found.loss, cause });
+            }
+        };
+        if tests {
             self.score(state, 0..rows)?;
         }
-        let task = Task {
-            // The engine has them as they change.
-            params: &[],
-            batch: &self.batch,
-            binding: &self.binding,
-            rows: 0..rows,
-            key: self.key(state),
-            timeline: self.trainer.declared_timeline(),
-        };
-        let engine = self.engine.stepping().expect("asked before");
-        let (sums, steps) = engine.steps(&task, &mut state.params, self.trainer.optimizer(), state.step);
-        if !sums.loss.is_finite() {
-            return Err(self.non_finite(state, 0..rows));
-        }
-        state.step += steps;
+        state.step += self.pieces.len() as u64;
         state.rows_trained += sums.rows;
         state.epoch.add(sums);
         state.cursor = source.cursor();
@@ -255,47 +303,27 @@ impl<'t, T: Scalar> Stepper<'t, T> {
             return Ok(Round::Stopped);
         }
         let first = state.step;
-        let mut mine =
-            Meeting { stops: flow == Flow::Stop, saves: observer.saves(first + steps), sums: Sums::default() };
-        while state.step < first + steps {
-            self.batch.clear();
-            let Some(rows) = unless_interrupted(clock.fill(source, &mut self.batch, self.batch_size))? else {
-                mine.stops = true;
-                break;
-            };
-            if rows == 0 {
-                break;
+        let (params, optimizer) = self.agreed.get_or_insert_with(|| (state.params.clone(), state.optimizer.clone()));
+        params.copy_from_slice(&state.params);
+        optimizer.copy_from_slice(&state.optimizer);
+        let met = self.steps_to_the_average(state, source, clock, flow, observer, steps);
+        let (sums, stops, saves) = match met {
+            Ok(met) => met,
+            Err(error) => {
+                // As all ranks have it: no rank's own steps are of any use.
+                let (params, optimizer) = self.agreed.as_ref().expect("copied above");
+                state.params.copy_from_slice(params);
+                state.optimizer.copy_from_slice(optimizer);
+                state.step = first;
+                return Err(error);
             }
-            let sums = self.gradient(state, 0..rows)?;
-            mine.sums.add(sums);
-            if let Some(target) = self.target.filter(|_| self.tests(state)) {
-                self.scores.push(
-                    self.trainer.program().prediction_width(),
-                    &self.batch,
-                    0..rows,
-                    target,
-                    &self.outputs,
-                );
-            }
-            self.move_parameters(state, sums.weight)?;
-            state.step += 1;
-        }
-        let Meeting { sums, stops, saves } = self.meet(first, mine)?;
+        };
         self.stops = stops;
         if sums.rows == 0 {
-            return Ok(if stops { Round::Stopped } else { Round::EpochOver });
+            return Ok(if stops { Round::Stopped } else { self.epoch_over() });
         }
-        let lost = Error::lost(first);
-        let ranks = self.engine.ranks().expect("there are others to train apart from");
-        state.step = first + ranks::largest(ranks.collective, state.step - first).map_err(&lost)?;
-        if sums.weight > 0.0 {
-            timed(self.trainer.declared_timeline(), Activity::Sum, || {
-                ranks::average(ranks.collective, &mut state.params, mine.sums.weight, sums.weight)
-            })
-            .map_err(&lost)?;
-        }
-        if self.tests(state) {
-            self.score_all(state)?;
+        if sums.weight == 0.0 {
+            return Ok(Self::no_step(state, source, sums));
         }
         state.rows_trained += sums.rows;
         state.epoch.add(sums);
@@ -305,6 +333,57 @@ impl<'t, T: Scalar> Stepper<'t, T> {
             self.make_whole(state)?;
         }
         Ok(Round::Step(sums))
+    }
+
+    /// The steps of this rank, and the average: the sums of all ranks, whether one stops, and whether one saves.
+    fn steps_to_the_average(
+        &mut self,
+        state: &mut State<T>,
+        source: &mut dyn Source<T>,
+        clock: &mut Clock<'_>,
+        flow: Flow,
+        observer: &dyn Observer<T>,
+        steps: u64,
+    ) -> Result<(Sums, bool, bool), Error> {
+        let first = state.step;
+        let mut mine =
+            Meeting { stops: flow == Flow::Stop, saves: observer.saves(first + steps), sums: Sums::default() };
+        for _ in 0..steps {
+            let Some(read) = self.fill(source, clock)? else {
+                mine.stops = true;
+                break;
+            };
+            if read == 0 {
+                break;
+            }
+            let rows = self.rows.batch().rows();
+            let sums = StepRows::<T>::sums_of(self.gradient(state, 0..rows)?, 0..read);
+            mine.sums.add(sums);
+            if sums.weight == 0.0 {
+                continue;
+            }
+            if let Some(target) = self.target.filter(|_| self.tests(state)) {
+                let width = self.trainer.program().prediction_width();
+                self.scores.push(width, self.rows.batch(), 0..rows, target, &self.outputs);
+            }
+            self.move_parameters(state, sums.weight)?;
+            state.step += 1;
+        }
+        let Meeting { sums, stops, saves } = self.meet(first, mine)?;
+        if sums.weight == 0.0 {
+            return Ok((sums, stops, saves));
+        }
+        let lost = Error::lost(first);
+        let ranks = self.engine.ranks().expect("there are others to train apart from");
+        state.step = first + ranks::largest(ranks.collective, state.step - first).map_err(&lost)?;
+        timed(self.trainer.declared_timeline(), Activity::Sum, || {
+            ranks::average(ranks.collective, &mut state.params, mine.sums.weight, sums.weight)
+        })
+        .map_err(&lost)?;
+        if self.tests(state) {
+            self.score_all(state)?;
+        }
+        Ok((sums, stops, saves))
     }
 
     /// The rows of the batch that are computed on here.
@@ -326,11 +405,11 @@ impl<'t, T: Scalar> Stepper<'t, T> {
     fn gradient(&mut self, state: &State<T>, rows: Range<usize>) -> Result<Sums, Error> {
         let tests = self.tests(state);
         if tests {
-            self.outputs.resize(self.trainer.program(), self.batch.rows(), Need::Target);
+            self.outputs.resize(self.trainer.program(), self.rows.batch().rows(), Need::Target);
         }
         let task = Task {
             params: &state.params,
-            batch: &self.batch,
+            batch: self.rows.batch(),
             binding: &self.binding,
             rows: rows.clone(),
             key: self.key(state),
@@ -338,7 +417,7 @@ impl<'t, T: Scalar> Stepper<'t, T> {
         };
         let outputs = tests.then_some(&mut self.outputs);
         let sums = self.engine.gradient(&task, &mut self.gradients, Write::Assign, outputs);
-        if sums.loss.is_finite() { Ok(sums) } else { Err(self.non_finite(state, rows)) }
+        if sums.loss.is_finite() { Ok(sums) } else { Err(self.non_finite(state, rows, sums.loss)) }
     }
 
     /// Of this step's random numbers; making a new one takes a good part of a small step, so only where any are drawn.
@@ -373,10 +452,10 @@ impl<'t, T: Scalar> Stepper<'t, T> {
         let Some(target) = self.target else { return Ok(()) };
         let width = self.trainer.program().prediction_width();
         if self.world.is_alone {
-            let rows = scored(width, &self.batch, target, &self.outputs)?;
+            let rows = scored(width, self.rows.batch(), target, &self.outputs)?;
             return state.metrics.iter_mut().try_for_each(|metric| Ok(metric.update(&rows)?));
         }
-        self.scores.push(width, &self.batch, own, target, &self.outputs);
+        self.scores.push(width, self.rows.batch(), own, target, &self.outputs);
         self.score_all(state)
     }
 
@@ -385,28 +464,25 @@ impl<'t, T: Scalar> Stepper<'t, T> {
         let (Some(target), Some(ranks)) = (self.target, self.engine.ranks()) else { return Ok(()) };
         let (width, metrics) = (self.trainer.program().prediction_width(), &mut state.metrics);
         self.scores.gather(ranks.collective).map_err(Error::lost(state.step))?;
-        self.scores
-            .each(width, &self.batch, target, |rows| metrics.iter_mut().try_for_each(|metric| Ok(metric.update(rows)?)))
-    }
-
-    fn update(&mut self, state: &mut State<T>, sums: Sums) -> Result<(), Error> {
-        self.move_parameters(state, sums.weight)?;
-        state.step += 1;
-        state.rows_trained += sums.rows;
-        state.epoch.add(sums);
-        Ok(())
+        self.scores.each(width, self.rows.batch(), target, |rows| {
+            metrics.iter_mut().try_for_each(|metric| Ok(metric.update(rows)?))
+        })
     }
 
     fn move_parameters(&mut self, state: &mut State<T>, weight: f64) -> Result<(), Error> {
-        if weight > 0.0 {
-            let timeline = self.trainer.declared_timeline();
-            let State { params, optimizer, feedback, .. } = state;
-            let arenas = Arenas { params, gradients: &mut self.gradients, optimizer, feedback, timeline };
-            let updated = timed(timeline, Activity::Update, || {
-                self.engine.update(self.trainer.optimizer(), state.step, T::of(1.0 / weight), arenas)
-            });
-            state.is_spread |= updated.map_err(Error::lost(state.step))? == Updated::OwnMemory;
+        let scale = T::of(1.0 / weight);
+        if !(scale.is_finite() && scale > T::zero()) {
+            let problem =
+                format!("those of step {} add up to {weight:e}, which the gradient cannot be divided by", state.step);
+            return Err(Error::setting("row weights", problem));
         }
+        let timeline = self.trainer.declared_timeline();
+        let State { params, optimizer, feedback, .. } = state;
+        let arenas = Arenas { params, gradients: &mut self.gradients, optimizer, feedback, timeline };
+        let updated = timed(timeline, Activity::Update, || {
+            self.engine.update(self.trainer.optimizer(), state.step, scale, arenas)
+        });
+        state.is_spread |= updated.map_err(Error::lost(state.step))? == Updated::OwnMemory;
         Ok(())
     }
 
@@ -437,27 +513,46 @@ impl<'t, T: Scalar> Stepper<'t, T> {
     }
 
     /// Looks for what made the loss of a batch no number: an input, or else the parameters.
-    fn non_finite(&mut self, state: &State<T>, rows: Range<usize>) -> Error {
+    fn non_finite(&mut self, state: &State<T>, rows: Range<usize>, total: f64) -> Error {
         let first = rows.start;
         let task = Task {
             params: &state.params,
-            batch: &self.batch,
+            batch: self.rows.batch(),
             binding: &self.binding,
             rows: rows.clone(),
             key: self.key(state),
             timeline: self.trainer.declared_timeline(),
         };
-        self.outputs.resize(self.trainer.program(), self.batch.rows(), Need::Target);
+        self.outputs.resize(self.trainer.program(), self.rows.batch().rows(), Need::Target);
         self.engine.evaluate(&task, &mut self.outputs);
-        let row = first + self.outputs.losses[rows].iter().position(|l| !l.is_finite()).unwrap_or(0);
-        let loss = self.outputs.losses.get(row).map_or(f64::NAN, |l| l.widen());
-        let cause = non_finite_column(&self.batch, row).unwrap_or_else(|| {
-            "every number of that row is finite, so training has diverged: lower the learning rate, clip the gradient or \
-             standardise the features"
-                .to_owned()
-        });
-        Error::NonFiniteLoss { step: state.step, row, loss, cause }
+        let found = self.outputs.losses[rows].iter().position(|loss| !loss.is_finite());
+        // Where each is finite by itself, without dropout, what is not is their sum.
+        let row = first + found.unwrap_or(0);
+        let loss = found.map_or(total, |row| self.outputs.losses[first + row].widen());
+        let cause = cause(self.rows.batch(), row);
+        Error::NonFiniteLoss { step: state.step, row: self.rows.place(row), loss, cause }
     }
+}
+
+/// The rows of a batch for an engine that takes steps of its own.
+fn task<'a, T: Scalar>(
+    params: &'a [T],
+    rows: &'a StepRows<T>,
+    binding: &'a Binding,
+    state: &State<T>,
+    trainer: &'a Trainer<T>,
+) -> Task<'a, T> {
+    let (batch, timeline) = (rows.batch(), trainer.declared_timeline());
+    Task { params, batch, binding, rows: 0..batch.rows(), key: state.steps_key(), timeline }
+}
+
+/// Why the loss of a row is no number, as far as its values tell.
+fn cause<T: Scalar>(batch: &Rows<T>, row: usize) -> String {
+    non_finite_column(batch, row).unwrap_or_else(|| {
+        "every number of that row is finite, so training has diverged: lower the learning rate, clip the gradient or \
+         standardise the features"
+            .to_owned()
+    })
 }
 
 fn non_finite_column<T: Scalar>(batch: &Rows<T>, row: usize) -> Option<String> {

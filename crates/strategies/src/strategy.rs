@@ -7,7 +7,7 @@ use tidemill_metrics::{Rows as Scored, Target};
 use crate::engine::Outputs;
 use crate::stepper::{Round, Stepper};
 use crate::timeline::{Activity, timed};
-use crate::{Error, Event, Flow, Observer, State, Sums, Timeline, Trainer};
+use crate::{Error, Event, Flow, Observer, State, Sums, Timeline, Trainer, finite};
 
 /// How data reaches the model, and when parameters move.
 pub trait Strategy<T: Scalar> {
@@ -40,12 +40,14 @@ pub struct Summary {
     pub last_epoch: Sums,
     /// Whether the observer stopped it, or an [`Interrupt`] while it waited for rows.
     pub stopped: bool,
+    /// Whether there was nothing to do: the state came from a checkpoint of a run that had ended.
+    pub was_over: bool,
 }
 
 impl Summary {
     pub(crate) fn stopped_before_it_began() -> Self {
         let (time, waiting, last_epoch) = (Duration::ZERO, Waited::default(), Sums::default());
-        Self { steps: 0, rows: 0, time, waiting, last_epoch, stopped: true }
+        Self { steps: 0, rows: 0, time, waiting, last_epoch, stopped: true, was_over: false }
     }
 }
 
@@ -94,6 +96,12 @@ pub(crate) fn drive<T: Scalar>(
         timeline.begin(stepper.rank(), &stepper.name());
     }
     stepper.join(state, source, plan)?;
+    let was_over = is_over(state, plan)?;
+    if state.cursor == Cursor::start(0) && state.epoch.rows == 0 {
+        // Of another training, if of any.
+        state.memories.clear();
+    }
+    let (first_cursor, began_empty) = (state.cursor, state.epoch.rows == 0);
     // Of this run alone: when it is over, nobody has a handle of it.
     let stop = Interrupt::any(observer.interrupt());
     source.watch(&stop);
@@ -111,7 +119,16 @@ pub(crate) fn drive<T: Scalar>(
     }
     while plan.epochs.is_none_or(|epochs| state.cursor.epoch < epochs) {
         match stepper.round(state, source, &mut clock, flow, observer)? {
+            Round::NoStep => {
+                // No event tells the observer.
+                if stop.is_set() {
+                    flow = Flow::Stop;
+                }
+            }
             Round::Step(sums) => {
+                if observer.saves(state.step) {
+                    observer.memories(&mut |name, numbers| state.remember(name, numbers));
+                }
                 let (waited, optimizer) = (clock.waited, stepper.optimizer());
                 let event = Event::Step { state, sums, optimizer, waited };
                 flow = timed(timeline, Activity::Observe, || observer.observe(&event))?;
@@ -121,9 +138,12 @@ pub(crate) fn drive<T: Scalar>(
                 if last_epoch.rows == 0 && plan.epochs.is_none() {
                     return Err(Error::setting("source", "it has no rows, and endless training was asked for"));
                 }
+                finite::check(trainer, state)?;
                 state.cursor = Cursor::start(state.cursor.epoch + 1);
-                let event = Event::Epoch { state, number: state.cursor.epoch - 1, sums: last_epoch };
+                let (number, optimizer) = (state.cursor.epoch - 1, stepper.optimizer());
+                let event = Event::Epoch { state, number, sums: last_epoch, optimizer };
                 flow = timed(timeline, Activity::Observe, || observer.observe(&event))?;
+                observer.memories(&mut |name, numbers| state.remember(name, numbers));
                 if flow == Flow::Continue
                     && plan.epochs.is_none_or(|epochs| state.cursor.epoch < epochs)
                     && unless_interrupted(clock.seek(source, state.cursor))?.is_none()
@@ -137,7 +157,17 @@ pub(crate) fn drive<T: Scalar>(
             }
         }
     }
+    let is_whole_run = first_cursor.is_start() && began_empty && !was_over && flow == Flow::Continue;
+    if is_whole_run && state.step == first_step {
+        state.cursor = first_cursor;
+        let problem = match last_epoch.rows {
+            0 => "it has no rows, so there is nothing to train on".to_owned(),
+            rows => format!("all of its {rows} rows have the weight 0, so there is nothing to train on"),
+        };
+        return Err(Error::setting("source", problem));
+    }
     stepper.make_whole(state)?;
+    finite::check(trainer, state)?;
     let summary = Summary {
         steps: state.step - first_step,
         rows: state.rows_trained - first_row,
@@ -145,12 +175,37 @@ pub(crate) fn drive<T: Scalar>(
         waiting: clock.waited,
         last_epoch: if state.epoch.rows > 0 { state.epoch } else { last_epoch },
         stopped: flow == Flow::Stop,
+        was_over,
     };
+    observer.memories(&mut |name, numbers| state.remember(name, numbers));
     timed(timeline, Activity::Observe, || observer.observe(&Event::Finished { state, summary: &summary }))?;
     if let Some(timeline) = timeline {
         timeline.end(stepper.sent() - sent)?;
     }
     Ok(summary)
+}
+
+/// Whether nothing is left to do because a checkpoint is that of a run which had ended.
+///
+/// # Errors
+///
+/// When nothing is left to do for another reason: the state has been trained for as many epochs, or more.
+fn is_over<T>(state: &mut State<T>, plan: &Plan) -> Result<bool, Error> {
+    let is_resumed = std::mem::take(&mut state.is_resumed);
+    let Some(epochs) = plan.epochs.filter(|&epochs| state.cursor.epoch >= epochs) else { return Ok(false) };
+    if epochs == 0 {
+        return Err(Error::setting("strategy", "0 epochs; expected 1 or more"));
+    }
+    if is_resumed && state.cursor == Cursor::start(epochs) {
+        return Ok(true);
+    }
+    let problem = format!(
+        "it has been trained for {} epochs, and the strategy ends after {epochs}, counted from the state's first. To go \
+         on, ask for more in all; to begin anew, on these rows or by this strategy, set `state.cursor = \
+         Cursor::start(0)`: parameters, optimizer and steps stay",
+        state.cursor.epoch
+    );
+    Err(Error::setting("state", problem))
 }
 
 /// `None` when waiting was interrupted: the run ends as it stands.

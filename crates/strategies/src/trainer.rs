@@ -110,6 +110,8 @@ impl<T: Scalar> Trainer<T> {
             is_spread: false,
             world: 1,
             cursors: Vec::new(),
+            memories: Default::default(),
+            is_resumed: false,
         }
     }
 
@@ -117,7 +119,8 @@ impl<T: Scalar> Trainer<T> {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, is no checkpoint, or is one of another model, optimizer, encoder or other metrics.
+    /// When the file cannot be read, is not a checkpoint, is one of another model, optimizer, encoder or other metrics, or
+    /// holds numbers that no run leaves, such as parameters that are not finite.
     pub fn resume(&self, path: impl AsRef<Path>, metrics: Vec<Box<dyn Metric<T>>>) -> Result<State<T>, Error> {
         checkpoint::load(self, path.as_ref(), metrics)
     }
@@ -126,16 +129,23 @@ impl<T: Scalar> Trainer<T> {
     ///
     /// # Errors
     ///
-    /// When the file cannot be written; an older one of that name is then as it was.
+    /// When the file cannot be written, or a parameter or the optimizer's memory is not finite; an older file of that name
+    /// is then as it was.
     pub fn save(&self, state: &State<T>, path: impl AsRef<Path>) -> Result<(), Error> {
         checkpoint::save(self, state, path.as_ref())
     }
 
     /// Trains from where the state stands until the strategy's end, or until the observer stops it.
     ///
+    /// Epochs are counted from the state's first, so that a run which was stopped goes on to the same end. A state that
+    /// [`resume`](Trainer::resume) gives may be at that end already: then nothing is done, and
+    /// [`Summary::was_over`] says so. Rows of weight zero are passed over, whatever is in them.
+    ///
     /// # Errors
     ///
-    /// When data, settings or the loss are not as they should be. The state is then that of the last completed step.
+    /// When data, settings or the loss are not as they should be, and when there is nothing to train on: no rows, none
+    /// that weighs anything, or no epoch left for a state that has been trained before. The state is then that of the
+    /// last completed step. After [`Error::Diverged`], that is of no use.
     pub fn run(
         &self,
         strategy: &impl Strategy<T>,

@@ -40,7 +40,8 @@ impl<T: Scalar> Arena<T> {
     /// Makes it at least so long; new numbers are zero.
     pub fn grow(&mut self, len: usize) {
         if self.len < len {
-            let lines = (len * size_of::<T>()).div_ceil(size_of::<Line>());
+            let bytes = len.checked_mul(size_of::<T>()).expect("an arena's size fits its address space");
+            let lines = bytes.div_ceil(size_of::<Line>());
             self.lines.resize(lines, Line([0; 64]));
             self.len = len;
         }

@@ -21,9 +21,9 @@ use crate::{Scalar, Write};
 /// buffer of a megabyte. The same operands on the same processor give the same bits; with more than four rows in `A`, a
 /// row of `C` is also independent of how many rows there are.
 ///
-/// Where three tenths of `A` or more are zero, as after ReLU, they are passed over, which makes no difference but in
-/// speed: half of `A` zero takes about 0.7 of the time. What a zero would be multiplied with is then not looked at, so
-/// that `0 ∞` counts as 0.
+/// Where three tenths of `A` or more are zero, as after ReLU, they are skipped, which makes no difference but in speed:
+/// half of `A` zero takes about 0.7 of the time. They are not skipped against blocks of `B` that hold an infinity or a
+/// NaN: `0 ∞` is NaN, however many zeros there are, and whatever lies beside them.
 ///
 /// # Shapes
 ///
@@ -91,7 +91,8 @@ impl<'a, T> RowMajor<'a, T> {
     /// When the slice has another number of elements.
     #[inline]
     pub fn new(values: &'a [T], rows: usize, columns: usize) -> Self {
-        assert!(values.len() == rows * columns, "{} elements are not {rows} rows of {columns}", values.len());
+        let fits = rows.checked_mul(columns) == Some(values.len());
+        assert!(fits, "{} elements are not {rows} rows of {columns}", values.len());
         Self { values, rows, columns, row: columns as isize, column: 1 }
     }
 
@@ -125,7 +126,8 @@ impl<'a, T> RowMajor<'a, T> {
 /// When the shapes do not fit.
 pub fn multiply<T: Scalar>(c: &mut [T], a: RowMajor<'_, T>, b: RowMajor<'_, T>, write: Write) {
     let (m, k, n) = (a.rows, a.columns, b.columns);
-    assert!(b.rows == k && c.len() == m * n, "multiply: [{m}, {k}] x [{}, {n}] into {} elements", b.rows, c.len());
+    let fits = b.rows == k && m.checked_mul(n) == Some(c.len());
+    assert!(fits, "multiply: [{m}, {k}] x [{}, {n}] into {} elements", b.rows, c.len());
     if k == 0 {
         write.begin(c);
     }

@@ -118,12 +118,10 @@ impl Pooling {
     }
 
     fn check(&self, x: usize, y: usize) {
-        let places: usize = self.output().iter().product();
+        let ([height, width], [rows, columns]) = (self.image, self.output());
+        let fits = |planes: usize| Some(x) == height.checked_mul(width).and_then(|pixels| planes.checked_mul(pixels));
+        let places = rows.checked_mul(columns).expect("pooling: an output fits the address space");
         let planes = y / places;
-        assert!(
-            y == planes * places && x == planes * self.image[0] * self.image[1],
-            "pooling: {x} numbers and {y} for planes of {:?}",
-            self.image
-        );
+        assert!(y == planes * places && fits(planes), "pooling: {x} numbers and {y} for planes of {:?}", self.image);
     }
 }

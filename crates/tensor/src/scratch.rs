@@ -20,8 +20,12 @@ const LINE: usize = 64 / size_of::<f64>();
 /// `f` it may be called again, which takes another buffer.
 pub(crate) fn with_scratch<T: Scalar, const N: usize, R>(lens: [usize; N], f: impl FnOnce([&mut [T]; N]) -> R) -> R {
     let mut buffer = BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| Arena::zeros(LEAST_BYTES / size_of::<f64>()));
-    let whole_lines = |len: usize| (len * size_of::<T>()).div_ceil(size_of::<f64>()).next_multiple_of(LINE);
-    buffer.grow(lens.iter().map(|&len| whole_lines(len)).sum());
+    let whole_lines = |len: usize| {
+        let bytes = len.checked_mul(size_of::<T>()).expect("scratch fits the address space");
+        bytes.div_ceil(size_of::<f64>()).next_multiple_of(LINE)
+    };
+    let total = lens.iter().try_fold(0_usize, |sum, &len| sum.checked_add(whole_lines(len)));
+    buffer.grow(total.expect("scratch fits the address space"));
     let mut rest = &mut buffer[..];
     let result = f(lens.map(|len| {
         let (taken, behind) = std::mem::take(&mut rest).split_at_mut(whole_lines(len));

@@ -14,7 +14,7 @@ pub(crate) struct Transposition<T> {
     pub from: *const T,
     pub from_row: isize,
     pub to: *mut T,
-    pub to_row: usize,
+    pub to_row: isize,
     pub write: Write,
 }
 
@@ -38,7 +38,8 @@ unsafe fn rest<T: Scalar>(t: &Transposition<T>, rows: Range<usize>, columns: Ran
         for j in columns.clone() {
             // SAFETY: within both.
             unsafe {
-                let (x, to) = (*t.from.offset(i as isize * t.from_row).add(j), t.to.add(j * t.to_row + i));
+                let (x, to) =
+                    (*t.from.offset(i as isize * t.from_row).add(j), t.to.offset(j as isize * t.to_row + i as isize));
                 match t.write {
                     Write::Assign => *to = x,
                     Write::Add => *to += x,

@@ -8,7 +8,7 @@ use arrow_array::types::{
     Time64MicrosecondType, Time64NanosecondType, TimestampMicrosecondType, TimestampMillisecondType,
     TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, TimestampMicrosecondArray};
+use arrow_array::{Array, TimestampMillisecondArray};
 use arrow_schema::{DataType, TimeUnit};
 use tidemill_data::Nulls;
 use tidemill_data::tensor::Scalar;
@@ -211,15 +211,15 @@ impl<T: Scalar> Lane<'_, T> {
         }
     }
 
-    /// Writes timestamps that are known to the microsecond over a long range and to the nanosecond modulo 2⁶⁴, which
+    /// Writes timestamps that are known to the millisecond over a long range and to the nanosecond modulo 2⁶⁴, which
     /// together give both.
-    fn write_fine(self, micros: &TimestampMicrosecondArray, nanos: &dyn Array, rows: Range<usize>) {
+    fn write_fine(self, millis: &TimestampMillisecondArray, nanos: &dyn Array, rows: Range<usize>) {
         let nanos = nanos.as_primitive::<TimestampNanosecondType>().values();
-        let micros = micros.values();
+        let millis = millis.values();
         self.each(rows, |row| {
-            let fine = nanos[row].wrapping_sub(micros[row].wrapping_mul(1_000));
-            let (whole, part) = (micros[row] / 1_000_000, micros[row] % 1_000_000);
-            T::of(whole as f64 + (part * 1_000).wrapping_add(fine) as f64 / 1e9)
+            let fine = nanos[row].wrapping_sub(millis[row].wrapping_mul(1_000_000));
+            let (whole, part) = (millis[row] / 1_000, millis[row] % 1_000);
+            T::of(whole as f64 + (part * 1_000_000).wrapping_add(fine) as f64 / 1e9)
         });
     }
 

@@ -121,7 +121,8 @@ impl<T: Scalar> MemoryBuilder<T> {
     /// # Errors
     ///
     /// When there is no column, a name comes twice, a column has another number of rows than the first, a column is not
-    /// of its field's kind, an index is not below its cardinality, or a target or weight is not finite.
+    /// of its field's kind, an index is not below its cardinality, a weight is not finite, or the target of a row that
+    /// weighs more than nothing is not.
     pub fn build(self) -> Result<MemorySource<T>, Error> {
         let Some(first) = self.fields.first() else {
             return Err(Error::invalid("memory", "there is no column"));
@@ -158,6 +159,10 @@ pub(crate) fn check<T: Scalar>(data: &Batch<T>) -> Result<(), Error> {
 /// As [`check`], of a batch of columns of the same kinds that go by another schema.
 pub(crate) fn check_as<T: Scalar>(schema: &Schema, data: &Batch<T>) -> Result<(), Error> {
     let fields = &schema.fields;
+    let weights = schema.role(Role::Weight).and_then(|place| match &data.columns()[place] {
+        Column::Real { width: 1, values, .. } => Some(values),
+        _ => None,
+    });
     for (place, (field, column)) in fields.iter().zip(data.columns()).enumerate() {
         let what = || format!("column {}", field.name);
         if schema.position(&field.name) != Some(place) {
@@ -175,7 +180,9 @@ pub(crate) fn check_as<T: Scalar>(schema: &Schema, data: &Batch<T>) -> Result<()
             }
             (Kind::Real { width }, Column::Real { values, .. }) if field.role != Role::Feature => {
                 let least = if field.role == Role::Weight { T::zero() } else { T::min_value() };
-                if let Some(at) = values.iter().position(|v| !v.is_finite() || *v < least) {
+                let counts = |row: usize| field.role == Role::Weight || weights.is_none_or(|w| w[row] != T::zero());
+                let is_wrong = |(i, v): (usize, &T)| (!v.is_finite() || *v < least) && counts(i / width);
+                if let Some(at) = values.iter().enumerate().position(is_wrong) {
                     let problem = match field.role {
                         Role::Weight => format!("weight {} in row {at} is not a finite number from zero", values[at]),
                         _ => format!("target {} in row {} is not finite", values[at], at / width),

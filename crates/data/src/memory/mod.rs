@@ -15,7 +15,7 @@ pub(crate) use build::{check, check_as};
 /// Rows in memory, in their order or shuffled anew each epoch.
 ///
 /// Clones share the rows. Features may hold NaN and infinities, which pass unchanged; targets and weights are checked
-/// to be finite, weights to be at least zero.
+/// to be finite, weights to be at least zero. The target of a row of weight zero may be anything.
 ///
 /// # Example
 ///
@@ -59,7 +59,8 @@ impl<T: Scalar> MemorySource<T> {
     ///
     /// # Errors
     ///
-    /// When a name comes twice, an index is not below its cardinality, or a target or weight is not finite.
+    /// When a name comes twice, an index is not below its cardinality, a weight is not finite or below zero, or a target
+    /// that counts is not finite.
     pub fn new(data: Batch<T>) -> Result<Self, Error> {
         check(&data)?;
         Ok(Self { data: Arc::new(data), order: Order::AsGiven, epoch: 0, position: 0 })

@@ -167,11 +167,26 @@ tuples!(A B C D E F G H I J K L);
 
 /// Checks a row against the columns; whatever is wrong is told with the column's name.
 pub(super) fn check<T: Scalar>(fields: &[Field], row: &impl Row<T>) -> Result<(), Error> {
+    let mut weightless = false;
+    if fields.iter().any(|field| field.role == Role::Weight) {
+        let mut place = 0;
+        row.values(|value| {
+            let is_weight = fields.get(place).is_some_and(|field| field.role == Role::Weight);
+            place += 1;
+            weightless |= is_weight
+                && match value {
+                    Value::Real(weight) => weight == T::zero(),
+                    Value::Integer(weight) => weight == 0,
+                    _ => false,
+                };
+            Ok(())
+        })?;
+    }
     let mut found = 0;
     row.values(|value| {
         let field = fields.get(found);
         found += 1;
-        field.map_or(Ok(()), |field| check_value(field, value))
+        field.map_or(Ok(()), |field| check_value(field, value, weightless))
     })?;
     if found == fields.len() {
         return Ok(());
@@ -181,20 +196,22 @@ pub(super) fn check<T: Scalar>(fields: &[Field], row: &impl Row<T>) -> Result<()
     Err(Error::invalid("row", problem))
 }
 
-fn check_value<T: Scalar>(field: &Field, value: Value<'_, T>) -> Result<(), Error> {
+fn check_value<T: Scalar>(field: &Field, value: Value<'_, T>, weightless: bool) -> Result<(), Error> {
     let problem = match (&field.kind, value) {
         (Kind::Real { width: 1 }, Value::Real(number)) => {
             let is_in = |scale| number.is_nan() || rounded::<T>(recover(number.widen(), scale), scale) == number;
             if field.numbers.scale().is_none_or(is_in) {
-                return check_role(field, &[number]);
+                return check_role(field, &[number], weightless);
             }
             format!("it is {}, and the row has {number} in it", field.numbers)
         }
         (Kind::Real { width: 1 }, Value::Integer(integer)) => match digits_of(field.numbers, integer) {
-            Some(_) => return check_role(field, &[rounded::<T>(integer, 0)]),
+            Some(_) => return check_role(field, &[rounded::<T>(integer, 0)], weightless),
             None => format!("it is {}, and the row has {integer} in it", field.numbers),
         },
-        (Kind::Real { width }, Value::Reals(numbers)) if numbers.len() == *width => return check_role(field, numbers),
+        (Kind::Real { width }, Value::Reals(numbers)) if numbers.len() == *width => {
+            return check_role(field, numbers, weightless);
+        }
         (Kind::Index { cardinality }, Value::Index(index)) if index < *cardinality => return Ok(()),
         (Kind::Text, Value::Text(_)) => return Ok(()),
         (Kind::Real { .. } | Kind::Text, Value::Null) if field.nullable => return Ok(()),
@@ -217,10 +234,12 @@ fn check_value<T: Scalar>(field: &Field, value: Value<'_, T>) -> Result<(), Erro
     Err(Error::invalid(format!("column {}", field.name), problem))
 }
 
-/// As for rows in memory: targets and weights are finite, weights not below zero.
-fn check_role<T: Scalar>(field: &Field, numbers: &[T]) -> Result<(), Error> {
+/// As for rows in memory: targets and weights are finite, weights not below zero; the target of a row of weight zero may
+/// be anything.
+fn check_role<T: Scalar>(field: &Field, numbers: &[T], weightless: bool) -> Result<(), Error> {
     let (role, least) = match field.role {
         Role::Feature => return Ok(()),
+        Role::Target if weightless => return Ok(()),
         Role::Target => ("target", T::min_value()),
         Role::Weight => ("weight", T::zero()),
     };

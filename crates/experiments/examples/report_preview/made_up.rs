@@ -177,6 +177,7 @@ fn run(way: &Way, seed: u64, training_rows: u64) -> Run {
     Run {
         strategy: way.strategy.name.clone(),
         seed,
+        fingerprint: String::new(),
         threads: 1,
         held_out: Scores { rows: 84_292, loss: floor, score: score(floor) },
         prequential: (tested_rows > 0).then(|| Scores { rows: tested_rows, loss: mean, score: score(mean) }),

@@ -4,7 +4,8 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use tidemill::data::Interrupt;
+use rustix::process::Signal;
+use tidemill::data::{Interrupt, file};
 
 use super::link::{Hosts, Link};
 use super::rank::{Found, Job};
@@ -12,19 +13,24 @@ use super::report;
 use super::results::{Results, Run, Task};
 use super::way::Way;
 use super::{higgs, table};
+use crate::child::{Ended, ends_with_this, follow};
 use crate::columns::Unseen;
-use crate::compare::{follow, replace};
-use crate::machine;
+use crate::fault;
+use crate::folder::Folder;
+use crate::inputs::Inputs;
+use crate::outputs::{self, replace};
 use crate::progress::Work;
 use crate::results::TaskKind;
 use crate::run::Outcome;
+use crate::signals::attend;
 use crate::tasks::{self, Effort, UserData};
+use crate::{machine, say};
 
 /// How a comparison is run.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Options {
     /// Where everything is written.
-    pub folder: PathBuf,
+    pub folder: Folder,
     /// Seeds of each run.
     pub seeds: Vec<u64>,
     /// Full or quick.
@@ -37,8 +43,10 @@ pub struct Options {
     pub mpirun: Vec<String>,
     /// Names of the ways to run; all when empty.
     pub ways: Vec<String>,
-    /// Most seconds of a run.
-    pub most_seconds: f64,
+    /// Most seconds of a run. What runs learn in a time depends on how busy the machine is.
+    pub most_seconds: Option<f64>,
+    /// Most steps of a run.
+    pub most_steps: Option<u64>,
 }
 
 /// Compares the ways to spread training over processors, over each link; writes `report.html` and `results.json`.
@@ -58,13 +66,16 @@ pub fn compare(options: &Options, stop: &Interrupt) -> Result<Outcome> {
     } else {
         ways.retain(|way| way.name == "serial" || options.ways.contains(&way.name));
     }
+    let folder = options.folder.path();
     let tasks = tasks(options)?;
+    outputs::remove(folder)?;
+    let _attended = attend();
     let mut results = Results {
         started: machine::now(),
         machine: machine::machine(),
         quick: options.effort == Effort::Quick,
         ways,
-        tasks: tasks.iter().map(|(task, _)| task.clone()).collect(),
+        tasks: tasks.iter().map(|prepared| prepared.task.clone()).collect(),
         left_out: Vec::new(),
         seeds: options.seeds.clone(),
         runs: Vec::new(),
@@ -86,13 +97,13 @@ pub fn compare(options: &Options, stop: &Interrupt) -> Result<Outcome> {
             match Hosts::new(bits) {
                 Ok(made) => hosts = Some((Link::Network(bits), made)),
                 Err(error) => {
-                    eprintln!("{}: left out, {error:#}", Link::Network(bits).label());
+                    say::note(format_args!("{}: left out, {error:#}", Link::Network(bits).label()));
                     results.left_out.push((Link::Network(bits), format!("{error:#}")));
                     continue;
                 }
             }
         }
-        for (task, spec) in &tasks {
+        for prepared in &tasks {
             for &seed in &options.seeds {
                 if stop.is_set() {
                     break;
@@ -102,16 +113,17 @@ pub fn compare(options: &Options, stop: &Interrupt) -> Result<Outcome> {
                     (Some(Link::Network(_)), Some((_, hosts))) => Some((vec![hosts.mpirun()], Some(hosts.names()))),
                     _ => Some((options.mpirun.clone(), None)),
                 };
-                let found = run(options, (task, spec), way, (link, mpirun), seed)?;
-                results.runs.push(Run { task: task.name.clone(), way: way.name.clone(), link, seed, found });
+                let found = run(options, prepared, way, (link, mpirun), seed, stop)?;
+                prepared.inputs.unchanged()?;
+                results.runs.push(Run { task: prepared.task.name.clone(), way: way.name.clone(), link, seed, found });
             }
         }
         results.seconds = began.elapsed().as_secs_f64();
-        write(&results, &options.folder)?;
+        write(&results, folder)?;
     }
-    println!("{}", table::terminal(&results));
+    say::line(format_args!("{}", table::terminal(&results)));
     for file in ["report.html", "results.json"] {
-        println!("{}", options.folder.join(file).display());
+        say::line(format_args!("{}", folder.join(file).display()));
     }
     let failed: Vec<String> = results.runs.iter().filter_map(|run| run.found.clone().err()).collect();
     match (stop.is_set(), &failed[..]) {
@@ -121,10 +133,17 @@ pub fn compare(options: &Options, stop: &Interrupt) -> Result<Outcome> {
     }
 }
 
-fn tasks(options: &Options) -> Result<Vec<(Task, PathBuf)>> {
+/// Data and model, and where the runs find them.
+struct Prepared {
+    task: Task,
+    spec: PathBuf,
+    inputs: Inputs,
+}
+
+fn tasks(options: &Options) -> Result<Vec<Prepared>> {
     let quick = options.effort == Effort::Quick;
     let folder = |name: &str| {
-        let folder = options.folder.join(name);
+        let folder = options.folder.path().join(name);
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         Ok::<_, anyhow::Error>(folder)
     };
@@ -160,7 +179,8 @@ fn tasks(options: &Options) -> Result<Vec<(Task, PathBuf)>> {
             let spec = &mut prepared.spec;
             spec.epochs = if quick { 1 } else { 30 };
             let path = folder.join("spec.json");
-            replace(&path, &serde_json::to_string_pretty(&spec)?)?;
+            replace(&path, serde_json::to_string_pretty(&spec)?)?;
+            let inputs = Inputs::of(&[&spec.data])?;
             let hidden: Vec<String> = spec.hidden.iter().map(usize::to_string).collect();
             let task = Task {
                 name: name.into(),
@@ -171,7 +191,7 @@ fn tasks(options: &Options) -> Result<Vec<(Task, PathBuf)>> {
                 rows: prepared.data.training_rows,
                 target_loss: spec.target_loss.unwrap_or(f64::NAN),
             };
-            Ok((task, path))
+            Ok(Prepared { task, spec: path, inputs })
         })
         .collect()
 }
@@ -181,21 +201,24 @@ type Start<'a> = (Vec<String>, Option<&'a [String; 2]>);
 
 fn run(
     options: &Options,
-    (task, spec): (&Task, &Path),
+    Prepared { task, spec, inputs }: &Prepared,
     way: &Way,
     (link, start): (Option<Link>, Option<Start<'_>>),
     seed: u64,
+    stop: &Interrupt,
 ) -> Result<Result<Found, String>> {
     let over = link.map_or_else(String::new, |link| format!("-{}", link.name()));
-    let folder = options.folder.join(&task.name).join(format!("{}{over}-{seed}", way.name));
+    let folder = options.folder.path().join(&task.name).join(format!("{}{over}-{seed}", way.name));
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let (job_path, result) = (folder.join("job.json"), folder.join("found.json"));
-    let _ = fs::remove_file(&result);
+    file::remove(&result).with_context(|| result.display().to_string())?;
     let job = Job {
         spec: spec.canonicalize()?,
         way: way.clone(),
         seed,
-        most_seconds: Some(options.most_seconds),
+        inputs: inputs.clone(),
+        most_seconds: options.most_seconds,
+        most_steps: options.most_steps,
         to_target: options.effort == Effort::Full,
         look_every: Some(task.rows / 10),
         checkpoint: None,
@@ -205,7 +228,7 @@ fn run(
         deadline_seconds: 60.0,
         faults: Vec::new(),
     };
-    replace(&job_path, &serde_json::to_string_pretty(&job)?)?;
+    replace(&job_path, serde_json::to_string_pretty(&job)?)?;
     let program = std::env::current_exe()?;
     let mut command = match start {
         None => Command::new(&program),
@@ -223,37 +246,42 @@ fn run(
     };
     let label =
         format!("{}, {}{}", task.title, way.label, link.map_or_else(String::new, |l| format!(", {}", l.label())));
-    let child = command
-        .arg("rank")
-        .arg(std::path::absolute(&job_path)?)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let child = match child {
+    command.arg("rank").arg(std::path::absolute(&job_path)?).env_remove(fault::KILLED_BEFORE_FILE_STEP);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // mpirun ends its ranks when it is asked to, and has no time to when it is killed.
+    let signal = if way.ranks > 1 { Signal::TERM } else { Signal::KILL };
+    ends_with_this(&mut command, signal, Some(&options.folder))?;
+    let child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
             let program = command.get_program().display();
             let reason = format!("{label}: {program} cannot be started ({error}); ranks need Open MPI, see README.md");
-            eprintln!("{reason}");
+            say::note(format_args!("{reason}"));
             return Ok(Err(reason));
         }
     };
     let work = Work::new(&label, None);
-    let failed = follow(child, |done, total| work.reach(done, total))?;
+    let ended = follow(child, stop, |done, total| work.reach(done, total))?;
     work.end();
+    let failed = match ended {
+        Ended::Well => None,
+        Ended::Stopped => Some("stopped before it was finished".into()),
+        Ended::Badly(..) if stop.is_set() => Some("stopped before it was finished".into()),
+        Ended::Badly(_, reason) => Some(reason),
+    };
     if let Some(reason) = failed {
-        eprintln!("{label}: {reason}");
+        say::note(format_args!("{label}: {reason}"));
         return Ok(Err(format!("{label}: {reason}")));
     }
     let text = fs::read(&result).with_context(|| result.display().to_string())?;
     let found: Found = serde_json::from_slice(&text).with_context(|| result.display().to_string())?;
     let reached = found.to_target.as_ref().map_or("not reached".to_owned(), |t| crate::format::duration(t.seconds));
-    eprintln!("{label}, seed {seed}: {} rows/s, target {reached}", crate::format::rate(found.rate()));
+    let rate = crate::format::rate(found.rate());
+    say::note(format_args!("{label}, seed {seed}: {rate} rows/s, target {reached}"));
     Ok(Ok(found))
 }
 
 fn write(results: &Results, folder: &Path) -> Result<()> {
-    replace(&folder.join("results.json"), &serde_json::to_string_pretty(results)?)?;
-    replace(&folder.join("report.html"), &report::html(results))
+    replace(&folder.join("results.json"), serde_json::to_string_pretty(results)?)?;
+    replace(&folder.join("report.html"), report::html(results))
 }

@@ -4,7 +4,6 @@
 //! where a link is asked for. [`Results`] is the record; report and table only read it.
 
 mod compare;
-mod fault;
 mod higgs;
 mod link;
 mod rank;
@@ -13,8 +12,8 @@ mod results;
 mod table;
 mod way;
 
+pub use crate::fault::{Fault, Kind};
 pub use compare::{Options, compare};
-pub use fault::{Fault, Kind};
 pub use link::{Hosts, INTERFACE, Link};
 pub use rank::{Found, IMPOSSIBLE, Job, rank};
 pub use results::{Results, Run, Task, expected_efficiency, sent_bytes};

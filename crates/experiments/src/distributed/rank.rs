@@ -13,10 +13,13 @@ use tidemill::mpi;
 use tidemill::prelude::*;
 use tidemill::strategies::{Activity, Error};
 
-use super::fault::{Fault, Faults};
 use super::way::Way;
+use crate::fault::{Fault, Faults};
+use crate::inputs::Inputs;
+use crate::outputs::replace;
 use crate::results::{Point, Scores, ToTarget};
 use crate::run::score;
+use crate::say;
 use crate::spec::Spec;
 
 /// What all ranks of a run are told, as a file that each reads.
@@ -28,8 +31,14 @@ pub struct Job {
     pub way: Way,
     /// Of initial parameters and the order of rows.
     pub seed: u64,
+    /// The files that the settings were made from.
+    #[serde(default)]
+    pub inputs: Inputs,
     /// Ends the run before its epochs are over.
     pub most_seconds: Option<f64>,
+    /// Ends the run after so many steps.
+    #[serde(default)]
+    pub most_steps: Option<u64>,
     /// Ends the run when the target loss is reached.
     pub to_target: bool,
     /// Rows between looks at the held-out rows; none: only in the end.
@@ -82,6 +91,10 @@ pub const IMPOSSIBLE: i32 = 2;
 /// Ranks end together: with 0 when the run has finished, with [`STOPPED`](crate::compare::STOPPED) when it was asked to
 /// stop, and otherwise with a message that names rank, host, step and cause.
 pub fn rank(job: &std::path::Path, stop: &Interrupt) -> ! {
+    let _attended = crate::signals::attend();
+    // A rank ends with what started it: mpirun, its daemon on this host, or the comparison.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     let prepared = fs::read(job).map_err(anyhow::Error::from).and_then(|text| Ok(serde_json::from_slice(&text)?));
     let job: Job = match prepared.with_context(|| job.display().to_string()) {
         Ok(job) => job,
@@ -112,7 +125,7 @@ pub fn rank(job: &std::path::Path, stop: &Interrupt) -> ! {
 }
 
 fn fail(name: Option<&str>, error: &anyhow::Error, code: i32) -> ! {
-    eprintln!("tidemill: {}{error:#}", name.map(|name| format!("{name}: ")).unwrap_or_default());
+    say::note(format_args!("tidemill: {}{error:#}", name.map(|name| format!("{name}: ")).unwrap_or_default()));
     mpi::exit(code)
 }
 
@@ -120,6 +133,8 @@ fn fail(name: Option<&str>, error: &anyhow::Error, code: i32) -> ! {
 fn train(job: &Job, world: Box<dyn tidemill::collective::Collective>, stop: &Interrupt) -> Result<Flow> {
     let text = fs::read_to_string(&job.spec).with_context(|| job.spec.display().to_string())?;
     let spec: Spec = serde_json::from_str(&text).with_context(|| job.spec.display().to_string())?;
+    // Another host may have a copy of its own.
+    job.inputs.same_contents()?;
     let (rank, ranks) = (world.rank(), world.size());
     let timeline = match &job.traces {
         Some(folder) => Timeline::to_file(folder.join(format!("rank-{rank}.json")))?,
@@ -142,13 +157,14 @@ fn train(job: &Job, world: Box<dyn tidemill::collective::Collective>, stop: &Int
     let checkpoints = job.checkpoint.as_ref().map(|path| Checkpoints::new(&trainer, path, job.save_every));
     let mut observers = (checkpoints, (&mut watcher, (Faults::of(&job.faults, rank), stop.clone())));
     let summary = trainer.run(&strategy, &mut state, &mut source, &mut observers)?;
-    eprintln!("tidemill: rank {rank} of {ranks}: {timeline}");
+    say::note(format_args!("tidemill: rank {rank} of {ranks}: {timeline}"));
+    job.inputs.same_contents()?;
     // The first rank says that it was stopped, when it has saved; the others wait for it.
     let Some(watcher) = watcher else { return Ok(Flow::Continue) };
     let was_stopped = summary.stopped && !watcher.is_done;
     if let Some(path) = job.result.as_ref().filter(|_| !was_stopped) {
         let found = watcher.found(&state, ranks, &timeline)?;
-        fs::write(path, serde_json::to_vec_pretty(&found)?).with_context(|| path.display().to_string())?;
+        replace(path, serde_json::to_vec_pretty(&found)?)?;
     }
     Ok(if was_stopped { Flow::Stop } else { Flow::Continue })
 }
@@ -255,8 +271,9 @@ impl Observer<f32> for Watcher<'_> {
             let _ = writeln!(std::io::stdout(), "progress {} {}", state.rows_trained, self.total);
         }
         let so_far = (self.training + self.since.elapsed()).as_secs_f64();
-        self.is_done |=
-            self.job.to_target && self.to_target.is_some() || self.job.most_seconds.is_some_and(|most| so_far > most);
+        self.is_done |= self.job.to_target && self.to_target.is_some()
+            || self.job.most_seconds.is_some_and(|most| so_far > most)
+            || self.job.most_steps.is_some_and(|most| state.step >= most);
         Ok(if self.is_done && !is_last { Flow::Stop } else { Flow::Continue })
     }
 }

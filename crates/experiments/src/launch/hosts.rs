@@ -3,8 +3,10 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result, bail};
+use rustix::process::Signal;
 
 use super::note;
+use crate::child::ends_with_this;
 
 /// A machine that ranks can run on, written `NAME` or `NAME:SLOTS`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +81,7 @@ fn ask(host: &Host, agent: &str) -> std::io::Result<Child> {
     let mut words = agent.split_whitespace();
     let mut command = Command::new(words.next().unwrap_or("ssh"));
     command.args(words).args([&host.name, "true"]);
+    ends_with_this(&mut command, Signal::TERM, None).map_err(std::io::Error::other)?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
 }
 

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tidemill::data::Interrupt;
 
 use super::{ATTEMPT, Ended, Host, Options};
+use crate::child::ends_with_this;
 
 /// One attempt that is under way.
 pub(super) struct Job {
@@ -47,6 +48,8 @@ impl Job {
             }
         }
         command.args(&options.command).env(ATTEMPT, attempt.to_string());
+        // mpirun ends its ranks when it is asked to, and has no time to when it is killed.
+        ends_with_this(&mut command, Signal::TERM, None)?;
         // In a group of its own: Ctrl-C reaches this process alone, which passes on what lets ranks save.
         let mut child = command
             .process_group(0)

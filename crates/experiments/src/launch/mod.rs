@@ -110,5 +110,5 @@ fn last_saved(checkpoint: Option<&Path>) -> Option<SystemTime> {
 }
 
 fn note(what: std::fmt::Arguments<'_>) {
-    eprintln!("launch: {what}");
+    crate::say::note(format_args!("launch: {what}"));
 }

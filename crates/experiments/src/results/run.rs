@@ -9,6 +9,9 @@ pub struct Run {
     pub strategy: String,
     /// Seed of initialization, shuffling and dropout.
     pub seed: u64,
+    /// Of the data and settings that it was made from; runs of one comparison have the same.
+    #[serde(default)]
+    pub fingerprint: String,
     /// Worker threads.
     pub threads: u64,
     /// How the held-out rows were predicted while training went on.

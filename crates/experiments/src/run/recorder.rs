@@ -8,14 +8,14 @@ use tidemill::data::{Cursor, Interrupt, Stage};
 use tidemill::prelude::*;
 use tidemill::strategies::{Error, Event, Flow, evaluate};
 
+use super::partial::Partial;
+use super::paths::Paths;
 use super::phases::Train;
-use super::worker::{Partial, Paths};
 use crate::results::{Planned, Point, Scores, ToTarget};
 use crate::spec::Spec;
 
-/// How often a run shows progress, and how often it saves.
+/// How often a run shows progress.
 const SHOW: Duration = Duration::from_millis(100);
-const SAVE: Duration = Duration::from_secs(10);
 
 /// Watches one phase of training: notes the curve, shows progress, saves, stops when asked to.
 pub struct Recorder<'a> {
@@ -25,6 +25,8 @@ pub struct Recorder<'a> {
     pub partial: &'a mut Partial,
     pub held_out: &'a mut dyn Source<f32>,
     pub stop: &'a Interrupt,
+    /// How often training is saved.
+    pub save_every: Duration,
     /// Rows that the whole run will train on, about.
     pub total_rows: u64,
     /// How the phase trains, and on which rows of the stream.
@@ -74,8 +76,11 @@ impl Recorder<'_> {
 
     fn show(&mut self, state: &State<f32>) {
         let rows = self.partial.rows_before + state.rows_trained;
-        // Whoever started this process reads lines; when nobody does, there is nobody to tell.
-        let _ = writeln!(std::io::stdout(), "progress {rows} {}", self.total_rows.max(rows));
+        let told = writeln!(std::io::stdout(), "progress {rows} {}", self.total_rows.max(rows));
+        // The comparison that started this process reads these lines; when it does not any more, it is gone.
+        if told.is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
+            self.stop.set();
+        }
         self.shown = Instant::now();
     }
 }
@@ -97,13 +102,15 @@ impl Observer<f32> for Recorder<'_> {
                 let rows = self.partial.rows_before + state.rows_trained;
                 let due = rows >= self.partial.next_mark;
                 let stopped = self.stop.is_set();
-                if due || stopped || self.saved.elapsed() > SAVE {
+                let saves = self.saved.elapsed() >= self.save_every;
+                if due || saves {
                     self.pause();
                     if due {
                         self.point(state)?;
                         self.partial.next_mark = next_mark(rows, self.total_rows, self.spec.curve_points);
                     }
-                    if stopped || self.saved.elapsed() > SAVE {
+                    // Where it is stopped, it is saved when it has ended.
+                    if saves && !stopped {
                         self.partial.save(self.trainer, state, self.paths)?;
                         self.saved = Instant::now();
                     }

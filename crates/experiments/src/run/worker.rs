@@ -1,55 +1,26 @@
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use serde::{Deserialize, Serialize};
 use tidemill::data::{Cursor, Interrupt};
 use tidemill::prelude::*;
-use tidemill::strategies::Error;
 
 use super::memory;
+use super::partial::Partial;
+use super::paths::Paths;
 use super::phases::{Begin, Phase, Train, phases};
 use super::recorder::{Recorder, score, scores};
-use crate::results::{ModelState, Planned, Point, Run, Scores, Segment, ToTarget};
+use crate::fault::{Fault, Faults};
+use crate::inputs::Inputs;
+use crate::outputs::replace;
+use crate::results::{ModelState, Run, Scores, Segment};
 use crate::rows;
+use crate::signals::attend;
 use crate::spec::Spec;
 
 /// Held-out rows are kept in memory for the curve where they take less than this.
 const HELD_OUT_BUDGET: u64 = 32 << 20;
-
-/// Where a run keeps its files.
-#[derive(Clone, Debug)]
-pub struct Paths {
-    folder: PathBuf,
-    name: String,
-}
-
-impl Paths {
-    /// In this folder, for this strategy and seed.
-    pub fn new(folder: &Path, strategy: &str, seed: u64) -> Self {
-        Self { folder: folder.to_owned(), name: format!("{strategy}-{seed}") }
-    }
-
-    /// The finished run.
-    pub fn run(&self) -> PathBuf {
-        self.folder.join(format!("{}.json", self.name))
-    }
-
-    /// What is known of a run that goes on.
-    pub fn partial(&self) -> PathBuf {
-        self.folder.join(format!("{}.partial.json", self.name))
-    }
-
-    /// The trained model.
-    pub fn model(&self) -> PathBuf {
-        self.folder.join(format!("{}.model.safetensors", self.name))
-    }
-
-    fn state(&self, number: u64) -> PathBuf {
-        self.folder.join(format!("{}.state-{number}.safetensors", self.name))
-    }
-}
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,132 +31,156 @@ pub enum Outcome {
     Stopped,
 }
 
-/// What is known of a run before it is finished; with the state of training, all that is needed to go on.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Partial {
-    phase: usize,
-    /// Number of the state file that belongs to this.
-    state: Option<u64>,
-    pub(super) rows_before: u64,
-    pub(super) steps_before: u64,
-    pub(super) training_seconds: f64,
-    #[serde(default)]
-    pub(super) waiting_seconds: f64,
-    total_seconds: f64,
-    pub(super) next_mark: u64,
-    pub(super) curve: Vec<Point>,
-    segments: Vec<Segment>,
-    pub(super) to_target: Option<ToTarget>,
-    #[serde(default)]
-    pub(super) memory_plan: Vec<Planned>,
-    /// Sums over the segments tested before they were trained on.
-    prequential: Vec<Vec<f64>>,
-    prequential_rows: u64,
+/// What a run is asked for.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Rows, model and settings.
+    pub spec: Spec,
+    /// The files that the settings were made from.
+    pub inputs: Inputs,
+    /// Of both: see [`Inputs::fingerprint`].
+    pub fingerprint: String,
+    /// Name of the strategy.
+    pub strategy: String,
+    /// Seed of initialization, shuffling and dropout.
+    pub seed: u64,
+    /// Where its files are.
+    pub paths: Paths,
+    /// How often training is saved.
+    pub save_every: Duration,
 }
 
-impl Partial {
-    fn load(paths: &Paths) -> Result<Self> {
-        match fs::read(paths.partial()) {
-            Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| paths.partial().display().to_string()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(error).with_context(|| paths.partial().display().to_string()),
-        }
-    }
-
-    /// Saves the state under a new name, then this, which names it, then drops the state before.
-    pub(super) fn save(&mut self, trainer: &Trainer<f32>, state: &State<f32>, paths: &Paths) -> Result<(), Error> {
-        let old = self.state;
-        let number = old.map_or(0, |n| n + 1);
-        trainer.save(state, paths.state(number))?;
-        self.state = Some(number);
-        self.write(paths)?;
-        if let Some(old) = old {
-            let _ = fs::remove_file(paths.state(old));
-        }
-        Ok(())
-    }
-
-    fn write(&self, paths: &Paths) -> Result<(), Error> {
-        let failed = |source| Error::File { path: paths.partial(), source };
-        let json = serde_json::to_vec(self).map_err(|error| failed(error.into()))?;
-        let temporary = paths.partial().with_extension("tmp");
-        fs::write(&temporary, json).map_err(failed)?;
-        fs::rename(temporary, paths.partial()).map_err(failed)
+impl Order {
+    /// Reads what [`compare`](crate::compare::compare) has written for its runs.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read, by name.
+    pub fn read(spec: &Path, strategy: &str, seed: u64, folder: &Path, save_every: Duration) -> Result<Self> {
+        let named = |path: &Path| path.display().to_string();
+        let text = fs::read_to_string(spec).with_context(|| named(spec))?;
+        let path = spec.with_file_name(INPUTS);
+        let inputs: Inputs =
+            serde_json::from_slice(&fs::read(&path).with_context(|| named(&path))?).with_context(|| named(&path))?;
+        Ok(Self {
+            spec: serde_json::from_str(&text).with_context(|| named(spec))?,
+            fingerprint: inputs.fingerprint(&text),
+            inputs,
+            strategy: strategy.to_owned(),
+            seed,
+            paths: Paths::new(folder, strategy, seed),
+            save_every,
+        })
     }
 }
+
+/// Name of the file beside a spec that tells from which files the spec was made.
+pub const INPUTS: &str = "inputs.json";
 
 /// Trains one strategy with one seed, from where an earlier process left it, and writes its result.
 ///
+/// What an earlier process left and cannot be used is left aside, and the run is begun anew; its result notes that.
+///
 /// # Errors
 ///
-/// Whatever goes wrong with data, training or files.
-pub fn run(spec: &Spec, strategy: &str, seed: u64, paths: &Paths, stop: &Interrupt) -> Result<Outcome> {
-    let (plain, spec) = spec.of(strategy);
+/// [`Changed`](crate::inputs::Changed) when the data is not that which the comparison was prepared from; otherwise
+/// whatever goes wrong with data, training or files.
+pub fn run(order: &Order, stop: &Interrupt) -> Result<Outcome> {
+    let faults = crate::fault::of_environment()?;
+    order.inputs.unchanged()?;
+    let outcome = attempt(order, &faults, stop);
+    // What was read may be of other data, and so may be what went wrong with it.
+    if !matches!(outcome, Ok(Outcome::Finished)) {
+        order.inputs.unchanged()?;
+    }
+    outcome
+}
+
+fn attempt(order: &Order, faults: &[Fault], stop: &Interrupt) -> Result<Outcome> {
+    let strategy = order.strategy.as_str();
+    let (plain, spec) = order.spec.of(strategy);
     let Some(phases) = phases(plain, &spec) else { bail!("there is no strategy {strategy}") };
-    let mut worker = Worker::new(&spec, seed, paths, stop, &phases)?;
+    let mut worker = Worker::new(&spec, order, faults, stop, &phases)?;
     let began = Instant::now();
+    let _attended = attend();
     while worker.partial.phase < phases.len() {
         if worker.phase(&phases[worker.partial.phase])? == Outcome::Stopped {
             worker.partial.total_seconds += began.elapsed().as_secs_f64();
-            worker.partial.write(paths)?;
+            worker.partial.save(&worker.trainer, &worker.state, worker.paths)?;
             return Ok(Outcome::Stopped);
         }
+        // Rows of other data are not trained on for longer than a phase.
+        order.inputs.unchanged()?;
     }
     worker.partial.total_seconds += began.elapsed().as_secs_f64();
-    worker.finish(strategy)
+    worker.finish(order)
 }
 
 struct Worker<'a> {
     spec: &'a Spec,
     seed: u64,
     paths: &'a Paths,
+    save_every: Duration,
+    faults: &'a [Fault],
     stop: &'a Interrupt,
     trainer: Trainer<f32>,
     held_out: Box<dyn Source<f32>>,
     partial: Partial,
     state: State<f32>,
     total_rows: u64,
-    /// Whether the state is in the middle of the present phase.
-    resumed: bool,
 }
 
 impl<'a> Worker<'a> {
-    fn new(spec: &'a Spec, seed: u64, paths: &'a Paths, stop: &'a Interrupt, phases: &[Phase]) -> Result<Self> {
-        let trainer = spec.trainer()?;
-        let partial = Partial::load(paths)?;
-        let state = match partial.state {
-            Some(number) => trainer.resume(paths.state(number), spec.metrics())?,
-            None => trainer.start_with(seed, spec.metrics()),
+    fn new(
+        spec: &'a Spec,
+        order: &'a Order,
+        faults: &'a [Fault],
+        stop: &'a Interrupt,
+        phases: &[Phase],
+    ) -> Result<Self> {
+        let (trainer, paths, seed) = (spec.trainer()?, &order.paths, order.seed);
+        let fresh = || (Partial::new(&order.fingerprint), trainer.start_with(seed, spec.metrics()));
+        let (partial, state) = match Partial::load(paths, &order.fingerprint, phases.len(), spec, &trainer) {
+            Ok(saved) => saved.unwrap_or_else(fresh),
+            Err(error) => {
+                let (mut partial, state) = fresh();
+                let path = paths.partial();
+                partial.note =
+                    Some(format!("Begun anew, because {} could not be gone on with: {error:#}.", path.display()));
+                (partial, state)
+            }
         };
-        let held_out: Box<dyn Source<f32>> =
-            match MemorySource::load(spec.rows(spec.held_out())?, HELD_OUT_BUDGET.min(spec.budget / 8)) {
-                Ok(memory) => Box::new(memory),
-                Err(tidemill::data::Error::Budget { .. }) => Box::new(spec.rows(spec.held_out())?),
-                Err(error) => return Err(error.into()),
-            };
+        paths.remove_states_but(partial.state);
+        let budget = HELD_OUT_BUDGET.min(spec.budget / 8);
+        let held_out: Box<dyn Source<f32>> = match MemorySource::load(spec.rows(spec.held_out())?, budget) {
+            Ok(memory) => Box::new(memory),
+            Err(tidemill::data::Error::Budget { .. }) => Box::new(spec.rows(spec.held_out())?),
+            Err(error) => return Err(error.into()),
+        };
         let rows = |phase: &Phase| {
             let span: u64 = spec.spans[phase.spans.clone()].iter().map(|s| s.rows.end - s.rows.start).sum();
             span * if phase.train == Train::Batch { spec.epochs } else { 1 }
         };
         let total_rows = phases.iter().map(rows).sum();
-        let resumed = partial.state.is_some();
-        Ok(Self { spec, seed, paths, stop, trainer, held_out, partial, state, total_rows, resumed })
+        let save_every = order.save_every;
+        Ok(Self { spec, seed, paths, save_every, faults, stop, trainer, held_out, partial, state, total_rows })
     }
 
     fn phase(&mut self, phase: &Phase) -> Result<Outcome> {
-        if !std::mem::take(&mut self.resumed) {
+        if !std::mem::replace(&mut self.partial.has_begun, true) {
             self.begin(phase);
         }
         let mut source = self.spec.rows(phase.spans.clone())?;
         let now = Instant::now();
         let waited_before = self.partial.waiting_seconds;
-        let mut recorder = Recorder {
+        let recorder = Recorder {
             spec: self.spec,
             trainer: &self.trainer,
             paths: self.paths,
             partial: &mut self.partial,
             held_out: &mut *self.held_out,
             stop: self.stop,
+            save_every: self.save_every,
             total_rows: self.total_rows,
             train: phase.train,
             rows: self.spec.spans[phase.spans.start].rows.start..self.spec.spans[phase.spans.end - 1].rows.end,
@@ -194,18 +189,19 @@ impl<'a> Worker<'a> {
             shown: now,
             saved: now,
         };
+        let mut observers = (recorder, Faults::of(self.faults, 0));
         let summary = match phase.train {
             Train::Batch => {
                 let reading = source.memory_plan().total();
                 let budget = self.spec.budget.saturating_sub(reading);
                 let batch = Batch::new(self.spec.epochs).batch_size(self.spec.batch_size).budget(budget);
                 let memory = 2 * source.schema().row_bytes(size_of::<f32>()) as u64 * self.spec.rows_of(&phase.spans);
-                let summary = self.trainer.run(&batch, &mut self.state, &mut source, &mut recorder);
+                let summary = self.trainer.run(&batch, &mut self.state, &mut source, &mut observers);
                 summary.map_err(|error| rows::enough(error, memory, self.spec.budget, reading))?
             }
             Train::Online => {
                 let online = Online::new().batch_size(self.spec.batch_size);
-                self.trainer.run(&online, &mut self.state, &mut source, &mut recorder)?
+                self.trainer.run(&online, &mut self.state, &mut source, &mut observers)?
             }
         };
         if summary.stopped {
@@ -243,6 +239,7 @@ impl<'a> Worker<'a> {
             self.note(span, found, &metrics)?;
         }
         self.partial.phase += 1;
+        self.partial.has_begun = false;
         Ok(())
     }
 
@@ -272,7 +269,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn finish(mut self, strategy: &str) -> Result<Outcome> {
+    fn finish(mut self, order: &Order) -> Result<Outcome> {
         for span in self.spec.held_out() {
             let mut source = self.spec.rows(span..span + 1)?;
             let found = score(self.spec, &self.trainer, &self.state, &mut source)?;
@@ -281,14 +278,17 @@ impl<'a> Worker<'a> {
         }
         let held_out = score(self.spec, &self.trainer, &self.state, &mut *self.held_out)?;
         let model = Model::new(self.trainer.program().clone(), &self.state).with_encoder(self.spec.encoder.clone());
+        // The rows above are held out: of the same file too.
+        order.inputs.unchanged()?;
         model.save(self.paths.model())?;
         let prequential = self.prequential()?;
         let Partial { curve, segments, to_target, memory_plan, .. } = self.partial;
         let Partial { training_seconds, waiting_seconds, total_seconds, .. } = self.partial;
         let rows_trained = self.partial.rows_before + self.state.rows_trained;
         let run = Run {
-            strategy: strategy.into(),
+            strategy: order.strategy.clone(),
             seed: self.seed,
+            fingerprint: order.fingerprint.clone(),
             threads: self.spec.threads as u64,
             curve,
             segments,
@@ -303,13 +303,10 @@ impl<'a> Worker<'a> {
             rows_per_second: rows_trained as f64 / training_seconds,
             peak_memory_bytes: memory::peak(),
             memory_plan,
-            note: None,
+            note: self.partial.note,
         };
-        fs::write(self.paths.run(), serde_json::to_vec_pretty(&run)?)?;
-        let _ = fs::remove_file(self.paths.partial());
-        if let Some(number) = self.partial.state {
-            let _ = fs::remove_file(self.paths.state(number));
-        }
+        replace(&self.paths.run(), serde_json::to_vec_pretty(&run)?)?;
+        self.paths.remove_partial();
         Ok(Outcome::Finished)
     }
 

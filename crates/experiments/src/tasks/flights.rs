@@ -2,6 +2,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use tidemill::data::file;
 use tidemill::prelude::*;
 
 use super::{Effort, Prepared, baseline, fit, in_order, spans};
@@ -19,7 +20,7 @@ const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Au
 pub fn flights(folder: &Path, effort: Effort, threads: usize, budget: u64) -> Result<Prepared> {
     let (raw, sorted) = (folder.join("flights.parquet"), folder.join("flights-by-time.parquet"));
     if fs::read(&raw).ok().as_deref() != Some(FLIGHTS) {
-        fs::write(&raw, FLIGHTS).with_context(|| raw.display().to_string())?;
+        file::write(&raw, FLIGHTS).with_context(|| raw.display().to_string())?;
     }
     in_order(&raw, "time_hour", &sorted, budget)?;
 

@@ -71,6 +71,7 @@ fn run(strategy: &str, seed: u64, place: u64, loss: f64) -> Run {
     Run {
         strategy: strategy.into(),
         seed,
+        fingerprint: String::new(),
         threads: 1,
         curve: [0.1, 0.5, 1.0].map(point).into(),
         segments: vec![

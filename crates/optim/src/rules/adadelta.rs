@@ -1,5 +1,6 @@
 use tidemill_tensor::{Scalar, vectorized};
 
+use super::mean::{Decay, by_decay};
 use super::rate::rate;
 use crate::error::{positive, unit};
 use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
@@ -71,17 +72,19 @@ impl Transform for Rescale {
 impl<T: Scalar> Rule<T> for Rescale {
     fn update(&self, _: &Coefficients, chunk: Chunk<'_, T>) {
         let (u, _, [v, s]) = chunk.parts();
-        rescale(u, v, s, T::of(self.rho), T::of(self.epsilon));
+        rescale(u, v, s, [Decay::new(self.rho)], T::of(self.epsilon));
     }
 }
 
 vectorized! {
-    fn rescale<T: Scalar>(u: &mut [T], v: &mut [T], s: &mut [T], rho: T, epsilon: T) {
-        let rest = T::one() - rho;
-        for ((u, v), s) in u.iter_mut().zip(v).zip(s) {
-            *v = rho * *v + rest * *u * *u;
-            *u *= ((*s + epsilon) / (*v + epsilon)).sqrt();
-            *s = rho * *s + rest * *u * *u;
-        }
+    fn rescale<T: Scalar>(u: &mut [T], v: &mut [T], s: &mut [T], decay: [Decay<T>; 1], epsilon: T) {
+        by_decay!(decay, {
+            let [decay] = decay;
+            for ((u, v), s) in u.iter_mut().zip(v).zip(s) {
+                *v = decay.mean(*v, *u * *u);
+                *u *= ((*s + epsilon) / (*v + epsilon)).sqrt();
+                *s = decay.mean(*s, *u * *u);
+            }
+        });
     }
 }

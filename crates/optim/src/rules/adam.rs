@@ -1,6 +1,7 @@
 use tidemill_tensor::{Scalar, vectorized};
 
 use super::decay::weight_decay;
+use super::mean::{Decay, by_decay, correction};
 use super::rate::rate;
 use crate::error::{positive, unit};
 use crate::transform::{Chunk, Coefficients, Descent, Rule, Slot, Transform};
@@ -182,29 +183,24 @@ impl Transform for Rescale {
     }
 }
 
-/// `1 − βᵗ` with `t = step + 1`.
-pub(super) fn correction(beta: f64, step: u64) -> f64 {
-    1.0 - beta.powf((step + 1) as f64)
-}
-
 impl Rescale {
-    fn betas<T: Scalar>(&self) -> [T; 2] {
-        [T::of(self.beta1), T::of(self.beta2)]
+    fn decays<T: Scalar>(&self) -> [Decay<T>; 2] {
+        [Decay::new(self.beta1), Decay::new(self.beta2)]
     }
 }
 
 impl<T: Scalar> Rule<T> for Rescale {
     fn update(&self, at: &Coefficients, chunk: Chunk<'_, T>) {
-        let betas = self.betas();
+        let decays = self.decays();
         let denominator = [T::of(at[0]), T::of(at[1])];
         match self.maximum {
             Maximum::Off => {
                 let (u, _, [m, v]) = chunk.parts();
-                rescale(u, m, v, betas, denominator);
+                rescale(u, m, v, decays, denominator);
             }
             Maximum::On => {
                 let (u, _, [m, v, largest]) = chunk.parts();
-                rescale_by_maximum(u, m, v, largest, betas, denominator);
+                rescale_by_maximum(u, m, v, largest, decays, denominator);
             }
         }
     }
@@ -216,17 +212,19 @@ impl<T: Scalar> Rule<T> for Rescale {
         let [m, v] = descent.take_slots();
         let Descent { gradients, parameters, scale, rate, .. } = descent;
         let denominator = [T::of(at[0]), T::of(at[1])];
-        descend(parameters, gradients, m, v, [scale, rate], self.betas(), denominator);
+        descend(parameters, gradients, m, v, [scale, rate], self.decays(), denominator);
         true
     }
 }
 
 vectorized! {
     /// `m ← β₁ m + (1 − β₁) u`, `v ← β₂ v + (1 − β₂) u²`, `u ← m / (a √v + e)`.
-    pub(super) fn rescale<T: Scalar>(u: &mut [T], m: &mut [T], v: &mut [T], betas: [T; 2], denominator: [T; 2]) {
-        for ((u, m), v) in u.iter_mut().zip(m).zip(v) {
-            *u = rescaled(*u, m, v, betas, denominator);
-        }
+    pub(super) fn rescale<T: Scalar>(u: &mut [T], m: &mut [T], v: &mut [T], decays: [Decay<T>; 2], denominator: [T; 2]) {
+        by_decay!(decays, {
+            for ((u, m), v) in u.iter_mut().zip(m).zip(v) {
+                *u = rescaled(*u, m, v, decays, denominator);
+            }
+        });
     }
 }
 
@@ -238,20 +236,22 @@ vectorized! {
         m: &mut [T],
         v: &mut [T],
         factors: [T; 2],
-        betas: [T; 2],
+        decays: [Decay<T>; 2],
         denominator: [T; 2],
     ) {
         let [scale, rate] = factors;
-        for (((p, &g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
-            *p -= rate * rescaled(scale * g, m, v, betas, denominator);
-        }
+        by_decay!(decays, {
+            for (((p, &g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+                *p -= rate * rescaled(scale * g, m, v, decays, denominator);
+            }
+        });
     }
 }
 
 #[inline(always)]
-fn rescaled<T: Scalar>(u: T, m: &mut T, v: &mut T, [beta1, beta2]: [T; 2], [a, e]: [T; 2]) -> T {
-    *m = beta1 * *m + (T::one() - beta1) * u;
-    *v = beta2 * *v + (T::one() - beta2) * u * u;
+fn rescaled<T: Scalar>(u: T, m: &mut T, v: &mut T, [first, second]: [Decay<T>; 2], [a, e]: [T; 2]) -> T {
+    *m = first.mean(*m, u);
+    *v = second.mean(*v, u * u);
     *m / (a * v.sqrt() + e)
 }
 
@@ -261,17 +261,18 @@ vectorized! {
         m: &mut [T],
         v: &mut [T],
         largest: &mut [T],
-        betas: [T; 2],
+        decays: [Decay<T>; 2],
         denominator: [T; 2],
     ) {
-        let [beta1, beta2] = betas;
         let [a, e] = denominator;
-        let (rest1, rest2) = (T::one() - beta1, T::one() - beta2);
-        for (((u, m), v), largest) in u.iter_mut().zip(m).zip(v).zip(largest) {
-            *m = beta1 * *m + rest1 * *u;
-            *v = beta2 * *v + rest2 * *u * *u;
-            *largest = if *v > *largest { *v } else { *largest };
-            *u = *m / (a * largest.sqrt() + e);
-        }
+        by_decay!(decays, {
+            let [first, second] = decays;
+            for (((u, m), v), largest) in u.iter_mut().zip(m).zip(v).zip(largest) {
+                *m = first.mean(*m, *u);
+                *v = second.mean(*v, *u * *u);
+                *largest = if *v > *largest { *v } else { *largest };
+                *u = *m / (a * largest.sqrt() + e);
+            }
+        });
     }
 }

@@ -1,6 +1,6 @@
 use tidemill_tensor::{Scalar, vectorized};
 
-use super::adam::correction;
+use super::mean::{Decay, by_decay, correction};
 use super::rate::rate;
 use crate::error::{positive, unit};
 use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
@@ -84,19 +84,20 @@ impl Transform for Rescale {
 impl<T: Scalar> Rule<T> for Rescale {
     fn update(&self, at: &Coefficients, chunk: Chunk<'_, T>) {
         let (u, _, [m, n]) = chunk.parts();
-        rescale(u, m, n, [T::of(self.beta1), T::of(self.beta2)], T::of(self.epsilon), T::of(at[0]));
+        rescale(u, m, n, [Decay::new(self.beta1), Decay::new(self.beta2)], T::of(self.epsilon), T::of(at[0]));
     }
 }
 
 vectorized! {
-    fn rescale<T: Scalar>(u: &mut [T], m: &mut [T], n: &mut [T], betas: [T; 2], epsilon: T, factor: T) {
-        let [beta1, beta2] = betas;
-        let rest1 = T::one() - beta1;
-        for ((u, m), n) in u.iter_mut().zip(m).zip(n) {
-            *m = beta1 * *m + rest1 * *u;
-            let (kept, new) = (beta2 * *n, u.abs() + epsilon);
-            *n = if kept > new { kept } else { new };
-            *u = factor * *m / *n;
-        }
+    fn rescale<T: Scalar>(u: &mut [T], m: &mut [T], n: &mut [T], decays: [Decay<T>; 2], epsilon: T, factor: T) {
+        by_decay!(decays, {
+            let [first, largest] = decays;
+            for ((u, m), n) in u.iter_mut().zip(m).zip(n) {
+                *m = first.mean(*m, *u);
+                let (kept, new) = (largest.sum(*n, T::zero()), u.abs() + epsilon);
+                *n = if kept > new { kept } else { new };
+                *u = factor * *m / *n;
+            }
+        });
     }
 }

@@ -56,6 +56,10 @@ impl Transform for Clip {
     fn check(&self) -> Result<(), Error> {
         positive("clip", "bound", self.bound)
     }
+
+    fn moves_without_gradient(&self) -> bool {
+        false
+    }
 }
 
 impl<T: Scalar> Rule<T> for Clip {

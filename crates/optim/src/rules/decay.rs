@@ -58,6 +58,10 @@ impl Transform for Decay {
     fn check(&self) -> Result<(), Error> {
         not_negative(self.name, "strength", self.strength)
     }
+
+    fn moves_without_gradient(&self) -> bool {
+        self.strength != 0.0
+    }
 }
 
 impl<T: Scalar> Rule<T> for Decay {
@@ -78,6 +82,10 @@ impl Transform for L1 {
 
     fn check(&self) -> Result<(), Error> {
         not_negative("l1", "strength", self.strength)
+    }
+
+    fn moves_without_gradient(&self) -> bool {
+        self.strength != 0.0
     }
 }
 

@@ -1,6 +1,7 @@
 use tidemill_tensor::{Scalar, vectorized};
 
 use super::decay::{sign, weight_decay};
+use super::mean::{Decay, by_decay};
 use super::rate::rate;
 use crate::error::unit;
 use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
@@ -76,17 +77,19 @@ impl Transform for SignOfMomentum {
 impl<T: Scalar> Rule<T> for SignOfMomentum {
     fn update(&self, _: &Coefficients, chunk: Chunk<'_, T>) {
         let (u, _, [m]) = chunk.parts();
-        sign_of_momentum(u, m, T::of(self.beta1), T::of(self.beta2));
+        sign_of_momentum(u, m, [Decay::new(self.beta1), Decay::new(self.beta2)]);
     }
 }
 
 vectorized! {
-    fn sign_of_momentum<T: Scalar>(u: &mut [T], m: &mut [T], beta1: T, beta2: T) {
-        let (rest1, rest2) = (T::one() - beta1, T::one() - beta2);
-        for (u, m) in u.iter_mut().zip(m) {
-            let direction = beta1 * *m + rest1 * *u;
-            *m = beta2 * *m + rest2 * *u;
-            *u = sign(direction);
-        }
+    fn sign_of_momentum<T: Scalar>(u: &mut [T], m: &mut [T], decays: [Decay<T>; 2]) {
+        by_decay!(decays, {
+            let [direction, momentum] = decays;
+            for (u, m) in u.iter_mut().zip(m) {
+                let towards = direction.mean(*m, *u);
+                *m = momentum.mean(*m, *u);
+                *u = sign(towards);
+            }
+        });
     }
 }

@@ -9,6 +9,7 @@ mod clip;
 mod decay;
 mod ftrl;
 mod lion;
+pub(crate) mod mean;
 mod nadam;
 mod radam;
 mod rate;

@@ -1,7 +1,7 @@
 use tidemill_tensor::{Scalar, vectorized};
 
-use super::adam::correction;
 use super::decay::weight_decay;
+use super::mean::{Decay, by_decay, correction};
 use super::rate::rate;
 use crate::error::{not_negative, positive, unit};
 use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
@@ -90,10 +90,15 @@ impl Rescale {
         self.beta1 * (1.0 - 0.5 * (t * self.log_decay()).exp())
     }
 
-    /// `M = μ₁ ⋯ μₜ` without the product: `ln(1 − ½ qⁱ) = −Σₖ qⁱᵏ / (k 2ᵏ)`, and the sum over `i` is geometric.
+    /// `1 − μₜ`, without cancellation where `μₜ` is close to 1.
+    fn one_minus_mu(&self, t: f64) -> f64 {
+        (1.0 - self.beta1) + 0.5 * self.beta1 * (t * self.log_decay()).exp()
+    }
+
+    /// `ln M` of `M = μ₁ ⋯ μₜ` without the product: `ln(1 − ½ qⁱ) = −Σₖ qⁱᵏ / (k 2ᵏ)`, and the sum over `i` is geometric.
     ///
     /// So a step's numbers depend on the step alone, and a resumed run needs no product from the run before.
-    fn product(&self, t: f64) -> f64 {
+    fn log_product(&self, t: f64) -> f64 {
         let log_q = self.log_decay();
         let geometric = |k: f64| match log_q {
             0.0 => t,
@@ -101,7 +106,7 @@ impl Rescale {
         };
         // The last terms are below 2⁻⁶⁴ of the first.
         let sum: f64 = (1..=64).rev().map(|k| geometric(f64::from(k)) * 0.5_f64.powi(k) / f64::from(k)).sum();
-        (t * self.beta1.ln() - sum).exp()
+        t * self.beta1.ln() - sum
     }
 }
 
@@ -123,8 +128,10 @@ impl Transform for Rescale {
 
     fn coefficients(&self, step: u64) -> Coefficients {
         let t = (step + 1) as f64;
-        let (product, mu, next) = (self.product(t), self.mu(t), self.mu(t + 1.0));
-        let (gradient, moment) = ((1.0 - mu) / (1.0 - product), next / (1.0 - product * next));
+        let (log_product, next) = (self.log_product(t), self.mu(t + 1.0));
+        let log_next = (-self.one_minus_mu(t + 1.0)).ln_1p();
+        let gradient = self.one_minus_mu(t) / -log_product.exp_m1();
+        let moment = next / -(log_product + log_next).exp_m1();
         [gradient, moment, 1.0 / correction(self.beta2, step).sqrt(), 0.0]
     }
 }
@@ -132,8 +139,8 @@ impl Transform for Rescale {
 impl<T: Scalar> Rule<T> for Rescale {
     fn update(&self, at: &Coefficients, chunk: Chunk<'_, T>) {
         let (u, _, [m, v]) = chunk.parts();
-        let betas = [T::of(self.beta1), T::of(self.beta2)];
-        rescale(u, m, v, betas, [T::of(at[0]), T::of(at[1])], [T::of(at[2]), T::of(self.epsilon)]);
+        let decays = [Decay::new(self.beta1), Decay::new(self.beta2)];
+        rescale(u, m, v, decays, [T::of(at[0]), T::of(at[1])], [T::of(at[2]), T::of(self.epsilon)]);
     }
 }
 
@@ -143,18 +150,19 @@ vectorized! {
         u: &mut [T],
         m: &mut [T],
         v: &mut [T],
-        betas: [T; 2],
+        decays: [Decay<T>; 2],
         numerator: [T; 2],
         denominator: [T; 2],
     ) {
-        let [beta1, beta2] = betas;
         let ([a, b], [c, epsilon]) = (numerator, denominator);
-        let (rest1, rest2) = (T::one() - beta1, T::one() - beta2);
-        for ((u, m), v) in u.iter_mut().zip(m).zip(v) {
-            *m = beta1 * *m + rest1 * *u;
-            *v = beta2 * *v + rest2 * *u * *u;
-            *u = (a * *u + b * *m) / (c * v.sqrt() + epsilon);
-        }
+        by_decay!(decays, {
+            let [first, second] = decays;
+            for ((u, m), v) in u.iter_mut().zip(m).zip(v) {
+                *m = first.mean(*m, *u);
+                *v = second.mean(*v, *u * *u);
+                *u = (a * *u + b * *m) / (c * v.sqrt() + epsilon);
+            }
+        });
     }
 }
 
@@ -169,7 +177,7 @@ mod tests {
             let mut product = 1.0;
             for t in 1..=500 {
                 product *= rule.mu(f64::from(t));
-                let apart = (rule.product(f64::from(t)) - product).abs();
+                let apart = (rule.log_product(f64::from(t)).exp() - product).abs();
                 assert!(apart <= 1e-12 * product, "beta1 {beta1}, psi {momentum_decay}, t {t}: {apart:e}");
             }
         }

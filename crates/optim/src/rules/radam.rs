@@ -1,7 +1,8 @@
 use tidemill_tensor::Scalar;
 
-use super::adam::{correction, rescale};
+use super::adam::rescale;
 use super::decay::weight_decay;
+use super::mean::{Decay, correction, excess};
 use super::rate::rate;
 use crate::error::{positive, unit};
 use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
@@ -92,7 +93,10 @@ impl Transform for Rectified {
         let (first, second) = (correction(self.beta1, step), correction(self.beta2, step));
         let t = (step + 1) as f64;
         let limit = 2.0 / (1.0 - self.beta2) - 1.0;
-        let rho = limit - 2.0 * t * (1.0 - second) / second;
+        // The equation's two terms are both about 2/(1 − β₂), their difference about t: written with x = −ln β₂ as
+        // ρ∞ = 1 + 2/(eˣ − 1) and ρ = ρ∞ − 2t/(eᵗˣ − 1), the large parts 2/x and 2t/tx cancel exactly.
+        let x = -self.beta2.ln();
+        let rho = 1.0 + 2.0 * excess(x) - 2.0 * t * excess(t * x);
         if rho <= 5.0 {
             return [0.0, first, 0.0, 0.0];
         }
@@ -105,6 +109,6 @@ impl Transform for Rectified {
 impl<T: Scalar> Rule<T> for Rectified {
     fn update(&self, at: &Coefficients, chunk: Chunk<'_, T>) {
         let (u, _, [m, v]) = chunk.parts();
-        rescale(u, m, v, [T::of(self.beta1), T::of(self.beta2)], [T::of(at[0]), T::of(at[1])]);
+        rescale(u, m, v, [Decay::new(self.beta1), Decay::new(self.beta2)], [T::of(at[0]), T::of(at[1])]);
     }
 }

@@ -56,6 +56,10 @@ impl Transform for Multiply {
         [self.schedule.at(step), 0.0, 0.0, 0.0]
     }
 
+    fn moves_without_gradient(&self) -> bool {
+        false
+    }
+
     fn rate(&self) -> Rate<'_> {
         if self.moves { Rate::Factor(&self.schedule) } else { Rate::None }
     }

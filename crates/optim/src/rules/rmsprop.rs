@@ -1,5 +1,6 @@
 use tidemill_tensor::{Scalar, vectorized};
 
+use super::mean::{Decay, by_decay};
 use super::rate::rate;
 use super::sgd::Momentum;
 use crate::error::{positive, unit};
@@ -103,40 +104,44 @@ impl Transform for Rescale {
 
 impl<T: Scalar> Rule<T> for Rescale {
     fn update(&self, _: &Coefficients, chunk: Chunk<'_, T>) {
-        let (alpha, epsilon) = (T::of(self.alpha), T::of(self.epsilon));
+        let (decay, epsilon) = ([Decay::new(self.alpha)], T::of(self.epsilon));
         match self.about {
             About::Zero => {
                 let (u, _, [v]) = chunk.parts();
-                rescale(u, v, alpha, epsilon);
+                rescale(u, v, decay, epsilon);
             }
             About::Mean => {
                 let (u, _, [v, mean]) = chunk.parts();
-                rescale_centered(u, v, mean, alpha, epsilon);
+                rescale_centered(u, v, mean, decay, epsilon);
             }
         }
     }
 }
 
 vectorized! {
-    fn rescale<T: Scalar>(u: &mut [T], v: &mut [T], alpha: T, epsilon: T) {
-        let rest = T::one() - alpha;
-        for (u, v) in u.iter_mut().zip(v) {
-            *v = alpha * *v + rest * *u * *u;
-            *u /= v.sqrt() + epsilon;
-        }
+    fn rescale<T: Scalar>(u: &mut [T], v: &mut [T], decay: [Decay<T>; 1], epsilon: T) {
+        by_decay!(decay, {
+            let [decay] = decay;
+            for (u, v) in u.iter_mut().zip(v) {
+                *v = decay.mean(*v, *u * *u);
+                *u /= v.sqrt() + epsilon;
+            }
+        });
     }
 }
 
 vectorized! {
-    fn rescale_centered<T: Scalar>(u: &mut [T], v: &mut [T], mean: &mut [T], alpha: T, epsilon: T) {
-        let rest = T::one() - alpha;
-        for ((u, v), mean) in u.iter_mut().zip(v).zip(mean) {
-            *v = alpha * *v + rest * *u * *u;
-            *mean = alpha * *mean + rest * *u;
-            // Rounding may take the variance of a constant gradient below zero.
-            let variance = *v - *mean * *mean;
-            let variance = if variance < T::zero() { T::zero() } else { variance };
-            *u /= variance.sqrt() + epsilon;
-        }
+    fn rescale_centered<T: Scalar>(u: &mut [T], v: &mut [T], mean: &mut [T], decay: [Decay<T>; 1], epsilon: T) {
+        by_decay!(decay, {
+            let [decay] = decay;
+            for ((u, v), mean) in u.iter_mut().zip(v).zip(mean) {
+                *v = decay.mean(*v, *u * *u);
+                *mean = decay.mean(*mean, *u);
+                // Rounding may take the variance of a constant gradient below zero.
+                let variance = *v - *mean * *mean;
+                let variance = if variance < T::zero() { T::zero() } else { variance };
+                *u /= variance.sqrt() + epsilon;
+            }
+        });
     }
 }

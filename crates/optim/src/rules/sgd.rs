@@ -1,5 +1,6 @@
 use tidemill_tensor::{Scalar, vectorized};
 
+use super::mean::{Decay, by_decay};
 use crate::error::{expect, not_negative, unit};
 use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
 use crate::{Chain, Compose, Error, Schedule};
@@ -123,26 +124,32 @@ impl<T: Scalar> Rule<T> for Momentum {
     fn update(&self, at: &Coefficients, chunk: Chunk<'_, T>) {
         let (u, _, [velocity]) = chunk.parts();
         match self.form {
-            Form::HeavyBall => heavy_ball(u, velocity, T::of(at[0]), T::of(at[1])),
-            Form::Nesterov => nesterov(u, velocity, T::of(at[0]), T::of(at[1])),
+            Form::HeavyBall => heavy_ball(u, velocity, [Decay::new(at[0])], T::of(at[1])),
+            Form::Nesterov => nesterov(u, velocity, [Decay::new(at[0])], T::of(at[0]), T::of(at[1])),
         }
     }
 }
 
 vectorized! {
-    fn heavy_ball<T: Scalar>(u: &mut [T], velocity: &mut [T], momentum: T, gradient: T) {
-        for (u, b) in u.iter_mut().zip(velocity) {
-            *b = momentum * *b + gradient * *u;
-            *u = *b;
-        }
+    fn heavy_ball<T: Scalar>(u: &mut [T], velocity: &mut [T], decay: [Decay<T>; 1], gradient: T) {
+        by_decay!(decay, {
+            let [decay] = decay;
+            for (u, b) in u.iter_mut().zip(velocity) {
+                *b = decay.sum(*b, gradient * *u);
+                *u = *b;
+            }
+        });
     }
 }
 
 vectorized! {
-    fn nesterov<T: Scalar>(u: &mut [T], velocity: &mut [T], momentum: T, gradient: T) {
-        for (u, b) in u.iter_mut().zip(velocity) {
-            *b = momentum * *b + gradient * *u;
-            *u += momentum * *b;
-        }
+    fn nesterov<T: Scalar>(u: &mut [T], velocity: &mut [T], decay: [Decay<T>; 1], momentum: T, gradient: T) {
+        by_decay!(decay, {
+            let [decay] = decay;
+            for (u, b) in u.iter_mut().zip(velocity) {
+                *b = decay.sum(*b, gradient * *u);
+                *u += momentum * *b;
+            }
+        });
     }
 }

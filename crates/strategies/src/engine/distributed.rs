@@ -78,6 +78,15 @@ struct Settings {
     exchange: Exchange,
     compare_every: u64,
     agreed: Vec<(String, String)>,
+    /// The methods that have chosen how ranks agree: one at most.
+    chosen: Vec<&'static str>,
+}
+
+impl Settings {
+    fn choose(&mut self, method: &'static str, exchange: Exchange) {
+        self.chosen.push(method);
+        self.exchange = exchange;
+    }
 }
 
 /// How gradients are added up across ranks.
@@ -116,6 +125,7 @@ impl<E> Distributed<E> {
             exchange: Exchange::Shares,
             compare_every: 1000,
             agreed: Vec::new(),
+            chosen: Vec::new(),
         };
         Self { link: Arc::new(Mutex::new(Some(Box::new(collective)))), inner, settings }
     }
@@ -132,7 +142,7 @@ impl<E> Distributed<E> {
     /// ranks. Each rank then updates all parameters.
     #[must_use]
     pub fn fast_sums(mut self) -> Self {
-        self.settings.exchange = Exchange::Fast;
+        self.settings.choose("fast_sums", Exchange::Fast);
         self
     }
 
@@ -142,7 +152,7 @@ impl<E> Distributed<E> {
     /// It pays where messages take long and processors are not all busy: over a network.
     #[must_use]
     pub fn overlap(mut self, bytes: usize) -> Self {
-        self.settings.exchange = Exchange::Overlapping(bytes);
+        self.settings.choose("overlap", Exchange::Overlapping(bytes));
         self
     }
 
@@ -155,7 +165,7 @@ impl<E> Distributed<E> {
     /// Sends whole gradients in the first steps, and then less, see [`Compression`].
     #[must_use]
     pub fn compress_after(mut self, steps: u64, compression: Compression) -> Self {
-        self.settings.exchange = Exchange::Compressed(compression, steps);
+        self.settings.choose("compress", Exchange::Compressed(compression, steps));
         self
     }
 
@@ -166,7 +176,7 @@ impl<E> Distributed<E> {
     /// S. Maleki et al., *Scaling distributed training with adaptive summation*, 2020.
     #[must_use]
     pub fn adasum(mut self) -> Self {
-        self.settings.exchange = Exchange::Adasum;
+        self.settings.choose("adasum", Exchange::Adasum);
         self
     }
 
@@ -187,7 +197,7 @@ impl<E> Distributed<E> {
     /// T. Lin et al., *Don't use large mini-batches, use local SGD*, 2020.
     #[must_use]
     pub fn average_every_after(mut self, first: u64, steps: u64) -> Self {
-        self.settings.exchange = Exchange::Local(LocalSteps { every: steps, after: first });
+        self.settings.choose("average_every", Exchange::Local(LocalSteps { every: steps, after: first }));
         self
     }
 
@@ -210,6 +220,10 @@ impl<E> Distributed<E> {
 impl<T: Scalar, E: Engine<T>> Engine<T> for Distributed<E> {
     fn start(&self, program: &Arc<Program<T>>, rows: usize) -> Result<Box<dyn Running<T>>, Error> {
         let settings = &self.settings;
+        if let [first, second, ..] = settings.chosen[..] {
+            let problem = format!("{first} and {second} are two ways for ranks to agree; choose one");
+            return Err(Error::setting("distributed", problem));
+        }
         let rows = match settings.rows {
             RankRows::Own => rows,
             RankRows::Shared if program.couples_rows() && settings.size > 1 => {

@@ -1,5 +1,5 @@
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tidemill_autograd::tensor::{Arena, Scalar};
@@ -8,7 +8,7 @@ use tidemill_optim::Optimizer;
 
 use super::pool::Pool;
 use super::serial::{RowOutputs, Shard};
-use super::{Engine, Outputs, Running, Stepping, Task};
+use super::{Engine, NonFinite, Outputs, Running, Stepping, Task};
 use crate::binding::BoundRows;
 use crate::{Error, Sums};
 
@@ -17,12 +17,13 @@ use crate::{Error, Sums};
 ///
 /// No step is lost, and what others write meanwhile is read element by element: a thread may compute on parameters of
 /// which some are older than others. So two runs differ, and neither takes the steps of one thread; with one thread they
-/// are those of [`Serial`](super::Serial) with batches of as many rows, up to rounding. It pays where rows touch few
-/// parameters, which threads then seldom share: of an embedding, only the rows that a step's categories name are read and
-/// written. Models without one are trained too, and gain little.
+/// are those of [`Serial`](super::Serial) with batches of as many rows, up to rounding, dropout included. It pays where
+/// rows touch few parameters, which threads then seldom share: of an embedding, only the rows that a step's categories
+/// name are read and written. Models without one are trained too, and gain little. So do embeddings that the optimizer
+/// moves without a gradient, by a penalty such as `l2`: all their rows are read and written in each step.
 ///
 /// Optimizers that remember anything but the parameters, such as momentum, are refused, and so are those that look at the
-/// whole gradient first.
+/// whole gradient first, and models that look at several rows at once, unless a step is the whole batch.
 ///
 /// # Example
 ///
@@ -77,18 +78,22 @@ impl<T: Scalar> Engine<T> for Hogwild {
         if self.threads == 0 || self.rows == 0 {
             return Err(Error::setting("hogwild", "expected at least 1 thread and 1 row a step"));
         }
-        let tables = program.tables().to_vec();
+        if program.couples_rows() && self.rows < rows {
+            let problem = "the model looks at several rows at once; its batch cannot be cut into steps";
+            return Err(Error::setting("hogwild", problem));
+        }
+        let tables = Tables::of(program);
         let len = program.layout().len();
-        let dense = dense(&tables, len);
         let worker = |_| {
             Mutex::new(Worker {
                 shard: Shard::new(program, self.rows),
                 params: Arena::zeros(len),
                 read: Arena::zeros(len),
                 gradients: Arena::zeros(len),
-                touched: Vec::with_capacity(dense.len() + tables.len() * self.rows),
-                named: Vec::with_capacity(self.rows),
+                touched: Vec::new(),
+                named: Vec::new(),
                 sums: Sums::default(),
+                non_finite: None,
             })
         };
         Ok(Box::new(Herd {
@@ -98,8 +103,9 @@ impl<T: Scalar> Engine<T> for Hogwild {
             rows: self.rows,
             shared: (0..len).map(|_| AtomicU64::new(0)).collect(),
             workers: (0..self.threads).map(worker).collect(),
-            dense,
+            dense: dense(&tables, len),
             tables,
+            is_random: program.is_random(),
         }))
     }
 
@@ -112,8 +118,29 @@ fn describe(threads: usize, rows: usize) -> String {
     format!("hogwild, {threads} threads with steps of {rows} rows")
 }
 
+/// A parameter that is read by rows, and the inputs whose categories these are.
+struct Tables {
+    range: Range<usize>,
+    width: usize,
+    inputs: Vec<usize>,
+}
+
+impl Tables {
+    /// Each once, however many inputs read it.
+    fn of<T: Scalar>(program: &Program<T>) -> Vec<Self> {
+        let mut tables: Vec<Self> = Vec::new();
+        for Table { input, range, width } in program.tables() {
+            match tables.iter_mut().find(|table| table.range == *range) {
+                Some(table) => table.inputs.push(*input),
+                None => tables.push(Self { range: range.clone(), width: *width, inputs: vec![*input] }),
+            }
+        }
+        tables
+    }
+}
+
 /// What no table covers.
-fn dense(tables: &[Table], len: usize) -> Vec<Range<usize>> {
+fn dense(tables: &[Tables], len: usize) -> Vec<Range<usize>> {
     let mut ranges: Vec<&Range<usize>> = tables.iter().map(|table| &table.range).collect();
     ranges.sort_by_key(|range| range.start);
     let mut dense = Vec::new();
@@ -140,7 +167,8 @@ struct Herd<T> {
     shared: Vec<AtomicU64>,
     workers: Vec<Mutex<Worker<T>>>,
     dense: Vec<Range<usize>>,
-    tables: Vec<Table>,
+    tables: Vec<Tables>,
+    is_random: bool,
 }
 
 struct Worker<T> {
@@ -156,6 +184,8 @@ struct Worker<T> {
     /// Rows of a table, in order.
     named: Vec<u32>,
     sums: Sums,
+    /// The first loss that was not finite.
+    non_finite: Option<NonFinite>,
 }
 
 impl<T: Scalar> Running<T> for Herd<T> {
@@ -184,69 +214,102 @@ impl<T: Scalar> Running<T> for Herd<T> {
 }
 
 impl<T: Scalar> Stepping<T> for Herd<T> {
-    fn check(&self, optimizer: &Optimizer<T>) -> Result<(), Error> {
+    fn prepare(&mut self, optimizer: &Optimizer<T>) -> Result<(), Error> {
         let measures = optimizer.phases().iter().any(|phase| phase.blocks() > 0);
         let why = match (measures, optimizer.state_len() > 0) {
             (true, _) => "looks at the whole gradient first",
             (false, true) => "keeps a memory of gradients",
-            (false, false) => return Ok(()),
+            (false, false) => {
+                // Of what moves without a gradient too, no row is left alone.
+                let moves = |table: &Tables| optimizer.moves_without_gradient(table.range.clone());
+                self.tables.retain(|table| !moves(table));
+                self.dense = dense(&self.tables, self.shared.len());
+                let (dense, rows) = (self.dense.len(), self.rows);
+                let named = |table: &Tables| table.inputs.len() * rows;
+                let all = self.tables.iter().map(named).sum::<usize>();
+                let most = self.tables.iter().map(named).max().unwrap_or(0);
+                for worker in &mut self.workers {
+                    let worker = worker.get_mut().unwrap_or_else(PoisonError::into_inner);
+                    (worker.touched, worker.named) = (Vec::with_capacity(dense + all), Vec::with_capacity(most));
+                }
+                return Ok(());
+            }
         };
         let problem =
             format!("the optimizer {why}, which threads that do not wait for each other cannot share; use sgd");
         Err(Error::setting("hogwild", problem))
     }
 
-    fn steps(&mut self, task: &Task<'_, T>, params: &mut [T], optimizer: &Optimizer<T>, step: u64) -> (Sums, u64) {
+    fn rows_of_a_step(&self) -> usize {
+        self.rows
+    }
+
+    fn steps(
+        &mut self,
+        task: &Task<'_, T>,
+        pieces: &[Range<usize>],
+        params: &mut [T],
+        optimizer: &Optimizer<T>,
+        step: u64,
+    ) -> Result<Sums, NonFinite> {
         for (shared, &value) in self.shared.iter_mut().zip(&*params) {
             *shared.get_mut() = to_bits(value);
         }
-        let Self { pool, rows, shared, workers, dense, tables, .. } = self;
-        let count = task.rows.len().div_ceil(*rows);
-        let next = AtomicUsize::new(0);
-        let (shared, workers, tables, dense, rows) = (&*shared, &*workers, &*tables, &*dense, *rows);
+        let Self { pool, shared, workers, dense, tables, is_random, .. } = self;
+        let (next, diverged) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let (shared, workers, tables, dense, is_random) = (&*shared, &*workers, &*tables, &*dense, *is_random);
         pool.run(&|number| {
             let mut worker = workers[number].lock().unwrap_or_else(PoisonError::into_inner);
-            worker.sums = Sums::default();
-            loop {
+            (worker.sums, worker.non_finite) = (Sums::default(), None);
+            while !diverged.load(Ordering::Relaxed) {
                 let taken = next.fetch_add(1, Ordering::Relaxed);
-                if taken >= count {
-                    break;
+                let Some(rows) = pieces.get(taken) else { break };
+                let step = step + taken as u64;
+                let key = if is_random { task.key.fold(step) } else { task.key };
+                let part = Task { rows: rows.clone(), key, ..task.clone() };
+                if !worker.step(&part, shared, (dense, tables), optimizer, step) {
+                    diverged.store(true, Ordering::Relaxed);
                 }
-                let start = task.rows.start + taken * rows;
-                let part = Task { rows: start..task.rows.end.min(start + rows), ..task.clone() };
-                worker.step(&part, shared, (dense, tables), optimizer, step + taken as u64);
             }
         });
         let mut sums = Sums::default();
+        let mut non_finite: Option<NonFinite> = None;
         for worker in &mut self.workers {
-            sums.add(worker.get_mut().unwrap_or_else(PoisonError::into_inner).sums);
+            let worker = worker.get_mut().unwrap_or_else(PoisonError::into_inner);
+            sums.add(worker.sums);
+            let first = [non_finite, worker.non_finite].into_iter().flatten().min_by_key(|found| found.step);
+            non_finite = first;
         }
         // Where training diverged, the parameters stay as they were.
-        if sums.loss.is_finite() {
-            for (value, shared) in params.iter_mut().zip(&mut self.shared) {
-                *value = of_bits(*shared.get_mut());
-            }
+        if let Some(found) = non_finite {
+            return Err(found);
         }
-        (sums, count as u64)
+        for (value, shared) in params.iter_mut().zip(&mut self.shared) {
+            *value = of_bits(*shared.get_mut());
+        }
+        Ok(sums)
     }
 }
 
 impl<T: Scalar> Worker<T> {
+    /// Takes a step, unless the loss is not finite; says whether it is.
     fn step(
         &mut self,
         task: &Task<'_, T>,
         shared: &[AtomicU64],
-        (dense, tables): (&[Range<usize>], &[Table]),
+        (dense, tables): (&[Range<usize>], &[Tables]),
         optimizer: &Optimizer<T>,
         step: u64,
-    ) {
-        let Self { shard, params, read, gradients, touched, named, sums } = self;
+    ) -> bool {
+        let Self { shard, params, read, gradients, touched, named, sums, non_finite } = self;
         touched.clear();
         touched.extend_from_slice(dense);
         let inputs = BoundRows { binding: task.binding, batch: task.batch, rows: task.rows.clone() };
         for table in tables {
             named.clear();
-            named.extend_from_slice(Inputs::<T>::indices(&inputs, table.input));
+            for &input in &table.inputs {
+                named.extend_from_slice(Inputs::<T>::indices(&inputs, input));
+            }
             named.sort_unstable();
             named.dedup();
             let row = |&index: &u32| {
@@ -262,10 +325,17 @@ impl<T: Scalar> Worker<T> {
             params[range.clone()].copy_from_slice(&read[range.clone()]);
             gradients[range.clone()].fill(T::zero());
         }
-        let found = shard.gradient(&Task { params, ..task.clone() }, gradients, Write::Add, None);
+        let task = Task { params, ..task.clone() };
+        let found = shard.step_gradient(&task, gradients);
+        if !found.loss.is_finite() {
+            let loss = found.loss;
+            let (row, loss) = shard.first_non_finite(&task).unwrap_or((task.rows.start, loss));
+            *non_finite = Some(NonFinite { step, row, loss });
+            return false;
+        }
         sums.add(found);
         if found.weight == 0.0 {
-            return;
+            return true;
         }
         let scale = T::of(1.0 / found.weight);
         for range in &*touched {
@@ -281,6 +351,7 @@ impl<T: Scalar> Worker<T> {
                 }
             }
         }
+        true
     }
 }
 

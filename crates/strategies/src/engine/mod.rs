@@ -134,16 +134,41 @@ pub trait Running<T: Scalar>: Send {
 
 /// An engine that moves the parameters while it computes.
 pub trait Stepping<T: Scalar> {
-    /// Whether it can take steps of this optimizer.
+    /// Makes ready for steps of this optimizer.
     ///
     /// # Errors
     ///
-    /// When it cannot, with why.
-    fn check(&self, optimizer: &Optimizer<T>) -> Result<(), Error>;
+    /// When it cannot take such steps, with why.
+    fn prepare(&mut self, optimizer: &Optimizer<T>) -> Result<(), Error>;
 
-    /// Trains `params` on the task's rows, with steps that are numbered from `step`: the sums as they were met on the
-    /// way, and how many steps it took.
-    fn steps(&mut self, task: &Task<'_, T>, params: &mut [T], optimizer: &Optimizer<T>, step: u64) -> (Sums, u64);
+    /// Rows that a step is taken on.
+    fn rows_of_a_step(&self) -> usize;
+
+    /// Trains `params` on each of the `pieces` of the task's batch, with steps that are numbered from `step`: the sums as
+    /// they were met on the way. The task's key is the one of which the steps' keys are children, by their numbers.
+    ///
+    /// # Errors
+    ///
+    /// What was found where a loss is not finite; the parameters are then as they were.
+    fn steps(
+        &mut self,
+        task: &Task<'_, T>,
+        pieces: &[Range<usize>],
+        params: &mut [T],
+        optimizer: &Optimizer<T>,
+        step: u64,
+    ) -> Result<Sums, NonFinite>;
+}
+
+/// A loss that is not finite.
+#[derive(Clone, Copy, Debug)]
+pub struct NonFinite {
+    /// The step's number.
+    pub step: u64,
+    /// The row of the batch.
+    pub row: usize,
+    /// The loss.
+    pub loss: f64,
 }
 
 /// Who is told of parts of a gradient that are whole.
@@ -205,7 +230,8 @@ pub struct Arenas<'a, T> {
 pub struct Task<'a, T> {
     /// The parameters.
     pub params: &'a [T],
-    /// The rows of the step.
+    /// The rows of the step. Those of weight zero have been left out: what is NaN or infinite in a row is so in the
+    /// gradient, whatever the row weighs.
     pub batch: &'a Batch<T>,
     /// Which of its columns feed which inputs.
     pub binding: &'a Binding,

@@ -30,6 +30,8 @@ pub(crate) struct Shard<T> {
     workspace: Workspace<T>,
     /// The most rows of a block.
     block: usize,
+    /// The row of a batch that counts as its step's first, to draw random numbers for.
+    origin: usize,
 }
 
 /// What a block's values and gradients may take, of which not all is needed at once; as much as the parameters, where
@@ -43,7 +45,7 @@ impl<T: Scalar> Shard<T> {
         let bytes = BLOCK_BYTES.max(program.layout().len() * size_of::<T>());
         let fits = (bytes / program.bytes_per_row().max(1)).max(FEWEST_ROWS);
         let block = if program.couples_rows() { rows } else { rows.min(fits) };
-        Self { program: Arc::clone(program), workspace: Workspace::new(program, block), block }
+        Self { program: Arc::clone(program), workspace: Workspace::new(program, block), block, origin: 0 }
     }
 
     /// The rows in blocks of nearly equal size; one empty block where there are no rows.
@@ -92,13 +94,13 @@ impl<T: Scalar> Shard<T> {
         outputs: Option<RowOutputs<'_, T>>,
         parts: Option<&mut InParts<'_, T>>,
     ) -> Sums {
-        let Self { program, workspace, .. } = self;
+        let Self { program, workspace, origin, .. } = self;
         let inputs = BoundRows { binding: task.binding, batch: task.batch, rows: task.rows.clone() };
         let run = |mode| Run {
             params: task.params,
             inputs: &inputs,
             rows: task.rows.len(),
-            first_row: task.rows.start,
+            first_row: task.rows.start - *origin,
             mode,
         };
         let shares_forward = outputs.is_some() && !program.is_random();
@@ -125,6 +127,29 @@ impl<T: Scalar> Shard<T> {
             None => program.backward(&train, workspace, gradients, write),
         });
         sums
+    }
+
+    /// Adds the gradient of rows that are a step of their own.
+    pub(crate) fn step_gradient(&mut self, task: &Task<'_, T>, gradients: &mut [T]) -> Sums {
+        self.origin = task.rows.start;
+        let sums = self.gradient(task, gradients, Write::Add, None);
+        self.origin = 0;
+        sums
+    }
+
+    /// The first row of such a step whose loss in training is not finite, and the loss.
+    pub(crate) fn first_non_finite(&mut self, task: &Task<'_, T>) -> Option<(usize, f64)> {
+        for rows in self.blocks(task.rows.clone()) {
+            let inputs = BoundRows { binding: task.binding, batch: task.batch, rows: rows.clone() };
+            let (first_row, mode) = (rows.start - task.rows.start, Mode::Train(task.key));
+            let run = Run { params: task.params, inputs: &inputs, rows: rows.len(), first_row, mode };
+            self.program.forward(&run, &mut self.workspace);
+            let losses = self.workspace.losses();
+            if let Some(at) = losses.iter().position(|loss| !loss.is_finite()) {
+                return Some((rows.start + at, losses[at].widen()));
+            }
+        }
+        None
     }
 
     pub(crate) fn evaluate(&mut self, task: &Task<'_, T>, mut outputs: RowOutputs<'_, T>) -> Sums {
@@ -218,9 +243,14 @@ fn sum<T: Scalar>(losses: &[T], weights: Option<&[T]>) -> Sums {
     match weights {
         None => Sums { loss: losses.iter().map(|l| l.widen()).sum(), weight: rows as f64, rows },
         Some(weights) => Sums {
-            loss: losses.iter().zip(weights).map(|(l, w)| l.widen() * w.widen()).sum(),
+            loss: losses.iter().zip(weights).map(|(l, w)| weighted(l.widen(), w.widen())).sum(),
             weight: weights.iter().map(|w| w.widen()).sum(),
             rows,
         },
     }
+}
+
+/// A row of weight zero adds nothing, even where its loss is infinite.
+fn weighted(loss: f64, weight: f64) -> f64 {
+    if weight == 0.0 { 0.0 } else { loss * weight }
 }

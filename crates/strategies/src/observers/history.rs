@@ -15,7 +15,7 @@ pub struct HistoryPoint {
     pub time: Duration,
     /// Mean loss of the step's batch before its update, or of the epoch that ended.
     pub loss: f64,
-    /// Of the step.
+    /// Of the step, or of the last one before the epoch's end.
     pub learning_rate: f64,
 }
 
@@ -24,6 +24,8 @@ pub struct HistoryPoint {
 pub struct History {
     every: u64,
     began: Option<Instant>,
+    /// The step of the last event.
+    last: u64,
     /// Every so many steps.
     pub steps: Vec<HistoryPoint>,
     /// Each epoch.
@@ -31,7 +33,8 @@ pub struct History {
 }
 
 impl History {
-    /// Notes every `every`-th step (zero: none), and each epoch.
+    /// Notes every `every`-th step (zero: none), and each epoch. Where several steps come at a time, what is noted is the
+    /// last of them, with the mean loss of all, if one of them is due.
     pub fn new(every: u64) -> Self {
         Self { every, ..Self::default() }
     }
@@ -40,25 +43,28 @@ impl History {
 impl<T: Scalar> Observer<T> for History {
     fn observe(&mut self, event: &Event<'_, T>) -> Result<Flow, Error> {
         let time = self.began.get_or_insert_with(Instant::now).elapsed();
-        match event {
-            Event::Step { state, sums, optimizer, .. } if self.every > 0 && state.step % self.every == 0 => {
-                let learning_rate = optimizer.learning_rate(state.step - 1);
-                let loss = sums.mean_loss();
-                self.steps.push(HistoryPoint { step: state.step, rows: state.rows_trained, time, loss, learning_rate });
+        let (state, sums, optimizer, points) = match event {
+            Event::Started { state, .. } => {
+                self.last = state.step;
+                return Ok(Flow::Continue);
             }
-            Event::Epoch { state, sums, .. } => {
-                let learning_rate = self.steps.last().map_or(f64::NAN, |p| p.learning_rate);
-                let loss = sums.mean_loss();
-                self.epochs.push(HistoryPoint {
-                    step: state.step,
-                    rows: state.rows_trained,
-                    time,
-                    loss,
-                    learning_rate,
-                });
+            Event::Step { state, sums, optimizer, .. } => {
+                let before = std::mem::replace(&mut self.last, state.step);
+                if self.every == 0 || state.step / self.every == before / self.every {
+                    return Ok(Flow::Continue);
+                }
+                (state, sums, optimizer, &mut self.steps)
             }
-            _ => {}
-        }
+            Event::Epoch { state, sums, optimizer, .. } => (state, sums, optimizer, &mut self.epochs),
+            Event::Finished { .. } => return Ok(Flow::Continue),
+        };
+        points.push(HistoryPoint {
+            step: state.step,
+            rows: state.rows_trained,
+            time,
+            loss: sums.mean_loss(),
+            learning_rate: optimizer.learning_rate(state.step.saturating_sub(1)),
+        });
         Ok(Flow::Continue)
     }
 }

@@ -95,6 +95,7 @@ impl<T: Scalar> Plan<T> {
         }
         assert!(from.len() >= (rows - 1) * from_row + columns && to.len() >= (columns - 1) * to_row + rows);
         let (from, from_row, to) = (from.as_ptr(), from_row as isize, to.as_mut_ptr());
+        let to_row = to_row as isize;
         // SAFETY: both lengths were checked; the kernels are those of this processor.
         unsafe { (self.kernels.transpose)(&Transposition { rows, columns, from, from_row, to, to_row, write }) };
     }

@@ -46,11 +46,12 @@ pub(super) struct Panel {
 }
 
 impl Convolution {
+    /// `vectors` is what lies along the registers: outputs, or channels.
+    ///
     /// # Panics
     ///
-    /// When window, image and groups do not fit.
-    ///
-    /// `vectors` is what lies along the registers: outputs, or channels.
+    /// When window, image and groups do not fit, or an image with its padding, an output or the weights have more numbers
+    /// than an address space: the offsets of the kernels cannot overflow.
     pub(super) fn plan<T: Scalar>(&self, vectors: usize) -> Plan<T> {
         let Self { channels, outputs, groups, mut image, window } = *self;
         let mut output = window.output(image).unwrap_or_else(|error| panic!("convolution: {error}"));
@@ -58,6 +59,21 @@ impl Convolution {
             groups > 0 && channels.is_multiple_of(groups) && outputs.is_multiple_of(groups),
             "convolution: {channels} channels and {outputs} outputs in {groups} groups"
         );
+        // Registers are filled up with zeros: room for sixteen more channels.
+        let [padded_height, padded_width] = [0, 1].map(|i| image[i] + 2 * window.padding[i]);
+        let most = channels.max(outputs).saturating_add(16);
+        for sizes in [
+            [padded_height, padded_width, most],
+            [output[0], output[1], most],
+            [
+                window.kernel[0].saturating_mul(window.kernel[1]),
+                channels.saturating_add(16),
+                outputs.saturating_add(16),
+            ],
+        ] {
+            let bytes = sizes.iter().try_fold(2 * size_of::<T>(), |bytes, &size| bytes.checked_mul(size));
+            assert!(bytes.is_some_and(|b| b <= isize::MAX as usize), "convolution: {sizes:?} numbers are too many");
+        }
         if window.kernel == [1, 1] && window.stride == [1, 1] && window.padding == [0, 0] {
             // Where pixels do not see each other, a row of them may be as long as the image.
             image = [1, image[0] * image[1]];
@@ -71,9 +87,10 @@ impl Convolution {
             image,
             output,
             kernel: window.kernel,
-            stride: window.stride,
+            // Where there is one place, or one element, it does not matter how far the next would be.
+            stride: [0, 1].map(|i| if output[i] == 1 { 1 } else { window.stride[i] }),
             padding: window.padding,
-            dilation: window.dilation,
+            dilation: [0, 1].map(|i| if window.kernel[i] == 1 { 1 } else { window.dilation[i] }),
         }
     }
 }

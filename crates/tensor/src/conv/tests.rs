@@ -214,3 +214,21 @@ fn groups_that_do_not_fit_are_refused() {
     let conv = Convolution { groups: 2, ..conv(5, 4, [4, 4], Window::new([2, 2])) };
     conv.forward::<f32>(&[], &[], None, &mut [], |_| ());
 }
+
+/// Strides and dilations that are never taken.
+#[test]
+fn steps_that_lead_nowhere_may_be_of_any_size() {
+    let far = usize::MAX;
+    check_all(&[
+        conv(2, 3, [4, 5], Window::new([4, 5]).stride([far, far])),
+        conv(2, 3, [4, 5], Window::new([1, 1]).dilation([far, far])),
+        conv(1, 2, [4, 5], Window::new([1, 5]).stride([2, far]).dilation([far, 1])),
+    ]);
+}
+
+#[test]
+#[should_panic(expected = "numbers are too many")]
+fn padding_as_large_as_wraps_around_is_refused() {
+    let window = Window::new([1, 1]).stride([1 << 33, 1 << 33]).padding([(1 << 31) - 1; 2]);
+    conv(1, 1, [2, 2], window).forward::<f32>(&[0.0; 4], &[1.0], None, &mut [0.0], |_| ());
+}

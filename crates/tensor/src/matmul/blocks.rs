@@ -187,7 +187,7 @@ unsafe fn aside<T: Scalar>(
                     from: c.start,
                     from_row: c.column,
                     to: start,
-                    to_row: width,
+                    to_row: width as isize,
                     write: Write::Assign,
                 });
             } else {
@@ -206,7 +206,7 @@ unsafe fn aside<T: Scalar>(
                 from: start,
                 from_row: width as isize,
                 to: c.start,
-                to_row: c.column as usize,
+                to_row: c.column,
                 write: Write::Assign,
             });
         }

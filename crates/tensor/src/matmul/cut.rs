@@ -44,7 +44,7 @@ impl Cut {
         let columns = multiple(PACKED_BYTES / line, width).min(p.n.next_multiple_of(width));
         let small = columns * line <= FIRST_CACHE_BYTES;
         let rows = if small { height } else { multiple(ROWS_BYTES / line, height).min(p.m) };
-        let bytes = |stride: isize| stride.unsigned_abs() * size_of::<T>();
+        let bytes = |stride: isize| stride.unsigned_abs().saturating_mul(size_of::<T>());
         let copy_a = p.a.row == 1 && bytes(p.a.column) >= PAGE_BYTES && p.n > 3 * width;
         let aliased = bytes(p.b.row) >= PAGE_BYTES && bytes(p.b.row).is_multiple_of(PAGE_BYTES / 2);
         let direct = height * if aliased { DIRECT_TILES_ALIASED } else { DIRECT_TILES };

@@ -68,7 +68,8 @@ pub(super) unsafe fn pack_panel<T: Scalar>(
         }
         if b.row == 1 {
             let (rows, columns, from_row, write) = (n, depth, b.column, Write::Assign);
-            let transposition = Transposition { rows, columns, from, from_row, to: start, to_row: width, write };
+            let to_row = width as isize;
+            let transposition = Transposition { rows, columns, from, from_row, to: start, to_row, write };
             return (kernels.transpose)(&transposition);
         }
         for (k, row) in to.chunks_exact_mut(width).enumerate() {

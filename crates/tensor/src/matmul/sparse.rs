@@ -1,6 +1,9 @@
-//! Products whose left operand has many zeros, as ReLU and dropout leave them: what they are multiplied with is passed
-//! over.
+//! Products whose left operand has many zeros, as ReLU and dropout leave them: what they are multiplied with is skipped.
+//!
+//! `0 · ∞` and `0 · NaN` are NaN, so zeros are skipped only against panels of `B` in which everything is finite. Each
+//! panel is checked after it was packed, while it is in the first-level cache.
 
+use crate::kernels::all_finite;
 use crate::matmul::kernel::{Nonzeros, Sparse};
 use crate::matmul::pack::pack_panel;
 use crate::matmul::product::{Matrix, Product};
@@ -92,11 +95,12 @@ pub(super) unsafe fn multiply<T: Scalar>(kernels: &Kernels<T>, cut: &SparseCut, 
             let write = if k == 0 { p.write } else { Write::Add };
             // SAFETY: the blocks lie within the matrices.
             unsafe {
-                scratch.list(kernels, cut, Matrix { start: p.a.at(i, k), ..p.a }, m, depth);
+                let a = Matrix { start: p.a.at(i, k), ..p.a };
+                scratch.list(kernels, cut, a, m, depth);
                 for j in (0..p.n).step_by(cut.width) {
                     let n = cut.width.min(p.n - j);
                     let b = Matrix { start: p.b.at(k, j), ..p.b };
-                    scratch.multiply(kernels, cut, b, Matrix { start: p.c.at(i, j), ..p.c }, [m, depth, n], write);
+                    scratch.multiply(kernels, cut, a, b, Matrix { start: p.c.at(i, j), ..p.c }, [m, depth, n], write);
                 }
             }
         }
@@ -112,6 +116,14 @@ struct Scratch<'a, T> {
     values: &'a mut [T],
     columns: &'a mut [u32],
     counts: &'a mut [u32],
+    /// What the lists of the present block have.
+    listed: Listed,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Listed {
+    Nonzeros,
+    Everything,
 }
 
 impl<'a, T: Scalar> Scratch<'a, T> {
@@ -119,7 +131,7 @@ impl<'a, T: Scalar> Scratch<'a, T> {
         // SAFETY: any bits are a u32, and any bits are an f32 or f64 (`Scalar` is sealed).
         let (_, indices, _) = unsafe { indices.align_to_mut::<u32>() };
         let (columns, counts) = indices.split_at_mut(cut.rows * cut.stride);
-        Self { panel, rows, values, columns, counts }
+        Self { panel, rows, values, columns, counts, listed: Listed::Nonzeros }
     }
 
     /// Lists what is not zero in `a [m, depth]`.
@@ -135,7 +147,7 @@ impl<'a, T: Scalar> Scratch<'a, T> {
                 from: a.start,
                 from_row: a.column,
                 to: self.rows.as_mut_ptr(),
-                to_row: DEPTH,
+                to_row: DEPTH as isize,
                 write: Write::Assign,
             };
             // SAFETY: `m` rows of `depth` numbers are read and written.
@@ -152,17 +164,36 @@ impl<'a, T: Scalar> Scratch<'a, T> {
                 (kernels.nonzeros)(row, values, columns)
             } as u32;
         }
+        self.listed = Listed::Nonzeros;
     }
 
-    /// Multiplies the listed block of `A` with `b [depth, n]`.
+    /// Lists everything in `a [m, depth]`, zeros too.
     ///
     /// # Safety
     ///
-    /// `b` and `c [m, n]` are valid for their accesses; the kernels are this processor's.
+    /// `a` is valid for reads.
+    unsafe fn list_everything(&mut self, cut: &SparseCut, a: Matrix<*const T>, m: usize, depth: usize) {
+        let lists = self.values.chunks_exact_mut(cut.stride).zip(self.columns.chunks_exact_mut(cut.stride));
+        for (i, (values, columns)) in lists.take(m).enumerate() {
+            for (k, (value, column)) in values.iter_mut().zip(columns).take(depth).enumerate() {
+                // SAFETY: an element of the block.
+                (*value, *column) = (unsafe { *a.at(i, k) }, k as u32);
+            }
+        }
+        self.counts[..m].fill(depth as u32);
+        self.listed = Listed::Everything;
+    }
+
+    /// Multiplies the listed block of `A`, which is `a [m, depth]`, with `b [depth, n]`.
+    ///
+    /// # Safety
+    ///
+    /// `a`, `b` and `c [m, n]` are valid for their accesses; the kernels are this processor's.
     unsafe fn multiply(
         &mut self,
         kernels: &Kernels<T>,
         cut: &SparseCut,
+        a: Matrix<*const T>,
         b: Matrix<*const T>,
         c: Matrix<*mut T>,
         [m, depth, n]: [usize; 3],
@@ -171,7 +202,14 @@ impl<'a, T: Scalar> Scratch<'a, T> {
         let registers = n.div_ceil(kernels.lanes);
         let width = registers * kernels.lanes;
         // SAFETY: the caller's promise.
-        unsafe { pack_panel(kernels, &mut self.panel[..width * depth], b, depth, n, width) };
+        unsafe {
+            let panel = &mut self.panel[..width * depth];
+            pack_panel(kernels, panel, b, depth, n, width);
+            // The same bits come of either list where everything is finite, so it need not be listed anew for later panels.
+            if self.listed == Listed::Nonzeros && !all_finite(panel) {
+                self.list_everything(cut, a, m, depth);
+            }
+        }
         let a = Nonzeros { stride: cut.stride, values: self.values, columns: self.columns, counts: &self.counts[..m] };
         let last = n - (registers - 1) * kernels.lanes;
         let sparse = Sparse { a: &a, b: self.panel.as_ptr(), c: c.start, c_row: c.row, last, write };

@@ -31,16 +31,30 @@ enum Layout {
     Gaps,
     /// Rows without gaps, the last one first.
     Backwards,
+    /// Columns without gaps, the last one first.
+    BackwardColumns,
+    /// Rows and columns in reverse, with gaps.
+    BackwardGaps,
+    /// Rows whose numbers are in reverse.
+    Mirrored,
 }
 
-const LAYOUTS: [Layout; 4] = [Layout::Rows, Layout::Columns, Layout::Gaps, Layout::Backwards];
+const LAYOUTS: [Layout; 7] = [
+    Layout::Rows,
+    Layout::Columns,
+    Layout::Gaps,
+    Layout::Backwards,
+    Layout::BackwardColumns,
+    Layout::BackwardGaps,
+    Layout::Mirrored,
+];
 
 /// An array of which [`view`] is the matrix.
 fn laid_out<T: Scalar>(rows: usize, columns: usize, salt: usize, layout: Layout) -> Array2<T> {
     match layout {
-        Layout::Rows | Layout::Backwards => filled(rows, columns, salt),
-        Layout::Columns => filled(columns, rows, salt),
-        Layout::Gaps => filled(3 * rows, 2 * columns, salt),
+        Layout::Rows | Layout::Backwards | Layout::Mirrored => filled(rows, columns, salt),
+        Layout::Columns | Layout::BackwardColumns => filled(columns, rows, salt),
+        Layout::Gaps | Layout::BackwardGaps => filled(3 * rows, 2 * columns, salt),
     }
 }
 
@@ -50,6 +64,9 @@ fn view<T: Scalar>(array: &mut Array2<T>, layout: Layout) -> ArrayViewMut2<'_, T
         Layout::Columns => array.view_mut().reversed_axes(),
         Layout::Gaps => array.slice_mut(s![..;3, ..;2]),
         Layout::Backwards => array.slice_mut(s![..;-1, ..]),
+        Layout::BackwardColumns => array.slice_mut(s![..;-1, ..]).reversed_axes(),
+        Layout::BackwardGaps => array.slice_mut(s![..;-3, ..;-2]),
+        Layout::Mirrored => array.slice_mut(s![.., ..;-1]),
     }
 }
 
@@ -96,6 +113,54 @@ fn small_products_agree_with_the_three_loops() {
     check_all(&shapes, &LAYOUTS[..3]);
 }
 
+/// Strides below zero in every operand, on every way that a product may take: few rows or columns, an outer product,
+/// tiles aside, transposed products.
+#[test]
+fn operands_in_reverse_agree_with_the_three_loops() {
+    if cfg!(miri) {
+        return check_all(&[(5, 3, 9)], &LAYOUTS);
+    }
+    check_all(&[(2, 3, 2), (9, 1, 18), (6, 40, 5), (17, 9, 33), (3, 7, 1)], &LAYOUTS);
+    // So light that it is done transposed, and with many zeros.
+    check_all(&[(5, 30, 70)], &[Layout::Rows, Layout::Backwards, Layout::BackwardColumns]);
+    for of_a in LAYOUTS {
+        for of_b in LAYOUTS {
+            check_with_zeros((20, 70, 66), of_a, of_b, 6);
+        }
+    }
+}
+
+/// A row that is read again and again, as ndarray broadcasts it.
+#[test]
+fn broadcast_operands_agree_with_the_three_loops() {
+    for (m, k, n) in [(9, 3, 10), (20, 30, 70), (3, 40, 3)] {
+        let (row, column) = (filled::<f32>(1, k, 1), filled::<f32>(k, 1, 2));
+        let (a, b) = (row.broadcast((m, k)).unwrap(), column.broadcast((k, n)).unwrap());
+        let (at, bt) = (filled::<f32>(m, 1, 3), filled::<f32>(1, n, 4));
+        let (at, bt) = (at.broadcast((m, k)).unwrap(), bt.broadcast((k, n)).unwrap());
+        for (a, b) in [(a, b), (a, bt), (at, b), (at, bt)] {
+            on_every_path(|| {
+                let mut c = Array2::zeros((m, n));
+                matmul(c.view_mut(), a, b, 0.0);
+                assert_eq!(c.mapv(f64::from), reference(a, b), "{m}x{k}x{n}");
+            });
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "0 elements are not 4294967296 rows of 4294967296")]
+fn as_many_rows_as_wrap_around_are_refused() {
+    RowMajor::<f32>::new(&[], 1 << 32, 1 << 32);
+}
+
+#[test]
+#[should_panic(expected = "into 0 elements")]
+fn a_result_as_large_as_wraps_around_is_refused() {
+    let none = |rows, columns| RowMajor::<f32>::new(&[], rows, columns);
+    multiply(&mut [], none(1 << 32, 0), none(0, 1 << 32), Write::Assign);
+}
+
 /// More rows, depth and columns than one block has, and columns of `A` farther apart than a page.
 #[test]
 #[cfg(not(miri))]
@@ -137,57 +202,83 @@ fn with_zeros<T: Scalar>(mut a: ArrayViewMut2<'_, T>, of_ten: usize) {
         .for_each(|(_, x)| *x = T::zero());
 }
 
+fn check_with_zeros((m, k, n): (usize, usize, usize), of_a: Layout, of_b: Layout, of_ten: usize) {
+    let (mut a, mut b) = (laid_out::<f32>(m, k, 1, of_a), laid_out::<f32>(k, n, 2, of_b));
+    with_zeros(view(&mut a, of_a), of_ten);
+    let (a, b) = (view(&mut a, of_a), view(&mut b, of_b));
+    let product = reference(a.view(), b.view());
+    on_every_path(|| {
+        let mut c = Array2::from_elem((m, n), f32::NAN);
+        matmul(c.view_mut(), a.view(), b.view(), 0.0);
+        assert_eq!(c.mapv(f64::from), product, "{m}x{k}x{n}, {of_a:?} {of_b:?}, {of_ten} of ten are zero");
+        matmul(c.view_mut(), a.view(), b.view(), 1.0);
+        assert_eq!(c.mapv(f64::from), 2.0 * &product, "{m}x{k}x{n}, {of_ten} of ten are zero, added");
+    });
+}
+
 #[test]
 fn products_with_many_zeros_agree_with_the_three_loops() {
     let shapes =
         if cfg!(miri) { vec![(16, 17, 33)] } else { vec![(16, 16, 64), (33, 100, 130), (300, 50, 67), (40, 97, 784)] };
-    for (m, k, n) in shapes {
-        for (layout, of_b) in
+    for shape in shapes {
+        for (of_a, of_b) in
             [(Layout::Rows, Layout::Columns), (Layout::Columns, Layout::Rows), (Layout::Gaps, Layout::Gaps)]
         {
-            for of_ten in [4, 5, 9, 10] {
-                let (mut a, mut b) = (laid_out::<f32>(m, k, 1, layout), laid_out::<f32>(k, n, 2, of_b));
-                with_zeros(view(&mut a, layout), of_ten);
-                let (a, b) = (view(&mut a, layout), view(&mut b, of_b));
-                let product = reference(a.view(), b.view());
-                on_every_path(|| {
-                    let mut c = Array2::from_elem((m, n), f32::NAN);
-                    matmul(c.view_mut(), a.view(), b.view(), 0.0);
-                    assert_eq!(c.mapv(f64::from), product, "{m}x{k}x{n}, {of_ten} of ten are zero");
-                    matmul(c.view_mut(), a.view(), b.view(), 1.0);
-                    assert_eq!(c.mapv(f64::from), 2.0 * &product, "{m}x{k}x{n}, {of_ten} of ten are zero, added");
-                });
-            }
+            [4, 5, 9, 10].into_iter().for_each(|of_ten| check_with_zeros(shape, of_a, of_b, of_ten));
         }
     }
 }
 
-/// As the documentation says, and the one way to see from outside whether zeros are passed over.
+/// `0 ∞` is NaN: whether it is met must not depend on how many zeros there are, nor on what else is in a block.
 #[test]
-fn what_a_zero_would_be_multiplied_with_is_looked_at_only_where_zeros_are_few() {
-    let (m, k, n) = (32, 32, 64);
-    let mut b = filled::<f32>(k, n, 2);
-    b.row_mut(5).fill(f32::INFINITY);
-    let finite = |of_ten: usize, of_a: Layout| {
-        let mut a = laid_out::<f32>(m, k, 1, of_a).mapv(|x| x + 0.5);
-        let mut a = view(&mut a, of_a);
-        with_zeros(a.view_mut(), of_ten);
-        a.column_mut(5).fill(0.0);
-        let mut c = Array2::zeros((m, n));
-        matmul(c.view_mut(), a.view(), b.view(), 0.0);
-        c.iter().all(|x| x.is_finite())
-    };
-    on_every_path(|| {
-        for of_a in [Layout::Rows, Layout::Columns] {
-            assert!(!finite(0, of_a) && !finite(2, of_a), "{of_a:?}: few zeros");
-            assert!(finite(5, of_a) && finite(9, of_a), "{of_a:?}: many zeros");
+fn a_zero_times_what_is_not_finite_is_nan_however_many_zeros_there_are() {
+    fn check<T: Scalar>((m, k, n): (usize, usize, usize), of_a: Layout, of_b: Layout) {
+        for (bad, row, column) in [
+            (T::infinity(), 5, 7),
+            (T::neg_infinity(), 0, n - 1),
+            (T::nan(), k - 1, 0),
+            (T::infinity(), k / 2, n / 2),
+            (T::max_value(), 1, 1),
+        ] {
+            for of_ten in [0, 2, 3, 5, 9, 10] {
+                let (mut a, mut b) = (laid_out::<T>(m, k, 1, of_a), laid_out::<T>(k, n, 2, of_b));
+                let (mut a, mut b) = (view(&mut a, of_a), view(&mut b, of_b));
+                with_zeros(a.view_mut(), of_ten);
+                b[[row, column]] = bad;
+                let want = reference(a.view(), b.view()).mapv(T::of);
+                on_every_path(|| {
+                    let mut c = filled::<T>(m, n, 3);
+                    matmul(c.view_mut(), a.view(), b.view(), T::zero());
+                    let alike = c.iter().zip(&want).all(|(c, want)| {
+                        let close = (c.widen() - want.widen()).abs() <= 1e-5 * want.widen().abs();
+                        c == want || c.is_nan() && want.is_nan() || bad == T::max_value() && close
+                    });
+                    assert!(
+                        alike,
+                        "{m}x{k}x{n}, {of_a:?} {of_b:?}, {bad} at {row}, {column}, {of_ten} of ten are zero"
+                    );
+                });
+            }
         }
-    });
+    }
+    let shapes =
+        if cfg!(miri) { vec![(16, 17, 33)] } else { vec![(8, 16, 64), (16, 64, 64), (33, 100, 130), (300, 70, 67)] };
+    for shape in shapes {
+        for (a, b) in [
+            (Layout::Rows, Layout::Rows),
+            (Layout::Rows, Layout::Columns),
+            (Layout::Columns, Layout::Rows),
+            (Layout::Columns, Layout::Gaps),
+        ] {
+            check::<f32>(shape, a, b);
+            check::<f64>(shape, a, b);
+        }
+    }
 }
 
-/// Passing over zeros is a matter of speed alone.
+/// Skipping zeros is a matter of speed alone.
 #[test]
-fn a_row_has_the_same_bits_whether_or_not_zeros_are_passed_over() {
+fn a_row_has_the_same_bits_whether_or_not_zeros_are_skipped() {
     let (m, k, n) = if cfg!(miri) { (16, 50, 33) } else { (70, 1100, 200) };
     let b = rough(k, n, 2);
     for of_a in [Layout::Rows, Layout::Columns] {

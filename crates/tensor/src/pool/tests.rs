@@ -145,3 +145,11 @@ fn sizes_that_do_not_fit_are_refused() {
     let pooling = Pooling { image: [2, 4], window: Window::new([2, 2]).stride([2, 2]) };
     pooling.average::<f32>(Divisor::Window, &[0.0; 9], &mut [0.0; 1]);
 }
+
+#[test]
+#[should_panic(expected = "pooling: ")]
+fn images_as_large_as_wrap_around_are_refused() {
+    let pooling = Pooling { image: [1 << 32, (1 << 32) + 2], window: Window::new([2, 2]).stride([2, 2]) };
+    let (x, mut y, mut places) = (vec![0.0_f32; 16], vec![0.0; 16], vec![0.0; 16]);
+    pooling.max(&x, &mut y, &mut places);
+}

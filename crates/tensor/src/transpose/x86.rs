@@ -23,7 +23,10 @@ macro_rules! by_blocks {
                     let j = j.min(columns - $size);
                     // SAFETY: the block lies within both.
                     unsafe {
-                        let (from, to) = (t.from.offset(i as isize * t.from_row).add(j), t.to.add(j * t.to_row + i));
+                        let (from, to) = (
+                            t.from.offset(i as isize * t.from_row).add(j),
+                            t.to.offset(j as isize * t.to_row + i as isize),
+                        );
                         $block(from, t.from_row, to, t.to_row, t.write);
                     }
                 }
@@ -44,7 +47,7 @@ by_blocks!(transpose_f64, f64, 4, block_f64);
 ///
 /// Eight times eight numbers can be read at `from` and written at `to`; the processor has AVX2.
 #[inline(always)]
-unsafe fn block_f32(from: *const f32, from_row: isize, to: *mut f32, to_row: usize, write: Write) {
+unsafe fn block_f32(from: *const f32, from_row: isize, to: *mut f32, to_row: isize, write: Write) {
     // SAFETY: the caller's promise.
     unsafe {
         // The first or second four numbers of row `i`, beside those of row `i + 4`.
@@ -68,7 +71,7 @@ unsafe fn block_f32(from: *const f32, from_row: isize, to: *mut f32, to_row: usi
                 _mm256_shuffle_ps::<0xee>(p[2], p[3]),
             ];
             for (j, column) in columns.into_iter().enumerate() {
-                let to = to.add((4 * half + j) * to_row);
+                let to = to.offset((4 * half + j) as isize * to_row);
                 let column = if write == Write::Add { _mm256_add_ps(_mm256_loadu_ps(to), column) } else { column };
                 _mm256_storeu_ps(to, column);
             }
@@ -80,7 +83,7 @@ unsafe fn block_f32(from: *const f32, from_row: isize, to: *mut f32, to_row: usi
 ///
 /// Four times four numbers can be read at `from` and written at `to`; the processor has AVX2.
 #[inline(always)]
-unsafe fn block_f64(from: *const f64, from_row: isize, to: *mut f64, to_row: usize, write: Write) {
+unsafe fn block_f64(from: *const f64, from_row: isize, to: *mut f64, to_row: isize, write: Write) {
     // SAFETY: the caller's promise.
     unsafe {
         let r: [__m256d; 4] = std::array::from_fn(|i| _mm256_loadu_pd(from.offset(i as isize * from_row)));
@@ -93,8 +96,8 @@ unsafe fn block_f64(from: *const f64, from_row: isize, to: *mut f64, to_row: usi
         for i in 0..2 {
             let columns =
                 [_mm256_permute2f128_pd::<0x20>(p[i], p[i + 2]), _mm256_permute2f128_pd::<0x31>(p[i], p[i + 2])];
-            for (column, j) in columns.into_iter().zip([i, i + 2]) {
-                let to = to.add(j * to_row);
+            for (column, j) in columns.into_iter().zip([i as isize, i as isize + 2]) {
+                let to = to.offset(j * to_row);
                 let column = if write == Write::Add { _mm256_add_pd(_mm256_loadu_pd(to), column) } else { column };
                 _mm256_storeu_pd(to, column);
             }

@@ -1,4 +1,7 @@
+//! What goes wrong on purpose, so that tests, and people, can see what comes of it.
+
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -7,7 +10,36 @@ use serde::{Deserialize, Serialize};
 use tidemill::prelude::*;
 use tidemill::strategies::{Error, Event, Flow};
 
-/// Something that goes wrong on purpose: how the fault tests, and whoever wants to see what happens, make it happen.
+/// The environment variable with the faults of `run`, a JSON list of [`Fault`].
+pub const FAULTS: &str = "TIDEMILL_FAULTS";
+
+/// The environment variable with the number, from 0, of the step of writing files before which the process is killed. It
+/// is not passed on to the runs of a comparison.
+pub const KILLED_BEFORE_FILE_STEP: &str = "TIDEMILL_KILLED_BEFORE_FILE_STEP";
+
+/// Has this process killed before a step of writing files, if the environment asks for it.
+pub fn arm() {
+    let Some(last) = std::env::var(KILLED_BEFORE_FILE_STEP).ok().and_then(|text| text.parse::<u64>().ok()) else {
+        return;
+    };
+    let taken = AtomicU64::new(0);
+    tidemill::data::file::before_each_step(move |_, _| {
+        if taken.fetch_add(1, Ordering::Relaxed) == last {
+            signal(Signal::KILL);
+        }
+    });
+}
+
+/// The faults that the environment asks for.
+pub(crate) fn of_environment() -> anyhow::Result<Vec<Fault>> {
+    use anyhow::Context;
+    match std::env::var(FAULTS) {
+        Ok(text) => serde_json::from_str(&text).context(FAULTS),
+        Err(_) => Ok(Vec::new()),
+    }
+}
+
+/// A fault: when and where it happens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// What.
@@ -42,12 +74,12 @@ pub enum Kind {
 }
 
 /// The faults of this rank, as an observer that makes them.
-pub(super) struct Faults<'a> {
+pub(crate) struct Faults<'a> {
     faults: Vec<&'a Fault>,
 }
 
 impl<'a> Faults<'a> {
-    pub(super) fn of(all: &'a [Fault], rank: usize) -> Self {
+    pub(crate) fn of(all: &'a [Fault], rank: usize) -> Self {
         let attempt = std::env::var(crate::launch::ATTEMPT).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
         Self { faults: all.iter().filter(|fault| fault.rank == rank && fault.attempt == attempt).collect() }
     }
