@@ -117,7 +117,8 @@ impl Scan {
         self.quantiles.observe([value]);
         self.sum += value;
         let whole = number.whole();
-        self.fractions |= whole.is_none();
+        // What is beyond 128 bits is whole.
+        self.fractions |= whole.is_none() && value.abs() < 1e38;
         let next = self.last.and_then(Number::whole).and_then(|last| last.checked_add(1));
         self.jumps |= self.last.is_some() && (next.is_none() || whole != next);
         self.last = Some(number);
