@@ -113,6 +113,8 @@ fn within(limits: &Limits, comparison: Comparison, value: &Value) -> (bool, bool
             _ => (true, true),
         },
         (Limits::Digits { low, high, scale, unit }, value) => match operand(value, *unit) {
+            // Where other files have floating-point numbers, all are compared with the nearest one, which may be whole.
+            Ok(Operand::Number(number)) if number.is_nearly_whole(*scale) => (true, true),
             Ok(Operand::Number(number)) => match compared(comparison, number.at(*scale)) {
                 Compared::With(comparison, bound) => between(low, high, comparison, &bound),
                 Compared::Always(holds) => (holds, !holds),
