@@ -209,7 +209,14 @@ fn files_of_different_types_are_filtered_as_one() {
     for (path, column) in names.iter().zip([whole, halves, small]) {
         write(path, &table([("x", column)]), EnabledStatistics::Chunk);
     }
-    for (text, groups) in [("x > 120", 6), ("x = 7.5", 6), ("x = 130", 6), ("x is null", 6), ("not x < 149.2", 8)] {
+    for (text, groups) in [
+        ("x > 120", 6),
+        ("x = 7.5", 8),
+        ("x = 7.0000000000000000001", 6),
+        ("x = 130", 6),
+        ("x is null", 6),
+        ("not x < 149.2", 8),
+    ] {
         let condition: Predicate = text.parse().unwrap();
         let all = ParquetSource::open(names.as_slice()).feature("x").build::<f64>().unwrap();
         let expected = texts(&mut all.filter(&condition).unwrap(), 100);
@@ -230,7 +237,9 @@ fn what_cannot_be_is_refused() {
     };
     refused("rwo = 1", "rows.parquet: there is no column rwo; it has row, int,");
     refused("text > 5", "condition: column text is text, expected a number to compare with a number");
-    refused("day = '2013-01-01'", "condition: column day is real, expected a text to compare with a text");
+    refused("int = '7'", "condition: column int is real, expected a text to compare with a text");
+    let expected = "condition: column day is dates (days since 1970), expected a date such as '2013-07-01' to compare";
+    refused("day = 'soon'", expected);
     let small = |budget| {
         let source = ParquetSource::open(&path).columns(["row", "text"]).budget(budget);
         source.filter("word = 'ant' and decimal > 1".parse().unwrap()).build::<f32>()

@@ -12,7 +12,7 @@ use arrow_array::*;
 use arrow_schema::DataType;
 use common::{array, read_all, table, write_groups};
 use tidemill_data::tensor::Scalar;
-use tidemill_data::{Batch, Encoder, Encoding, MemorySource, Source, SourceExt, Split, Unit};
+use tidemill_data::{Batch, Cursor, Encoder, Encoding, MemorySource, Source, SourceExt, Split, Unit};
 use tidemill_data_parquet::{ParquetSource, ParquetWriter, ValueType, Values, save, sort_by};
 
 fn case(name: &str) -> PathBuf {
@@ -265,7 +265,7 @@ fn cases_zeros_are_one_class() {
         ParquetSource::open(case("negative-zero-target.parquet")).columns(["x"]).target("y").build().unwrap();
     let rows = read_all::<f64>(&mut source).unwrap();
     assert!(rows.reals(1).iter().any(|y| y.to_bits() == (-0.0_f64).to_bits()) && rows.reals(1).contains(&0.0));
-    Source::<f64>::seek(&mut source, tidemill_data::Cursor::start(0)).unwrap();
+    Source::<f64>::seek(&mut source, Cursor::start(0)).unwrap();
     let encoder = Encoder::builder().feature("x", Encoding::real()).target("y", Encoding::class());
     assert_eq!(encoder.fit(&mut source).unwrap().0.classes().unwrap(), ["0", "1"]);
 }

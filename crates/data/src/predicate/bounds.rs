@@ -113,10 +113,18 @@ fn within(limits: &Limits, comparison: Comparison, value: &Value) -> (bool, bool
             _ => (true, true),
         },
         (Limits::Digits { low, high, scale, unit }, value) => match operand(value, *unit) {
-            Ok(Operand::Number(number)) => match compared(comparison, number.at(*scale)) {
-                Compared::With(comparison, bound) => between(low, high, comparison, &bound),
-                Compared::Always(holds) => (holds, !holds),
-            },
+            Ok(Operand::Number(number)) => {
+                let exact = match compared(comparison, number.at(*scale)) {
+                    Compared::With(comparison, bound) => between(low, high, comparison, &bound),
+                    Compared::Always(holds) => (holds, !holds),
+                };
+                if !number.is_nearly_whole(*scale) {
+                    return exact;
+                }
+                // Where other files have floating-point numbers, all are compared with the nearest one.
+                let rounded = between(&(*low as f64), &(*high as f64), comparison, &number.to_f64());
+                (exact.0 | rounded.0, exact.1 | rounded.1)
+            }
             _ => (true, true),
         },
         _ => (true, true),

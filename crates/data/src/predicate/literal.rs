@@ -42,9 +42,9 @@ impl Literal {
         number.to_f64().is_finite().then_some(number)
     }
 
-    /// The number as its shortest text says it.
+    /// The number: a whole one exactly, others as their shortest text says them.
     pub fn of_f64(value: f64) -> Option<Self> {
-        Self::parse(&format!("{value:e}"))
+        Self::parse(&if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:e}") })
     }
 
     pub fn of_integer(value: i64) -> Self {
@@ -142,6 +142,7 @@ mod tests {
             assert_eq!(at(text, scale), (floor, is_exact), "{text} at {scale}");
         }
         assert_eq!(Literal::of_integer(-19_700).at(0), Bound { floor: -19_700, is_exact: true });
+        assert_eq!(Literal::of_f64(2_f64.powi(63)).unwrap().at(0), Bound { floor: 1 << 63, is_exact: true });
         assert_eq!(Literal::of_f64(0.1).unwrap().at(1), Bound { floor: 1, is_exact: true });
         assert_eq!(Literal::of_integer(-1).at(0).divided(86_400), Bound { floor: -1, is_exact: false });
     }

@@ -25,6 +25,12 @@ impl Quantity {
         self.literal.at(scale).divided(self.by.into())
     }
 
+    /// Whether it is no whole number, and the nearest `f64` is one of those that tell whole numbers apart.
+    pub fn is_nearly_whole(&self, scale: i8) -> bool {
+        let nearest = self.to_f64();
+        scale == 0 && !self.at(0).is_exact && nearest.fract() == 0.0 && nearest.abs() < 2_f64.powi(53)
+    }
+
     pub fn to_f64(&self) -> f64 {
         self.literal.to_f64() / self.by as f64
     }

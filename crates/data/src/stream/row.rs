@@ -285,12 +285,13 @@ fn push_value<T: Scalar>(column: &mut Column<T>, value: Value<'_, T>) {
     match (column, value) {
         (Column::Real { values, nulls, digits, .. }, Value::Real(number)) => {
             values.push(number);
-            match digits.numbers().scale() {
-                Some(_) if number.is_nan() => nulls.extend(before, [true]),
-                Some(scale) => digits.extend(values, [recover(number.widen(), scale)].into_iter()),
-                None => {}
+            let scale = digits.numbers().scale();
+            if let Some(scale) = scale {
+                digits.extend(values, [recover(number.widen(), scale)].into_iter());
             }
-            if !number.is_nan() || digits.numbers().scale().is_none() {
+            if scale.is_some() && number.is_nan() {
+                nulls.extend(before, [true]);
+            } else {
                 nulls.extend_valid(before, 1);
             }
         }
