@@ -111,7 +111,9 @@ impl Scores {
     pub(crate) fn merge(&mut self, of: &str, state: &[f64]) -> Result<(), Error> {
         match self {
             Self::Exact(rows) => {
-                rows.extend(read_rows(of, state)?.iter().map(|&[score, signed_weight]| Scored { score, signed_weight }));
+                rows.extend(
+                    read_rows(of, state)?.iter().map(|&[score, signed_weight]| Scored { score, signed_weight }),
+                );
                 Ok(())
             }
             Self::Binned(sketch) => sketch.merge(of, state),

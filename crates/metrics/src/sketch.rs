@@ -12,7 +12,7 @@ const MOST_COLLECTED: usize = 4096;
 ///
 /// As long as there are no more distinct scores than bins, each score has a bin of its own and nothing is lost. Beyond,
 /// neighbours are joined where that leaves at most a share `s` of the positives and of the negatives in a bin, with the
-/// smallest `s = 2ⁱ / bins` by which half of the bins become free. So bins are narrow where rows are many, whatever range
+/// smallest `s = 2ⁱ / bins`, `i ≥ 1`, by which half of the bins become free. So bins are narrow where rows are many, whatever range
 /// the scores lie in. What follows depends on the rows and their order alone.
 #[derive(Debug)]
 pub(crate) struct Sketch {
@@ -124,7 +124,8 @@ impl Sketch {
 
     /// Joins neighbours until half of the bins are free, if there are too many.
     fn join(&mut self) {
-        let mut share = 1.0 / self.bins as f64;
+        // With less, not even half of the bins would become free.
+        let mut share = 2.0 / self.bins as f64;
         if self.cells.len() <= self.bins {
             return;
         }
@@ -298,8 +299,28 @@ mod tests {
     fn keys_are_in_the_order_of_scores() {
         let tiny = f64::from_bits(1);
         let scores = [
-            f64::NEG_INFINITY, -1e200, -1.0, -0.7, -1e-300, -tiny, 0.0, tiny, 1e-300, 1e-9, 0.3, 0.5_f64.next_down(), 0.5,
-            0.5_f64.next_up(), 0.7, 1.0 - 1e-9, 1.0_f64.next_down(), 1.0, 1.0_f64.next_up(), 7.0, 1e200, f64::INFINITY,
+            f64::NEG_INFINITY,
+            -1e200,
+            -1.0,
+            -0.7,
+            -1e-300,
+            -tiny,
+            0.0,
+            tiny,
+            1e-300,
+            1e-9,
+            0.3,
+            0.5_f64.next_down(),
+            0.5,
+            0.5_f64.next_up(),
+            0.7,
+            1.0 - 1e-9,
+            1.0_f64.next_down(),
+            1.0,
+            1.0_f64.next_up(),
+            7.0,
+            1e200,
+            f64::INFINITY,
         ];
         for pair in scores.windows(2) {
             assert!(key(pair[0]) < key(pair[1]), "{} and {}", pair[0], pair[1]);

@@ -92,7 +92,11 @@ fn check<T: Scalar>(sample: &Sample) {
     // Of few positives a single one moves the precision, and its bound.
     let (apart, bound) = ((two.estimate() - precision.value()).abs(), two.error_bound());
     assert!(apart <= bound + 1e-9, "{}, precision: {apart} apart, bound {bound}", sample.name);
-    assert!(bound < 0.05 && two.value().is_nan() == (bound > LARGEST_ERROR), "{}, precision: bound {bound}", sample.name);
+    assert!(
+        bound < 0.05 && two.value().is_nan() == (bound > LARGEST_ERROR),
+        "{}, precision: bound {bound}",
+        sample.name
+    );
 
     // Shards, merged forwards and backwards.
     let shards: Vec<_> = (0..5).map(|i| i * all.end / 5..(i + 1) * all.end / 5).collect();

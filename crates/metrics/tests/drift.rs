@@ -168,7 +168,9 @@ fn moments_merge_and_restore() {
 /// A constant has not changed, however large, small or odd, and however long.
 #[test]
 fn cases_a_constant_is_never_drift() {
-    for constant in [1e9 + 0.1, -1e9 - 0.1, 0.1, -0.3, 1e15 + 0.3, 1e-300, -1e-310, 1e300, f64::MAX, 0.0, 1.0, 1.0 / 3.0] {
+    for constant in
+        [1e9 + 0.1, -1e9 - 0.1, 0.1, -0.3, 1e15 + 0.3, 1e-300, -1e-310, 1e300, f64::MAX, 0.0, 1.0, 1.0 / 3.0]
+    {
         for mut detector in detectors() {
             let numbers = if detector.name() == "adwin" { 100_000 } else { 5000 };
             let alarms = (0..numbers).filter(|_| detector.update(constant) != Drift::None).count();

@@ -122,10 +122,6 @@ impl Pooling {
         let fits = |planes: usize| Some(x) == height.checked_mul(width).and_then(|pixels| planes.checked_mul(pixels));
         let places = rows.checked_mul(columns).expect("pooling: an output fits the address space");
         let planes = y / places;
-        assert!(
-            y == planes * places && fits(planes),
-            "pooling: {x} numbers and {y} for planes of {:?}",
-            self.image
-        );
+        assert!(y == planes * places && fits(planes), "pooling: {x} numbers and {y} for planes of {:?}", self.image);
     }
 }

@@ -38,7 +38,8 @@ unsafe fn rest<T: Scalar>(t: &Transposition<T>, rows: Range<usize>, columns: Ran
         for j in columns.clone() {
             // SAFETY: within both.
             unsafe {
-                let (x, to) = (*t.from.offset(i as isize * t.from_row).add(j), t.to.offset(j as isize * t.to_row + i as isize));
+                let (x, to) =
+                    (*t.from.offset(i as isize * t.from_row).add(j), t.to.offset(j as isize * t.to_row + i as isize));
                 match t.write {
                     Write::Assign => *to = x,
                     Write::Add => *to += x,

@@ -140,6 +140,12 @@ impl Adwin {
     /// Whether some cut of the window has two different sides.
     fn has_cut(&self) -> bool {
         let shortest = self.config.min_window_length as u64;
+        let d = (2.0 * (self.width as f64).ln() / self.config.delta).ln();
+        let variance = self.variance();
+        let bound = |older: u64, newer: u64| {
+            let k = 1.0 / older as f64 + 1.0 / newer as f64;
+            (2.0 * k * variance * d).sqrt() + 2.0 / 3.0 * d * k
+        };
         let (mut older, mut older_mean) = (0, 0.0);
         for (n, bucket) in self.histogram.oldest_first() {
             older += n;
@@ -151,18 +157,12 @@ impl Adwin {
             if older >= shortest {
                 // The newer mean is as far from the whole one on the other side, by the ratio of the lengths.
                 let apart = (older_mean - self.mean) * (self.width as f64 / newer as f64);
-                if apart.abs() > self.bound(older - shortest + 1, newer - shortest + 1) {
+                if apart.abs() > bound(older - shortest + 1, newer - shortest + 1) {
                     return true;
                 }
             }
         }
         false
-    }
-
-    fn bound(&self, older: u64, newer: u64) -> f64 {
-        let d = (2.0 * (self.width as f64).ln() / self.config.delta).ln();
-        let k = 1.0 / older as f64 + 1.0 / newer as f64;
-        (2.0 * k * self.variance() * d).sqrt() + 2.0 / 3.0 * d * k
     }
 }
 
@@ -204,7 +204,8 @@ impl DriftDetector for Adwin {
     }
 
     fn state(&self) -> Vec<f64> {
-        let mut state = vec![self.ticks as f64, self.origin, self.mean, self.squares, f64::from(u8::from(self.drifted))];
+        let mut state =
+            vec![self.ticks as f64, self.origin, self.mean, self.squares, f64::from(u8::from(self.drifted))];
         for row in 0..self.histogram.rows() {
             let buckets = self.histogram.row(row);
             state.push(buckets.len() as f64);

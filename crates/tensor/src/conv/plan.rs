@@ -65,7 +65,11 @@ impl Convolution {
         for sizes in [
             [padded_height, padded_width, most],
             [output[0], output[1], most],
-            [window.kernel[0].saturating_mul(window.kernel[1]), channels.saturating_add(16), outputs.saturating_add(16)],
+            [
+                window.kernel[0].saturating_mul(window.kernel[1]),
+                channels.saturating_add(16),
+                outputs.saturating_add(16),
+            ],
         ] {
             let bytes = sizes.iter().try_fold(2 * size_of::<T>(), |bytes, &size| bytes.checked_mul(size));
             assert!(bytes.is_some_and(|b| b <= isize::MAX as usize), "convolution: {sizes:?} numbers are too many");

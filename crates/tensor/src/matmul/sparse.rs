@@ -3,7 +3,6 @@
 //! `0 · ∞` and `0 · NaN` are NaN, so zeros are skipped only against panels of `B` in which everything is finite. Each
 //! panel is checked after it was packed, while it is in the first-level cache.
 
-use crate::kernels::all_finite;
 use crate::matmul::kernel::{Nonzeros, Sparse};
 use crate::matmul::pack::pack_panel;
 use crate::matmul::product::{Matrix, Product};
@@ -79,6 +78,20 @@ pub(super) unsafe fn has_many_zeros<T: Scalar>(p: &Product<T>) -> bool {
 }
 
 vectorized! {
+    /// Whether no element is infinite or NaN, by sums of `x - x`; all of them are read, a register a cycle.
+    fn all_finite<T: Scalar>(x: &[T]) -> bool {
+        let mut lanes = [T::zero(); 64];
+        let (blocks, rest) = x.as_chunks::<64>();
+        for block in blocks {
+            for (lane, &x) in lanes.iter_mut().zip(block) {
+                *lane += x - x;
+            }
+        }
+        lanes.iter().all(|&lane| lane == T::zero()) && rest.iter().all(|x| x.is_finite())
+    }
+}
+
+vectorized! {
     fn count_zeros<T: Scalar>(x: &[T]) -> usize {
         x.chunks(128).map(|x| usize::from(x.iter().map(|&x| u8::from(x == T::zero())).sum::<u8>())).sum()
     }
@@ -100,7 +113,7 @@ pub(super) unsafe fn multiply<T: Scalar>(kernels: &Kernels<T>, cut: &SparseCut, 
                 for j in (0..p.n).step_by(cut.width) {
                     let n = cut.width.min(p.n - j);
                     let b = Matrix { start: p.b.at(k, j), ..p.b };
-                    scratch.multiply(kernels, cut, a, b, Matrix { start: p.c.at(i, j), ..p.c }, [m, depth, n], write);
+                    scratch.multiply(kernels, cut, [a, b], Matrix { start: p.c.at(i, j), ..p.c }, [m, depth, n], write);
                 }
             }
         }
@@ -193,8 +206,7 @@ impl<'a, T: Scalar> Scratch<'a, T> {
         &mut self,
         kernels: &Kernels<T>,
         cut: &SparseCut,
-        a: Matrix<*const T>,
-        b: Matrix<*const T>,
+        [a, b]: [Matrix<*const T>; 2],
         c: Matrix<*mut T>,
         [m, depth, n]: [usize; 3],
         write: Write,

@@ -253,12 +253,16 @@ fn a_zero_times_what_is_not_finite_is_nan_however_many_zeros_there_are() {
                         let close = (c.widen() - want.widen()).abs() <= 1e-5 * want.widen().abs();
                         c == want || c.is_nan() && want.is_nan() || bad == T::max_value() && close
                     });
-                    assert!(alike, "{m}x{k}x{n}, {of_a:?} {of_b:?}, {bad} at {row}, {column}, {of_ten} of ten are zero");
+                    assert!(
+                        alike,
+                        "{m}x{k}x{n}, {of_a:?} {of_b:?}, {bad} at {row}, {column}, {of_ten} of ten are zero"
+                    );
                 });
             }
         }
     }
-    let shapes = if cfg!(miri) { vec![(16, 17, 33)] } else { vec![(8, 16, 64), (16, 64, 64), (33, 100, 130), (300, 70, 67)] };
+    let shapes =
+        if cfg!(miri) { vec![(16, 17, 33)] } else { vec![(8, 16, 64), (16, 64, 64), (33, 100, 130), (300, 70, 67)] };
     for shape in shapes {
         for (a, b) in [
             (Layout::Rows, Layout::Rows),

@@ -23,7 +23,10 @@ macro_rules! by_blocks {
                     let j = j.min(columns - $size);
                     // SAFETY: the block lies within both.
                     unsafe {
-                        let (from, to) = (t.from.offset(i as isize * t.from_row).add(j), t.to.offset(j as isize * t.to_row + i as isize));
+                        let (from, to) = (
+                            t.from.offset(i as isize * t.from_row).add(j),
+                            t.to.offset(j as isize * t.to_row + i as isize),
+                        );
                         $block(from, t.from_row, to, t.to_row, t.write);
                     }
                 }
