@@ -12,8 +12,8 @@ const MOST_COLLECTED: usize = 4096;
 ///
 /// As long as there are no more distinct scores than bins, each score has a bin of its own and nothing is lost. Beyond,
 /// neighbours are joined where that leaves at most a share `s` of the positives and of the negatives in a bin, with the
-/// smallest `s = 2ⁱ / bins`, `i ≥ 1`, by which half of the bins become free. So bins are narrow where rows are many, whatever range
-/// the scores lie in. What follows depends on the rows and their order alone.
+/// smallest `s = 2ⁱ / bins`, `i ≥ 1`, by which half of the bins become free. So bins are narrow where rows are many,
+/// whatever range the scores lie in. What follows depends on the rows and their order alone.
 #[derive(Debug)]
 pub(crate) struct Sketch {
     /// In ascending order, disjoint.

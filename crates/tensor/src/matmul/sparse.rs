@@ -78,13 +78,13 @@ pub(super) unsafe fn has_many_zeros<T: Scalar>(p: &Product<T>) -> bool {
 }
 
 vectorized! {
-    /// Whether no element is infinite or NaN, by sums of `x - x`; all of them are read, a register a cycle.
+    /// Whether no element is infinite or NaN, by sums of `0 x`, which are zero or NaN; all of them are read.
     fn all_finite<T: Scalar>(x: &[T]) -> bool {
         let mut lanes = [T::zero(); 64];
         let (blocks, rest) = x.as_chunks::<64>();
         for block in blocks {
             for (lane, &x) in lanes.iter_mut().zip(block) {
-                *lane += x - x;
+                *lane += x * T::zero();
             }
         }
         lanes.iter().all(|&lane| lane == T::zero()) && rest.iter().all(|x| x.is_finite())
