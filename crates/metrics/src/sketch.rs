@@ -192,16 +192,12 @@ impl Sketch {
     }
 
     pub(crate) fn restore(&mut self, of: &str, state: &[f64]) -> Result<(), Error> {
-        let (cells, collected) = self.read(of, state)?;
-        self.clear();
-        self.cells.extend_from_slice(&cells);
-        self.collected.extend_from_slice(&collected);
+        *self = self.read(of, state)?;
         Ok(())
     }
 
     pub(crate) fn merge(&mut self, of: &str, state: &[f64]) -> Result<(), Error> {
-        let mut other = Self::new(self.bins);
-        other.restore(of, state)?;
+        let mut other = self.read(of, state)?;
         other.sort_in();
         self.sort_in();
         let mut all = Vec::with_capacity(self.cells.len() + other.cells.len());
@@ -213,28 +209,28 @@ impl Sketch {
         Ok(())
     }
 
-    fn read(&self, of: &str, state: &[f64]) -> Result<(Vec<Cell>, Vec<(u64, f64)>), Error> {
+    /// A sketch such as this of a state.
+    fn read(&self, of: &str, state: &[f64]) -> Result<Self, Error> {
         let mut reader = Reader::new(of, state);
-        let mut cells = Vec::<Cell>::new();
+        let mut read = Self::new(self.bins);
         for _ in 0..reader.count(self.bins as u64)? {
             let (upper, lower) = (reader.count((65 << 32) - 1)?, reader.count(u64::from(u32::MAX))?);
             let [positive, negative] = reader.array()?;
             let cell = Cell { key: upper << 32 | lower, level: (upper >> 32) as u32, positive, negative };
             let begins = prefix(cell.key, cell.level) == cell.key;
-            let follows = cells.last().is_none_or(|last| last.key < cell.key && !last.has(cell.key));
+            let follows = read.cells.last().is_none_or(|last| last.key < cell.key && !last.has(cell.key));
             if !(begins && follows && positive >= 0.0 && negative >= 0.0) {
                 return Err(reader.wrong("bins that overlap, or a weight below zero".to_owned()));
             }
-            cells.push(cell);
+            read.cells.push(cell);
         }
-        let mut collected = Vec::new();
         for _ in 0..reader.count(self.most as u64 - 1)? {
             let (upper, lower) = (reader.count(u64::from(u32::MAX))?, reader.count(u64::from(u32::MAX))?);
             let [weight] = reader.array()?;
-            collected.push((upper << 32 | lower, weight));
+            read.collected.push((upper << 32 | lower, weight));
         }
         reader.end()?;
-        Ok((cells, collected))
+        Ok(read)
     }
 }
 
