@@ -3,6 +3,7 @@
 //! `0 · ∞` and `0 · NaN` are NaN, so zeros are skipped only against panels of `B` in which everything is finite. Each
 //! panel is checked after it was packed, while it is in the first-level cache.
 
+use crate::kernels::all_finite;
 use crate::matmul::kernel::{Nonzeros, Sparse};
 use crate::matmul::pack::pack_panel;
 use crate::matmul::product::{Matrix, Product};
@@ -75,20 +76,6 @@ pub(super) unsafe fn has_many_zeros<T: Scalar>(p: &Product<T>) -> bool {
         zeros += count_zeros(line);
     }
     zeros as f64 >= ZEROS * seen as f64
-}
-
-vectorized! {
-    /// Whether no element is infinite or NaN, by sums of `0 x`, which are zero or NaN; all of them are read.
-    fn all_finite<T: Scalar>(x: &[T]) -> bool {
-        let mut lanes = [T::zero(); 64];
-        let (blocks, rest) = x.as_chunks::<64>();
-        for block in blocks {
-            for (lane, &x) in lanes.iter_mut().zip(block) {
-                *lane += x * T::zero();
-            }
-        }
-        lanes.iter().all(|&lane| lane == T::zero()) && rest.iter().all(|x| x.is_finite())
-    }
 }
 
 vectorized! {
