@@ -104,11 +104,14 @@ struct Logit {
 }
 
 impl Comparison for Logit {
-    // -ln σ(z) = softplus(-z) and -ln σ(-z) = z + softplus(-z)
+    // -ln σ(z) = softplus(-z) and -ln σ(-z) = softplus(z), both of s = ln(1 + exp(-|z|)): as z + softplus(-z) the second
+    // would lose its digits where z is far below zero.
     #[inline(always)]
     fn value<T: Scalar>(self, z: T, t: T) -> T {
         let (w, negative) = (T::of(self.weight), T::one() - t);
-        negative * z + (w * t + negative) * (-z).fast_softplus()
+        let s = (-z.abs()).fast_exp().fast_ln_1p();
+        let (below, above) = if z < T::zero() { (s - z, s) } else { (s, s + z) };
+        w * t * below + negative * above
     }
 
     #[inline(always)]

@@ -141,12 +141,20 @@ impl<T: Scalar> Kernel<T> for CrossEntropy {
         if self.plain {
             return;
         }
-        for ((loss, &class), z) in cx.output.iter_mut().zip(classes).zip(z.chunks_exact(self.classes())) {
-            // So far the loss is ln Σ exp(z) - z_y.
-            let log_sum = *loss + z[class as usize];
-            let smoothed = z.iter().zip(&self.weights).map(|(&z, &w)| T::of(w) * (log_sum - z)).sum::<T>();
-            let chosen = T::of(self.chosen * self.weights[class as usize]);
-            *loss = chosen * *loss + T::of(self.uniform) * smoothed;
+        let rows = z.chunks_exact(self.classes()).zip(cx.saved.chunks_exact(self.classes()));
+        for ((loss, &class), (z, p)) in cx.output.iter_mut().zip(classes).zip(rows) {
+            // -ln p = (max - z) + ln s with s = Σ exp(z - max): no digits are lost where logits are large, as they would be
+            // in ln Σ exp z. The largest probability is 1/s.
+            // What weighs nothing adds nothing, though its logit be minus infinity.
+            let weighed = |weight: f64, loss: T| if weight == 0.0 { T::zero() } else { T::of(weight) * loss };
+            let mut all = T::zero();
+            if self.uniform != 0.0 {
+                let larger = |a: T, &b: &T| if b > a { b } else { a };
+                let max = z.iter().fold(T::neg_infinity(), larger);
+                let log_sum = -p.iter().fold(T::zero(), larger).ln();
+                all = z.iter().zip(&self.weights).map(|(&z, &w)| weighed(w, (max - z) + log_sum)).sum();
+            }
+            *loss = weighed(self.chosen * self.weights[class as usize], *loss) + T::of(self.uniform) * all;
         }
     }
 

@@ -64,6 +64,10 @@ impl<M: Summary> Summary for Fading<M> {
         self.metric.value()
     }
 
+    fn error_bound(&self) -> f64 {
+        self.metric.error_bound()
+    }
+
     fn reset(&mut self) {
         self.metric.reset();
     }

@@ -5,7 +5,7 @@ use crate::{Error, Metric, Rows, Summary};
 /// A metric of probabilities, given logits.
 ///
 /// One prediction a row becomes `p = 1 / (1 + exp(-z))`, several become `p_k = exp(z_k) / Σ_j exp(z_j)`. Only what
-/// depends on probabilities needs this: [`LogLoss`](crate::LogLoss), [`Brier`](crate::Brier), binned rankings, and
+/// depends on probabilities needs this: [`LogLoss`](crate::LogLoss), [`Brier`](crate::Brier), and
 /// thresholds that are meant as probabilities.
 ///
 /// # Example
@@ -43,6 +43,10 @@ impl<T: Scalar, M: Summary> Summary for FromLogits<T, M> {
 
     fn value(&self) -> f64 {
         self.metric.value()
+    }
+
+    fn error_bound(&self) -> f64 {
+        self.metric.error_bound()
     }
 
     fn reset(&mut self) {

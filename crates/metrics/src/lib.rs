@@ -34,6 +34,7 @@ mod goodness;
 mod quantities;
 mod ranking;
 mod scores;
+mod sketch;
 
 mod fading;
 mod from_logits;
@@ -53,7 +54,7 @@ pub use metric::{Metric, Summary};
 pub use moments::RunningMoments;
 pub use one_vs_rest::OneVsRest;
 pub use quantities::{Mae, Mape, MeanLoss, Mse, Rmse};
-pub use ranking::{AveragePrecision, Ranking, RocAuc};
+pub use ranking::{AveragePrecision, LARGEST_ERROR, Ranking, RocAuc};
 pub use row_mean::{Measure, Quantity, RowMean};
 pub use rows::{Rows, Target};
 pub use windowed::Windowed;

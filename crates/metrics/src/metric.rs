@@ -12,6 +12,13 @@ pub trait Summary: Send {
     /// The score of the rows seen; NaN while it is undefined, as before the first row.
     fn value(&self) -> f64;
 
+    /// How far [`value`](Summary::value) may be from that of all rows, because the metric keeps less than all; 0 for most.
+    ///
+    /// A metric whose bound is too large to be of use says so by a value of NaN.
+    fn error_bound(&self) -> f64 {
+        0.0
+    }
+
     /// Forgets all rows, keeps the memory.
     fn reset(&mut self);
 
@@ -68,6 +75,10 @@ impl<S: Summary + ?Sized> Summary for Box<S> {
 
     fn value(&self) -> f64 {
         (**self).value()
+    }
+
+    fn error_bound(&self) -> f64 {
+        (**self).error_bound()
     }
 
     fn reset(&mut self) {

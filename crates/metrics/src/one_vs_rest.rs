@@ -71,6 +71,10 @@ impl<M: Summary + Clone> Summary for OneVsRest<M> {
         self.classes.iter().map(M::value).sum::<f64>() / self.classes.len() as f64
     }
 
+    fn error_bound(&self) -> f64 {
+        self.classes.iter().map(M::error_bound).sum::<f64>() / self.classes.len() as f64
+    }
+
     fn reset(&mut self) {
         self.classes.iter_mut().for_each(M::reset);
     }

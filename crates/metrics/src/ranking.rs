@@ -3,7 +3,8 @@ use std::marker::PhantomData;
 use tidemill_tensor::Scalar;
 
 use crate::classes::{for_each_binary, refuse_nan};
-use crate::scores::{Scores, Tied};
+use crate::scores::Scores;
+use crate::sketch::Sketch;
 use crate::sum::Sum;
 use crate::{Error, Metric, Rows, Summary};
 
@@ -12,8 +13,9 @@ use crate::{Error, Metric, Rows, Summary};
 ///
 /// `Σ_ij w_i w_j ([p_i > p_j] + ½ [p_i = p_j]) / Σ_ij w_i w_j` over positives `i` and negatives `j`.
 ///
-/// [`exact`](Ranking::exact) keeps every score. [`binned`](Ranking::binned) keeps two numbers a bin; scores in one bin
-/// tie, which moves the area by at most [`error_bound`](Ranking::error_bound).
+/// [`exact`](Ranking::exact) keeps every score, [`binned`](Ranking::binned) a bounded number of bins, which adapt to the
+/// scores. The order of scores within a bin is lost, which moves the area by at most
+/// [`error_bound`](Summary::error_bound): `½ Σ_b P_b N_b / (P N)` over the bins `b` of several scores.
 ///
 /// # Example
 ///
@@ -39,8 +41,8 @@ pub type RocAuc = Ranking<Roc>;
 /// The average precision, `Σ_n (R_n - R_{n-1}) P_n` with precision `P` and recall `R` at each distinct score, from the
 /// largest down.
 ///
-/// The sum is not interpolated, as in scikit-learn. Binned, scores in one bin count as one threshold; there is no bound
-/// on the error but it vanishes with the width of the bins.
+/// The sum is not interpolated, as in scikit-learn. Binned, scores in one bin count as one threshold; the error is at most
+/// [`error_bound`](Summary::error_bound), from the best and the worst order that the rows of each bin could have had.
 ///
 /// # Example
 ///
@@ -57,12 +59,17 @@ pub type AveragePrecision = Ranking<PrecisionRecall>;
 /// An area under a curve that depends on the order of the rows' scores alone.
 ///
 /// A target is positive when above one half. Predictions must not be NaN. NaN before both a positive and a negative
-/// have been seen (for average precision: before a positive).
+/// have been seen (for average precision: before a positive), and where bins leave it uncertain by more than
+/// [`LARGEST_ERROR`].
 #[derive(Clone, Debug)]
 pub struct Ranking<C> {
     scores: Scores,
     curve: PhantomData<fn() -> C>,
 }
+
+/// The largest [`error_bound`](Summary::error_bound) of a [`Ranking`] with which it has a value: 0.01. Beyond, two models
+/// could not be told apart by it, and [`value`](Summary::value) is NaN; more bins, or exact scores, give one.
+pub const LARGEST_ERROR: f64 = 0.01;
 
 /// A curve through the scores of positives and negatives.
 pub trait Curve {
@@ -72,6 +79,10 @@ pub trait Curve {
     /// The area: `descending` calls its argument with the weights (positive, negative) at every score from the largest
     /// down, `totals` are their sums.
     fn area(totals: (f64, f64), descending: impl FnOnce(&mut dyn FnMut(f64, f64))) -> f64;
+
+    /// How far the area may be from the true one, where the order of some rows is lost: `descending` also says whether
+    /// these weights are known to be of one score.
+    fn error(totals: (f64, f64), descending: impl FnOnce(&mut dyn FnMut(f64, f64, bool))) -> f64;
 }
 
 /// True against false positive rate.
@@ -88,6 +99,16 @@ impl Curve for Roc {
             above += positive;
         });
         area.total() / (positives * negatives)
+    }
+
+    fn error((positives, negatives): (f64, f64), descending: impl FnOnce(&mut dyn FnMut(f64, f64, bool))) -> f64 {
+        let mut lost = 0.0;
+        descending(&mut |positive, negative, one_score| {
+            if !one_score {
+                lost += positive / positives * (negative / negatives);
+            }
+        });
+        0.5 * lost
     }
 }
 
@@ -109,6 +130,25 @@ impl Curve for PrecisionRecall {
         });
         area.total() / positives
     }
+
+    fn error((positives, _): (f64, f64), descending: impl FnOnce(&mut dyn FnMut(f64, f64, bool))) -> f64 {
+        let (mut hits, mut all, mut above, mut below) = (0.0, 0.0, 0.0, 0.0);
+        descending(&mut |positive, negative, one_score| {
+            if !one_score && positive > 0.0 {
+                let tied = (hits + positive) / (all + positive + negative);
+                // At best all positives come first, and together; at worst last, and one by one: the integral of
+                // (hits + t) / (all + negative + t) over t from 0 to the positives.
+                let (best, before) = ((hits + positive) / (all + positive), all + negative);
+                let misses = before - hits;
+                let worst = if before > 0.0 { positive - misses * (positive / before).ln_1p() } else { positive };
+                above += positive * (best - tied);
+                below += positive * tied - worst;
+            }
+            hits += positive;
+            all += positive + negative;
+        });
+        above.max(below).max(0.0) / positives
+    }
 }
 
 impl<C: Curve> Ranking<C> {
@@ -117,9 +157,12 @@ impl<C: Curve> Ranking<C> {
         Self::of(Scores::Exact(Vec::new()))
     }
 
-    /// Counts scores in so many equal bins over `[0, 1]`, 16 bytes each, whatever the number of rows.
+    /// Keeps the weights of at most so many bins, about 100 bytes each, whatever the number of rows.
     ///
-    /// Made for probabilities: scores outside `[0, 1]` count in the outermost bins. 2¹⁴ bins are a good choice.
+    /// Exact as long as there are no more distinct scores than bins. Then bins adapt: none holds more of the positives or
+    /// of the negatives than the few hundredths or thousandths that the number of bins allows, be the scores spread or
+    /// crowded, rare positives among them or not. 2¹⁴ bins are a good choice: the bound is then mostly below 0.0005. Where
+    /// a stream first fixes bins and then crowds into one of them, the bound grows, and says so.
     ///
     /// # Errors
     ///
@@ -128,7 +171,7 @@ impl<C: Curve> Ranking<C> {
         if bins == 0 {
             return Err(Error::Setting { of: C::NAME, setting: "bins", expected: "at least 1", found: "0".to_owned() });
         }
-        Ok(Self::of(Scores::Binned(vec![Tied::default(); bins])))
+        Ok(Self::of(Scores::Binned(Sketch::new(bins))))
     }
 
     fn of(scores: Scores) -> Self {
@@ -136,14 +179,14 @@ impl<C: Curve> Ranking<C> {
     }
 }
 
-impl Ranking<Roc> {
-    /// How far the value can be from that of the exact scores: `½ Σ_b P_b N_b / (P N)` with the positives `P_b` and
-    /// negatives `N_b` in bin `b`, whose order is lost; 0 where scores are exact.
-    pub fn error_bound(&self) -> f64 {
-        let Scores::Binned(bins) = &self.scores else { return 0.0 };
-        let totals = self.scores.totals();
-        let lost = bins.iter().map(|tied| tied.positive * tied.negative).sum::<f64>();
-        0.5 * lost / (totals.positive * totals.negative)
+impl<C: Curve> Ranking<C> {
+    /// The area with every bin taken as one score, whatever the error; [`value`](Summary::value) where that is small.
+    pub fn estimate(&self) -> f64 {
+        C::area(self.totals(), |each| self.scores.for_each_descending(|tied| each(tied.positive, tied.negative)))
+    }
+
+    fn totals(&self) -> (f64, f64) {
+        self.scores.totals()
     }
 }
 
@@ -153,9 +196,15 @@ impl<C: Curve> Summary for Ranking<C> {
     }
 
     fn value(&self) -> f64 {
-        let totals = self.scores.totals();
-        C::area((totals.positive, totals.negative), |each| {
-            self.scores.for_each_descending(|tied| each(tied.positive, tied.negative));
+        if self.error_bound() > LARGEST_ERROR { f64::NAN } else { self.estimate() }
+    }
+
+    fn error_bound(&self) -> f64 {
+        if matches!(self.scores, Scores::Exact(_)) {
+            return 0.0;
+        }
+        C::error(self.totals(), |each| {
+            self.scores.for_each_descending(|tied| each(tied.positive, tied.negative, tied.one_score));
         })
     }
 

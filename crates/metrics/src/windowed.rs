@@ -102,6 +102,10 @@ impl<M: Summary + Clone> Summary for Windowed<M> {
         self.merged().value()
     }
 
+    fn error_bound(&self) -> f64 {
+        self.merged().error_bound()
+    }
+
     fn reset(&mut self) {
         self.blocks.iter_mut().for_each(M::reset);
         self.filled.fill(0);

@@ -164,3 +164,56 @@ fn moments_merge_and_restore() {
     close("variance", all.variance(), variance, 1e-9);
     assert!(RunningMoments::default().mean().is_nan() && RunningMoments::default().variance().is_nan());
 }
+
+/// A constant has not changed, however large, small or odd, and however long.
+#[test]
+fn cases_a_constant_is_never_drift() {
+    for constant in
+        [1e9 + 0.1, -1e9 - 0.1, 0.1, -0.3, 1e15 + 0.3, 1e-300, -1e-310, 1e300, f64::MAX, 0.0, 1.0, 1.0 / 3.0]
+    {
+        for mut detector in detectors() {
+            let numbers = if detector.name() == "adwin" { 100_000 } else { 5000 };
+            let alarms = (0..numbers).filter(|_| detector.update(constant) != Drift::None).count();
+            assert_eq!(alarms, 0, "{} of {constant}", detector.name());
+        }
+    }
+}
+
+/// Once a change was seen and the older part forgotten, what follows is a constant.
+#[test]
+fn cases_a_constant_far_from_where_the_window_began_is_never_drift() {
+    let keep = AdwinConfig { after_drift: AfterDrift::KeepNewer, ..AdwinConfig::default() };
+    for constant in [1e9 + 0.1, -1e12 - 0.7] {
+        let mut adwin = Adwin::new(keep).unwrap();
+        (0..1000).for_each(|_| {
+            adwin.update(0.25);
+        });
+        let alarms: Vec<usize> = (0..100_000).filter(|_| adwin.update(constant) == Drift::Drift).collect();
+        assert!(!alarms.is_empty() && alarms[alarms.len() - 1] < 200, "{constant}: {alarms:?}");
+        close("mean", adwin.mean(), constant, 1e-15);
+    }
+}
+
+/// A large offset changes nothing that a detector of changes says.
+#[test]
+fn an_offset_is_no_change() {
+    let sensitive = PageHinkleyConfig { threshold: 5.0, ..PageHinkleyConfig::default() };
+    let detectors = || -> Vec<Box<dyn DriftDetector>> {
+        vec![
+            Box::new(Adwin::new(AdwinConfig::default()).unwrap()),
+            Box::new(PageHinkley::new(sensitive).unwrap()),
+            Box::new(Kswin::new(KswinConfig::default()).unwrap()),
+        ]
+    };
+    for offset in [2.0_f64.powi(30), -(2.0_f64.powi(50))] {
+        for (mut near, mut far) in detectors().into_iter().zip(detectors()) {
+            let mut drifts = 0;
+            for (i, x) in stream(3000).into_iter().enumerate() {
+                let said = near.update(x);
+                drifts += usize::from(said == Drift::Drift);
+                assert_eq!(far.update(offset + x), said, "{} at {i}", near.name());
+            }
+            assert!(drifts > 0, "{}", near.name());
+        }
+    }
+}

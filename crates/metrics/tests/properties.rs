@@ -170,6 +170,31 @@ fn many_large_values_lose_no_digits() {
     close("r2", r2.value(), 1.0 - squares / (0.25 * 100_000.0), 1e-12);
 }
 
+/// Variances, plain, windowed and fading, see deviations and not the level that they are from.
+#[test]
+fn scores_of_variance_do_not_depend_on_an_offset() {
+    use tidemill_metrics::{ExplainedVariance, Fading, R2, Windowed};
+    let metrics = || -> Vec<Box<dyn Metric<f64>>> {
+        vec![
+            Box::new(R2::new(1).unwrap()),
+            Box::new(ExplainedVariance::new(1).unwrap()),
+            Box::new(Windowed::new(R2::new(1).unwrap(), 4, 100).unwrap()),
+            Box::new(Fading::new(R2::new(1).unwrap(), 0.99).unwrap()),
+        ]
+    };
+    let y: Vec<f64> = (0..1000).map(|i| f64::from(i * 7 % 16) / 16.0).collect();
+    let p: Vec<f64> = (0..1000).map(|i| f64::from((i * 7 + i % 3) % 16) / 16.0).collect();
+    for offset in [2.0_f64.powi(40), -(2.0_f64.powi(45))] {
+        let moved = |x: &[f64]| x.iter().map(|x| x + offset).collect::<Vec<_>>();
+        let (far_p, far_y) = (moved(&p), moved(&y));
+        for (mut near, mut far) in metrics().into_iter().zip(metrics()) {
+            near.update(&Rows::new(&p, 1, Target::Real(&y)).unwrap()).unwrap();
+            far.update(&Rows::new(&far_p, 1, Target::Real(&far_y)).unwrap()).unwrap();
+            close(near.name(), far.value(), near.value(), 1e-12);
+        }
+    }
+}
+
 #[test]
 fn bad_rows_are_named() {
     let refused = |metric: &mut dyn Metric<f64>, rows: Result<Rows<'_, f64>, Error>, message: &str| {

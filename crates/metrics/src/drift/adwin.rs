@@ -47,7 +47,9 @@ impl Default for AdwinConfig {
 /// Sides of `n₀` and `n₁` numbers with means `μ₀` and `μ₁` differ when `|μ₀ - μ₁| > √(2 k σ² d) + ⅔ k d` with
 /// `k = 1/(n₀ - m + 1) + 1/(n₁ - m + 1)`, `d = ln(2 ln(n₀ + n₁) / δ)`, the window's variance `σ²` and the shortest side
 /// allowed `m`. The window is an exponential histogram: buckets of `2^r` numbers, at most `max_buckets` of each size.
-/// Numbers may be of any size, though the bound assumes that they are spread by about one.
+/// Numbers may be of any size, though the bound assumes that they are spread by about one. What is kept are means of
+/// differences from the first number of the window, not sums: rounding does not grow with the window, and a constant has
+/// the same mean on both sides of every cut, exactly.
 ///
 /// # References
 ///
@@ -58,7 +60,10 @@ pub struct Adwin {
     config: AdwinConfig,
     ticks: u64,
     width: u64,
-    total: f64,
+    /// The number that all means are differences from.
+    origin: f64,
+    /// The window's mean.
+    mean: f64,
     /// Squared deviations from the mean, summed.
     squares: f64,
     histogram: Histogram,
@@ -80,7 +85,7 @@ impl Adwin {
         check((1..=1024).contains(&max_buckets), "max_buckets", "from 1 to 1024", max_buckets as f64)?;
         check(min_window_length > 0, "min_window_length", "at least 1", min_window_length as f64)?;
         let histogram = Histogram::new(max_buckets);
-        Ok(Self { config, ticks: 0, width: 0, total: 0.0, squares: 0.0, histogram, drifted: false })
+        Ok(Self { config, ticks: 0, width: 0, origin: 0.0, mean: 0.0, squares: 0.0, histogram, drifted: false })
     }
 
     /// How many numbers the window holds.
@@ -90,7 +95,7 @@ impl Adwin {
 
     /// The mean of the window; 0 while it is empty.
     pub fn mean(&self) -> f64 {
-        if self.width == 0 { 0.0 } else { self.total / self.width as f64 }
+        if self.width == 0 { 0.0 } else { self.origin + self.mean }
     }
 
     /// The population variance of the window; 0 while it is empty.
@@ -100,50 +105,64 @@ impl Adwin {
     }
 
     fn insert(&mut self, x: f64) {
-        self.width += 1;
-        if self.width > 1 {
-            let (width, before) = (self.width as f64, (self.width - 1) as f64);
-            let apart = x - self.total / before;
-            self.squares += before / width * apart * apart;
+        if self.width == 0 {
+            (self.origin, self.mean, self.squares) = (x, 0.0, 0.0);
         }
-        self.total += x;
+        let x = x - self.origin;
+        self.width += 1;
+        let (width, before) = (self.width as f64, (self.width - 1) as f64);
+        let apart = x - self.mean;
+        self.squares += before / width * apart * apart;
+        self.mean += apart / width;
         self.histogram.insert(x);
     }
 
     fn drop_oldest(&mut self) {
         let Some((n, dropped)) = self.histogram.drop_oldest() else { return };
         self.width -= n;
-        self.total -= dropped.total;
+        if self.width == 0 {
+            return;
+        }
         let (n, rest) = (n as f64, self.width as f64);
-        let apart = dropped.total / n - self.total / rest;
+        self.mean += n / rest * (self.mean - dropped.mean);
+        let apart = dropped.mean - self.mean;
         self.squares -= dropped.squares + n * rest / (n + rest) * apart * apart;
+    }
+
+    /// Counts from the window's mean, which may be far from where the window began.
+    fn move_origin(&mut self) {
+        let by = self.mean;
+        self.origin += by;
+        self.mean = 0.0;
+        self.histogram.shift(by);
     }
 
     /// Whether some cut of the window has two different sides.
     fn has_cut(&self) -> bool {
         let shortest = self.config.min_window_length as u64;
-        let (mut older, mut older_total) = (0, 0.0);
+        let d = (2.0 * (self.width as f64).ln() / self.config.delta).ln();
+        let variance = self.variance();
+        let bound = |older: u64, newer: u64| {
+            let k = 1.0 / older as f64 + 1.0 / newer as f64;
+            (2.0 * k * variance * d).sqrt() + 2.0 / 3.0 * d * k
+        };
+        let (mut older, mut older_mean) = (0, 0.0);
         for (n, bucket) in self.histogram.oldest_first() {
             older += n;
-            older_total += bucket.total;
+            older_mean += n as f64 / older as f64 * (bucket.mean - older_mean);
             let newer = self.width - older;
             if newer < shortest {
                 return false;
             }
             if older >= shortest {
-                let apart = older_total / older as f64 - (self.total - older_total) / newer as f64;
-                if apart.abs() > self.bound(older - shortest + 1, newer - shortest + 1) {
+                // The newer mean is as far from the whole one on the other side, by the ratio of the lengths.
+                let apart = (older_mean - self.mean) * (self.width as f64 / newer as f64);
+                if apart.abs() > bound(older - shortest + 1, newer - shortest + 1) {
                     return true;
                 }
             }
         }
         false
-    }
-
-    fn bound(&self, older: u64, newer: u64) -> f64 {
-        let d = (2.0 * (self.width as f64).ln() / self.config.delta).ln();
-        let k = 1.0 / older as f64 + 1.0 / newer as f64;
-        (2.0 * k * self.variance() * d).sqrt() + 2.0 / 3.0 * d * k
     }
 }
 
@@ -167,6 +186,9 @@ impl DriftDetector for Adwin {
                 self.drifted = true;
                 self.drop_oldest();
             }
+            if self.drifted {
+                self.move_origin();
+            }
         }
         if self.drifted { Drift::Drift } else { Drift::None }
     }
@@ -174,18 +196,20 @@ impl DriftDetector for Adwin {
     fn reset(&mut self) {
         self.ticks = 0;
         self.width = 0;
-        self.total = 0.0;
+        self.origin = 0.0;
+        self.mean = 0.0;
         self.squares = 0.0;
         self.histogram.clear();
         self.drifted = false;
     }
 
     fn state(&self) -> Vec<f64> {
-        let mut state = vec![self.ticks as f64, self.total, self.squares, f64::from(u8::from(self.drifted))];
+        let mut state =
+            vec![self.ticks as f64, self.origin, self.mean, self.squares, f64::from(u8::from(self.drifted))];
         for row in 0..self.histogram.rows() {
             let buckets = self.histogram.row(row);
             state.push(buckets.len() as f64);
-            state.extend(buckets.iter().flat_map(|bucket| [bucket.total, bucket.squares]));
+            state.extend(buckets.iter().flat_map(|bucket| [bucket.mean, bucket.squares]));
         }
         state
     }
@@ -193,7 +217,7 @@ impl DriftDetector for Adwin {
     fn restore(&mut self, state: &[f64]) -> Result<(), Error> {
         let mut reader = Reader::new("adwin", state);
         let ticks = reader.count(MOST)?;
-        let [total, squares] = reader.array()?;
+        let [origin, mean, squares] = reader.array()?;
         let drifted = reader.flag()?;
         let mut histogram = Histogram::new(self.config.max_buckets);
         let mut width = 0;
@@ -206,12 +230,12 @@ impl DriftDetector for Adwin {
             }
             let (buckets, _) = reader.take(2 * length as usize)?.as_chunks();
             histogram.grow();
-            for &[total, squares] in buckets {
-                histogram.push(row, Bucket { total, squares });
+            for &[mean, squares] in buckets {
+                histogram.push(row, Bucket { mean, squares });
             }
         }
         reader.end()?;
-        *self = Self { ticks, width, total, squares, drifted, histogram, ..*self };
+        *self = Self { ticks, width, origin, mean, squares, drifted, histogram, ..*self };
         Ok(())
     }
 }

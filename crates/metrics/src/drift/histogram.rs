@@ -13,7 +13,7 @@ pub(super) struct Histogram {
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Bucket {
-    pub(super) total: f64,
+    pub(super) mean: f64,
     /// Squared deviations from the bucket's mean, summed.
     pub(super) squares: f64,
 }
@@ -56,7 +56,7 @@ impl Histogram {
     }
 
     pub(super) fn insert(&mut self, x: f64) {
-        let (mut row, mut bucket) = (0, Bucket { total: x, squares: 0.0 });
+        let (mut row, mut bucket) = (0, Bucket { mean: x, squares: 0.0 });
         loop {
             if row == self.lengths.len() {
                 self.grow();
@@ -84,6 +84,11 @@ impl Histogram {
         (0..self.lengths.len()).rev().flat_map(|row| self.row(row).iter().map(move |&bucket| (1 << row, bucket)))
     }
 
+    /// Takes so much off every mean.
+    pub(super) fn shift(&mut self, by: f64) {
+        self.buckets.iter_mut().for_each(|bucket| bucket.mean -= by);
+    }
+
     pub(super) fn clear(&mut self) {
         self.lengths.clear();
         self.buckets.clear();
@@ -94,7 +99,7 @@ impl Bucket {
     /// Two buckets of `n` numbers each as one.
     fn joined(two: &[Self], n: f64) -> Self {
         let (a, b) = (two[0], two[1]);
-        let apart = a.total / n - b.total / n;
-        Self { total: a.total + b.total, squares: a.squares + b.squares + n / 2.0 * apart * apart }
+        let apart = b.mean - a.mean;
+        Self { mean: a.mean + apart / 2.0, squares: a.squares + b.squares + n / 2.0 * apart * apart }
     }
 }

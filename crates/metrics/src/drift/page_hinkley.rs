@@ -52,6 +52,9 @@ pub struct PageHinkley {
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     n: u64,
+    /// The first number.
+    origin: f64,
+    /// The mean, from the origin: where numbers are large and close together, it keeps the digits in which they differ.
     mean: f64,
     rise: f64,
     lowest_rise: f64,
@@ -63,6 +66,7 @@ struct Seen {
 impl Seen {
     const NOTHING: Self = Self {
         n: 0,
+        origin: 0.0,
         mean: 0.0,
         rise: 0.0,
         lowest_rise: f64::INFINITY,
@@ -103,6 +107,10 @@ impl DriftDetector for PageHinkley {
         let PageHinkleyConfig { min_instances, delta, threshold, alpha, direction } = self.config;
         let seen = &mut self.seen;
         seen.n += 1;
+        if seen.n == 1 {
+            seen.origin = x;
+        }
+        let x = x - seen.origin;
         seen.mean += (x - seen.mean) / seen.n as f64;
         let deviation = x - seen.mean;
         seen.rise = alpha * seen.rise + deviation - delta;
@@ -120,16 +128,16 @@ impl DriftDetector for PageHinkley {
     }
 
     fn state(&self) -> Vec<f64> {
-        let Seen { n, mean, rise, lowest_rise, fall, highest_fall, drifted } = self.seen;
-        vec![n as f64, f64::from(u8::from(drifted)), mean, rise, lowest_rise, fall, highest_fall]
+        let Seen { n, origin, mean, rise, lowest_rise, fall, highest_fall, drifted } = self.seen;
+        vec![n as f64, f64::from(u8::from(drifted)), origin, mean, rise, lowest_rise, fall, highest_fall]
     }
 
     fn restore(&mut self, state: &[f64]) -> Result<(), Error> {
         let mut reader = Reader::new("page_hinkley", state);
         let (n, drifted) = (reader.count(MOST)?, reader.flag()?);
-        let [mean, rise, lowest_rise, fall, highest_fall] = reader.array()?;
+        let [origin, mean, rise, lowest_rise, fall, highest_fall] = reader.array()?;
         reader.end()?;
-        self.seen = Seen { n, mean, rise, lowest_rise, fall, highest_fall, drifted };
+        self.seen = Seen { n, origin, mean, rise, lowest_rise, fall, highest_fall, drifted };
         Ok(())
     }
 }

@@ -42,16 +42,27 @@ impl<T: Scalar> Decay<T> {
     }
 }
 
-/// The same decays with `kept` and `share` as constants, if all of them are 1 there.
+/// Whether `kept` and `share` are 1 in all of them.
 #[inline(always)]
-pub(crate) fn all_slow<T: Scalar, const N: usize>(decays: [Decay<T>; N]) -> Option<[Decay<T>; N]> {
-    decays.iter().all(|decay| decay.kept == T::one()).then(|| decays.map(|decay| Decay::slow(decay.rest)))
+pub(crate) fn all_slow<T: Scalar, const N: usize>(decays: &[Decay<T>; N]) -> bool {
+    decays.iter().all(|decay| decay.kept == T::one())
+}
+
+/// The same decays with `kept` and `share` as constants 1.
+#[inline(always)]
+pub(crate) fn slow<T: Scalar, const N: usize>(decays: [Decay<T>; N]) -> [Decay<T>; N] {
+    std::array::from_fn(|i| Decay::slow(decays[i].rest))
 }
 
 /// Runs `$body` with `$decays`; in a copy of its own for decays of at least ½, where the constants cost nothing.
 macro_rules! by_decay {
     ($decays:ident, $body:block) => {
-        if let Some($decays) = $crate::rules::mean::all_slow($decays) $body else $body
+        if $crate::rules::mean::all_slow(&$decays) {
+            let $decays = $crate::rules::mean::slow($decays);
+            $body
+        } else {
+            $body
+        }
     };
 }
 pub(crate) use by_decay;

@@ -100,7 +100,7 @@ pub(super) unsafe fn multiply<T: Scalar>(kernels: &Kernels<T>, cut: &SparseCut, 
                 for j in (0..p.n).step_by(cut.width) {
                     let n = cut.width.min(p.n - j);
                     let b = Matrix { start: p.b.at(k, j), ..p.b };
-                    scratch.multiply(kernels, cut, a, b, Matrix { start: p.c.at(i, j), ..p.c }, [m, depth, n], write);
+                    scratch.multiply(kernels, cut, [a, b], Matrix { start: p.c.at(i, j), ..p.c }, [m, depth, n], write);
                 }
             }
         }
@@ -193,8 +193,7 @@ impl<'a, T: Scalar> Scratch<'a, T> {
         &mut self,
         kernels: &Kernels<T>,
         cut: &SparseCut,
-        a: Matrix<*const T>,
-        b: Matrix<*const T>,
+        [a, b]: [Matrix<*const T>; 2],
         c: Matrix<*mut T>,
         [m, depth, n]: [usize; 3],
         write: Write,
