@@ -356,13 +356,28 @@ fn timestamps_of_96_bits_in_every_stored_unit_cases() {
             }
         }
     });
-    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/int96-us.parquet");
-    let name = describe(&case).unwrap().columns[0].name.clone();
-    let found = rows(ParquetSource::open(&case).feature(name));
-    let seconds = [-303_819_300.0, 951_892_200.0];
-    let Ok(Rows::Numbers(found)) = found else { panic!("{found:?}") };
-    let found: Vec<f64> = found.into_iter().flatten().collect();
-    assert_eq!(found, seconds);
+    let found = numbers("int96-us.parquet");
+    assert_eq!(found, [-303_732_900.0, 951_805_800.0].map(Some).repeat(20));
+}
+
+#[test]
+fn timestamps_of_96_bits_by_other_writers() {
+    let near = [Some(-303_732_899.75), None, Some(951_805_800.0), Some(9_183_110_400.0)];
+    for unit in ["ms", "us", "ns"] {
+        assert_eq!(numbers(&format!("writers/pandas_spark_{unit}.parquet")), near, "{unit}");
+    }
+    assert_eq!(numbers("writers/pandas_spark_s.parquet"), near.map(|t| t.map(f64::floor)));
+    assert_eq!(numbers("writers/fastparquet_int96.parquet"), near);
+}
+
+/// The first column of a file of another writer.
+fn numbers(file: &str) -> Vec<Option<f64>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(file);
+    let name = describe(&path).unwrap().columns[0].name.clone();
+    match rows(ParquetSource::open(&path).feature(name)) {
+        Ok(Rows::Numbers(numbers)) => numbers,
+        other => panic!("{file}: {other:?}"),
+    }
 }
 
 /// Seconds of a day behind 1970 that milliseconds hold, and no finer unit.
