@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BinaryViewArray};
 use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, BinaryViewArray};
 use arrow_schema::{ArrowError, DataType};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use tidemill_data_arrow::{Place, View};

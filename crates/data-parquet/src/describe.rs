@@ -183,8 +183,7 @@ impl Places {
             // Of several columns of one name, each is the one of its turn.
             let turn = all.columns[..index].iter().filter(|other| other.name == column.name).count();
             let mut named = fields.iter().enumerate().filter(|(_, field)| *field.name() == column.name);
-            let (root, _) =
-                named.nth(turn).ok_or_else(|| missing_column(&source_name, &column.name, &footer.table))?;
+            let (root, _) = named.nth(turn).ok_or_else(|| missing_column(&source_name, &column.name, &footer.table))?;
             places.columns.push(match footer.key(root) {
                 Some(key) => Leaves::Key { is_null: key.is_null() },
                 None => Leaves::File(first[root]..first.get(root + 1).copied().unwrap_or(all_leaves)),

@@ -92,7 +92,10 @@ fn keys_as_other_programs_write_them() {
         assert_eq!(rows(folder, ["year", "place", "v"]), expected, "{folder}");
     }
     // This one leaves the columns in the files too.
-    assert_eq!(rows("polars_hive", ["year", "place", "v"]), [expected[0].clone(), expected[2].clone(), expected[3].clone()]);
+    assert_eq!(
+        rows("polars_hive", ["year", "place", "v"]),
+        [expected[0].clone(), expected[2].clone(), expected[3].clone()]
+    );
     let expected = [row(2.0, Some(2024.0), "x"), row(3.0, Some(2024.0), "u")];
     assert_eq!(rows("fastparquet_hive", ["year", "place", "v"]), expected);
 }
@@ -245,7 +248,8 @@ fn paths_that_are_no_utf8_and_links() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join(OsStr::from_bytes(b"caf\xe9"));
     fs::create_dir_all(directory.join(OsStr::from_bytes(b"k=\xff"))).unwrap();
-    let (a, b) = (directory.join(OsStr::from_bytes(b"\xfe.parquet")), directory.join(OsStr::from_bytes(b"k=\xff/b.parquet")));
+    let (a, b) =
+        (directory.join(OsStr::from_bytes(b"\xfe.parquet")), directory.join(OsStr::from_bytes(b"k=\xff/b.parquet")));
     write(&a, &values(&[1.0]));
     write(&b, &values(&[2.0]));
     assert_eq!((v(&a), v(&b), v(&directory)), (vec![1.0], vec![2.0], vec![2.0, 1.0]));
@@ -260,7 +264,7 @@ fn paths_that_are_no_utf8_and_links() {
     assert_eq!(v(OsStr::from_bytes(&url)), [1.0]);
     // A link that leads back ends, one that leads nowhere is told.
     symlink(folder.path(), directory.join("back")).unwrap();
-    assert_eq!(v(&directory).len(), 2 + 2);
+    assert_eq!(v(&directory), [2.0, 1.0]);
     symlink("nowhere", directory.join("lost.parquet")).unwrap();
     assert!(refused(ParquetSource::open(&directory).feature("v")).contains("lost.parquet"));
 }
@@ -319,7 +323,9 @@ fn files_of_a_directory_go_by_names() {
     let rows = batch(ParquetSource::open(folder.path()).columns(["x", "y"])).unwrap();
     assert_eq!((rows.reals(0), rows.schema().fields[1].kind.clone()), (&[1.0, 1.0][..], Kind::Text));
     write(&b, &table([("x", x)]));
-    for builder in [ParquetSource::open(folder.path()).columns(["x", "y"]), ParquetSource::open(folder.path()).all_columns()] {
+    for builder in
+        [ParquetSource::open(folder.path()).columns(["x", "y"]), ParquetSource::open(folder.path()).all_columns()]
+    {
         let text = refused(builder);
         assert!(text.contains("b.parquet: there is no column y"), "{text}");
     }

@@ -21,6 +21,11 @@ use tidemill_data_parquet::{As, ListAs, ParquetSource, ParquetSourceBuilder, des
 
 /// Writes one column `t` of a Parquet type with three rows, and a stored schema as given.
 fn write(path: &Path, column: &str, stored: Option<String>, dictionary: bool) {
+    write_far(path, column, stored, dictionary, 2_000_000_000);
+}
+
+/// The same, with the day of a date that is far away.
+fn write_far(path: &Path, column: &str, stored: Option<String>, dictionary: bool, far: i32) {
     let note = stored.map(|text| KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), text));
     let properties = WriterProperties::builder()
         .set_key_value_metadata(note.map(|note| vec![note]))
@@ -47,7 +52,7 @@ fn write(path: &Path, column: &str, stored: Option<String>, dictionary: bool) {
                     value
                 };
                 // 1970, some 5 million years later, and 1960.
-                let values = [day(1, 5_000_000_001), day(2_000_000_000, 0), day(-3516, 1_000)];
+                let values = [day(1, 5_000_000_001), day(far, 0), day(-3516, 1_000)];
                 w.write_batch(&values[first..last], levels, None)
             }
             ColumnWriter::FloatColumnWriter(w) => w.write_batch(&[0.5, 1.5, -2.0][first..last], levels, None),
@@ -156,7 +161,12 @@ fn arrow_types() -> Vec<DataType> {
     types.extend(values.iter().map(|value| Dictionary(Int8.into(), value.clone().into())));
     let item = |data_type: &DataType| Arc::new(Field::new("item", data_type.clone(), true));
     for value in [Int32, Int64, Timestamp(TimeUnit::Second, None), Utf8] {
-        types.extend([List(item(&value)), LargeList(item(&value)), ListView(item(&value)), LargeListView(item(&value))]);
+        types.extend([
+            List(item(&value)),
+            LargeList(item(&value)),
+            ListView(item(&value)),
+            LargeListView(item(&value)),
+        ]);
         types.extend([-1, 0, 1, 3, i32::MAX].map(|width| FixedSizeList(item(&value), width)));
         types.push(FixedSizeList(item(&FixedSizeList(item(&value), i32::MAX)), i32::MAX));
         types.push(Struct(vec![item(&value)].into()));
@@ -370,6 +380,20 @@ fn timestamps_of_96_bits_by_other_writers() {
     assert_eq!(numbers("writers/fastparquet_int96.parquet"), near);
 }
 
+/// Nanoseconds of these dates overflow.
+#[test]
+fn timestamps_of_96_bits_are_sorted_by_their_dates() {
+    in_new_folder(|path| {
+        for stored in [None, Some(stored(&DataType::Timestamp(TimeUnit::Nanosecond, None)))] {
+            write_far(&path, "required int96 t;", stored, false, 100_000_000);
+            let sorted = path.with_file_name("sorted.parquet");
+            tidemill_data_parquet::sort_by(&path, "t", &sorted, 1 << 20).unwrap();
+            let Ok(Rows::Numbers(found)) = rows(ParquetSource::open(&sorted).feature("t")) else { panic!("numbers") };
+            assert_eq!(found, [-303_782_399.999999, 86_405.0, NEAR].map(Some));
+        }
+    });
+}
+
 /// The first column of a file of another writer.
 fn numbers(file: &str) -> Vec<Option<f64>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(file);
@@ -382,3 +406,6 @@ fn numbers(file: &str) -> Vec<Option<f64>> {
 
 /// Seconds of a day behind 1970 that milliseconds hold, and no finer unit.
 const FAR: f64 = 2_000_000_000.0 * 86_400.0;
+
+/// Microseconds hold this one.
+const NEAR: f64 = 100_000_000.0 * 86_400.0;
