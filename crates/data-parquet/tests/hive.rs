@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::{Float64Array, Int64Array, RecordBatch, StringArray};
 use common::{array, read_all, table, write, write_groups};
-use tidemill_data::{Batch, Column, Error, Kind, Source};
+use tidemill_data::{Batch, Column, Encoder, Encoding, Error, Kind, Source, SourceExt};
 use tidemill_data_parquet::{OnDamage, ParquetSource, ParquetSourceBuilder, Paths, Usable, describe};
 
 fn case(name: &str) -> PathBuf {
@@ -330,4 +330,20 @@ fn files_of_a_directory_go_by_names() {
         assert!(text.contains("b.parquet: there is no column y"), "{text}");
     }
     assert!(describe(folder.path()).unwrap_err().to_string().contains("b.parquet: there is no column y"));
+}
+
+#[test]
+fn a_text_column_named_x_is_encoded_cases() {
+    let mut raw = ParquetSource::open(case("text-column-named-x.parquet")).columns(["x", "num", "y"]).build().unwrap();
+    let declared = Encoder::builder().feature("x", Encoding::category()).feature("num", Encoding::real());
+    let (encoder, report) = declared.target("y", Encoding::real()).fit(&mut raw).unwrap();
+    assert_eq!(encoder.schema().names(), "x, x.category, target");
+    assert_eq!(encoder.categories("x").unwrap()[0], "a");
+    let mut rows = Batch::new(encoder.schema());
+    let mut encoded = raw.encode::<f32>(&encoder).unwrap();
+    while encoded.fill(&mut rows, 100).unwrap() > 0 {}
+    assert_eq!(
+        (rows.rows() as u64, &rows.reals(0)[..3], &rows.indices(1)[..3]),
+        (report.rows, &[0.0, 0.0, 4.0][..], &[1, 1, 2][..])
+    );
 }
