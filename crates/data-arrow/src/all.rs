@@ -40,6 +40,10 @@ impl Covered<'_> {
             if rest.is_empty() {
                 continue;
             }
+            if table.schema.fields().iter().filter(|other| other.name() == name).count() > 1 {
+                let what = format!("{}: column {name}", table.name);
+                return Err(Error::invalid(what, "two have this name; leave both out by except"));
+            }
             let is_whole = rest == [name.as_str()];
             if is_whole && Usable::as_it_is(data_type).is_some() {
                 others.push(Chosen { name: name.clone(), made: Made::Column, role: Role::Feature });

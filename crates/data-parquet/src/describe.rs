@@ -100,6 +100,9 @@ impl Description {
                 column.choices.clear();
             } else {
                 add_parts(&mut column.parts, field.name(), field.data_type());
+                // A column of that very name comes first, and of two fields neither does.
+                let is_column = |path: &str| footer.table.fields().iter().any(|field| field.name() == path);
+                column.parts.retain(|part| !is_column(&part.name) && leaves_of(&part.name, footer).is_some());
             }
             column
         });
@@ -127,6 +130,7 @@ impl ColumnDescription {
         let bytes = |leaf: usize| group.column(leaf).compressed_size().unsigned_abs();
         let nulls = match leaves {
             Leaves::Key { is_null } => Some(if *is_null { group.num_rows().unsigned_abs() } else { 0 }),
+            Leaves::Unknown => None,
             Leaves::File(leaves) => {
                 self.bytes = leaves.clone().map(bytes).fold(self.bytes, u64::saturating_add);
                 group.column(leaves.start).statistics().and_then(|s| s.null_count_opt())
@@ -149,6 +153,13 @@ fn add_parts(parts: &mut Vec<ColumnDescription>, path: &str, data_type: &DataTyp
     }
 }
 
+/// The leaves of what is at a path, if that is one thing.
+fn leaves_of(path: &str, footer: &Footer) -> Option<Range<usize>> {
+    let layout = Layout::new(Columns::new().feature(path), "", &footer.table).ok()?;
+    let place = layout.locate("", &footer.table).ok()?.pop()?;
+    Some(place.leaves)
+}
+
 /// Where described columns are in one file.
 struct Places {
     columns: Vec<Leaves>,
@@ -158,6 +169,7 @@ struct Places {
 
 enum Leaves {
     File(Range<usize>),
+    Unknown,
     Key { is_null: bool },
 }
 
@@ -177,9 +189,7 @@ impl Places {
                 None => Leaves::File(first[root]..first.get(root + 1).copied().unwrap_or(all_leaves)),
             });
             for part in &column.parts {
-                let layout = Layout::new(Columns::new().feature(&part.name), &source_name, &footer.table)?;
-                let place = layout.locate(&source_name, &footer.table)?.remove(0);
-                places.parts.push(Leaves::File(place.leaves));
+                places.parts.push(leaves_of(&part.name, footer).map_or(Leaves::Unknown, Leaves::File));
             }
         }
         Ok(places)

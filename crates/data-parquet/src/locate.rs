@@ -1,8 +1,9 @@
 //! Where the columns that are read are in a file.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, FieldRef, TimeUnit};
+use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use parquet::basic::Type as PhysicalType;
 use parquet::file::metadata::RowGroupMetaData;
 use tidemill_data::Error;
@@ -93,6 +94,22 @@ pub(crate) fn decoded_field(field: &FieldRef, first_leaf: usize, footer: &Footer
         }
     });
     retyped(field, data_type)
+}
+
+/// The types in which a file's rows are written again: timestamps of 96 bits, which writers no longer make, are
+/// microseconds, which hold all dates.
+pub(crate) fn copied_schema(footer: &Footer) -> SchemaRef {
+    let typed = |leaf: usize, data_type: &DataType| match data_type {
+        DataType::Timestamp(_, zone)
+            if footer.head().file_metadata().schema_descr().column(leaf).physical_type() == PhysicalType::INT96 =>
+        {
+            DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
+        }
+        other => other.clone(),
+    };
+    let fields = footer.schema.fields().iter().zip(footer.leaves());
+    let fields = fields.map(|(field, mut leaf)| retyped(field, with_leaves(field.data_type(), &mut leaf, &typed)));
+    Arc::new(Schema::new_with_metadata(fields.collect::<Fields>(), footer.schema.metadata().clone()))
 }
 
 /// A type with other types for its leaves; `leaf` is the number of the first.

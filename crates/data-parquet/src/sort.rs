@@ -1,6 +1,5 @@
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 
 use arrow_array::{Array, RecordBatch};
 use arrow_ord::ord::make_comparator;
@@ -17,6 +16,7 @@ use crate::FileError;
 use crate::error::{Place, guarded};
 use crate::footer::{Footer, Statistics};
 use crate::input::Location;
+use crate::locate::copied_schema;
 use crate::pages::PageFile;
 use crate::url::Named;
 use crate::writer::Output;
@@ -26,7 +26,7 @@ const ROWS: usize = 8192;
 
 /// Writes a file's rows again in the order of one column: ascending, nulls last, equal values in the order in which
 /// they were. Floating point numbers are in IEEE 754's total order, which has NaN behind infinity. All columns keep
-/// their names and types, and row groups their sizes. Input and output may be the same file.
+/// their names and types, and row groups their sizes; timestamps of 96 bits are written to the microsecond. Input and output may be the same file.
 ///
 /// All rows are held in memory, which must not take more than `budget` bytes.
 ///
@@ -89,7 +89,7 @@ pub fn sort_by_watched(
     if need.rows > u64::from(u32::MAX) {
         return Err(Error::invalid(input.display(), format!("{} rows are too many to sort at once", need.rows)));
     }
-    let mut table = Output::create(output, Arc::clone(&footer.schema), properties(&footer))?;
+    let mut table = Output::create(output, copied_schema(&footer), properties(&footer))?;
     let all = need.rows;
     let batches = read_all(&mut footer, &outline.groups, need, budget, |read| each(read, 2 * all))?;
     let order = order_of(&batches, key).map_err(|error| Error::WrongType {
@@ -173,7 +173,7 @@ fn read_all(
         let rows = need.read + metadata.row_group(0).num_rows().unsigned_abs();
         let damaged = |problem| Place::group(footer.path(), index).damaged(problem);
         let reader = guarded(|| {
-            let options = ArrowReaderOptions::new().with_schema(Arc::clone(&footer.schema));
+            let options = ArrowReaderOptions::new().with_schema(copied_schema(footer));
             let pages = PageFile::new(footer.input.clone(), footer.length, budget);
             let metadata = ArrowReaderMetadata::try_new(metadata, options)?;
             ParquetRecordBatchReaderBuilder::new_with_metadata(pages, metadata).with_batch_size(ROWS).build()

@@ -271,7 +271,14 @@ fn buckets_are_listed_and_read() {
     let second = files.local.with_file_name("b.parquet");
     write(&second, ROWS);
     files.server.sign("somebody");
-    for (key, file) in [("in/b.parquet", &second), ("in/a.parquet", &files.local), ("in/below/c.parquet", &second)] {
+    for (key, file) in [
+        ("in/b.parquet", &second),
+        ("in/a.parquet", &files.local),
+        ("in/_old/d.parquet", &second),
+        ("keys/y=2/m=1/b.parquet", &second),
+        ("keys/y=1/m=2/a.parquet", &files.local),
+        ("keys/y=1/_c.parquet", &files.local),
+    ] {
         files.server.put(&format!("/bucket/{key}"), file, Some(key));
     }
     files.server.put("/bucket/in/notes.txt", &second, None);
@@ -284,6 +291,15 @@ fn buckets_are_listed_and_read() {
     let requests = files.server.requests();
     assert!(requests.iter().all(|request| request.authorization.is_some()));
     assert!(requests.len() <= 2 + 3 + 2 + 2 * GROUPS * COLUMNS.len(), "{} requests", requests.len());
+
+    let keys = source("s3://bucket/keys/").columns(["y", "m"]).stores(with_key(&files.server)).build::<f64>();
+    let mut keys = keys.unwrap();
+    let names: Vec<_> = keys.files().map(|path| path.display().to_string()).collect();
+    assert_eq!(names, ["s3://bucket/keys/y=1/m=2/a.parquet", "s3://bucket/keys/y=2/m=1/b.parquet"]);
+    let rows = read_all(&mut keys).unwrap();
+    let place = |name: &str| rows.schema().position(name).unwrap();
+    assert_eq!((rows.reals(place("y"))[0], rows.reals(place("m"))[0]), (1.0, 2.0));
+    assert_eq!((rows.reals(place("y")).last(), rows.reals(place("m")).last()), (Some(&2.0), Some(&1.0)));
 
     for (url, parts) in [
         ("s3://bucket/in/x.parquet", &["not found", "NoSuchKey"][..]),

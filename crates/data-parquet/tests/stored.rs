@@ -21,6 +21,11 @@ use tidemill_data_parquet::{As, ListAs, ParquetSource, ParquetSourceBuilder, des
 
 /// Writes one column `t` of a Parquet type with three rows, and a stored schema as given.
 fn write(path: &Path, column: &str, stored: Option<String>, dictionary: bool) {
+    write_far(path, column, stored, dictionary, 2_000_000_000);
+}
+
+/// The same, with the day of a date that is far away.
+fn write_far(path: &Path, column: &str, stored: Option<String>, dictionary: bool, far: i32) {
     let note = stored.map(|text| KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), text));
     let properties = WriterProperties::builder()
         .set_key_value_metadata(note.map(|note| vec![note]))
@@ -47,7 +52,7 @@ fn write(path: &Path, column: &str, stored: Option<String>, dictionary: bool) {
                     value
                 };
                 // 1970, some 5 million years later, and 1960.
-                let values = [day(1, 5_000_000_001), day(2_000_000_000, 0), day(-3516, 1_000)];
+                let values = [day(1, 5_000_000_001), day(far, 0), day(-3516, 1_000)];
                 w.write_batch(&values[first..last], levels, None)
             }
             ColumnWriter::FloatColumnWriter(w) => w.write_batch(&[0.5, 1.5, -2.0][first..last], levels, None),
@@ -361,14 +366,46 @@ fn timestamps_of_96_bits_in_every_stored_unit_cases() {
             }
         }
     });
-    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/int96-us.parquet");
-    let name = describe(&case).unwrap().columns[0].name.clone();
-    let found = rows(ParquetSource::open(&case).feature(name));
-    let seconds = [-303_819_300.0, 951_892_200.0];
-    let Ok(Rows::Numbers(found)) = found else { panic!("{found:?}") };
-    let found: Vec<f64> = found.into_iter().flatten().collect();
-    assert_eq!(found, seconds);
+    let found = numbers("int96-us.parquet");
+    assert_eq!(found, [-303_732_900.0, 951_805_800.0].map(Some).repeat(20));
+}
+
+#[test]
+fn timestamps_of_96_bits_by_other_writers() {
+    let near = [Some(-303_732_899.75), None, Some(951_805_800.0), Some(9_183_110_400.0)];
+    for unit in ["ms", "us", "ns"] {
+        assert_eq!(numbers(&format!("writers/pandas_spark_{unit}.parquet")), near, "{unit}");
+    }
+    assert_eq!(numbers("writers/pandas_spark_s.parquet"), near.map(|t| t.map(f64::floor)));
+    assert_eq!(numbers("writers/fastparquet_int96.parquet"), near);
+}
+
+/// Nanoseconds of these dates overflow.
+#[test]
+fn timestamps_of_96_bits_are_sorted_by_their_dates() {
+    in_new_folder(|path| {
+        for stored in [None, Some(stored(&DataType::Timestamp(TimeUnit::Nanosecond, None)))] {
+            write_far(&path, "required int96 t;", stored, false, 100_000_000);
+            let sorted = path.with_file_name("sorted.parquet");
+            tidemill_data_parquet::sort_by(&path, "t", &sorted, 1 << 20).unwrap();
+            let Ok(Rows::Numbers(found)) = rows(ParquetSource::open(&sorted).feature("t")) else { panic!("numbers") };
+            assert_eq!(found, [-303_782_399.999999, 86_405.0, NEAR].map(Some));
+        }
+    });
+}
+
+/// The first column of a file of another writer.
+fn numbers(file: &str) -> Vec<Option<f64>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(file);
+    let name = describe(&path).unwrap().columns[0].name.clone();
+    match rows(ParquetSource::open(&path).feature(name)) {
+        Ok(Rows::Numbers(numbers)) => numbers,
+        other => panic!("{file}: {other:?}"),
+    }
 }
 
 /// Seconds of a day behind 1970 that milliseconds hold, and no finer unit.
 const FAR: f64 = 2_000_000_000.0 * 86_400.0;
+
+/// Microseconds hold this one.
+const NEAR: f64 = 100_000_000.0 * 86_400.0;

@@ -1,6 +1,7 @@
 //! From URLs to stores.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use super::options::StoreOptions;
 use super::problem::explain;
 use super::runtime::wait;
 use crate::FileError;
+use crate::find;
 use crate::input::Location;
 use crate::url::{Feature, Url};
 
@@ -46,7 +48,7 @@ impl<'a> Stores<'a> {
         Self { options, open: HashMap::new() }
     }
 
-    /// The object that a URL names, or where it ends in a slash, the `*.parquet` objects directly below, by name.
+    /// The object that a URL names, or where it ends in a slash, the `*.parquet` objects below, by name.
     pub(crate) fn find(&mut self, path: &Path, url: &Url<'_>) -> Result<Vec<Location>, FileError> {
         let store = self.store(path, url)?;
         let key = Key::from_url_path(url.key).map_err(|error| explain(path, store.kind, &error.into()))?;
@@ -70,14 +72,22 @@ impl<'a> Stores<'a> {
     }
 }
 
-fn list(path: &Path, url: &Url<'_>, store: &Arc<Store>, folder: Key) -> Result<Vec<Location>, FileError> {
-    let asked = Arc::clone(store);
-    let listed = wait(async move { asked.store.list_with_delimiter(Some(&folder)).await });
-    let listed = listed.map_err(|error| FileError::io(path, error))?;
-    let listed = listed.map_err(|error| explain(path, store.kind, &error))?;
-    let is_parquet = |meta: &ObjectMeta| meta.location.extension() == Some("parquet");
-    let mut keys: Vec<Key> = listed.objects.into_iter().filter(is_parquet).map(|meta| meta.location).collect();
+fn list(path: &Path, url: &Url<'_>, store: &Arc<Store>, directory: Key) -> Result<Vec<Location>, FileError> {
+    let (mut keys, mut directories): (Vec<Key>, _) = (Vec::new(), vec![directory]);
+    let is_hidden = |key: &Key| key.filename().is_some_and(|name| find::is_hidden(OsStr::new(name)));
+    let is_data_file = |key: &Key| key.filename().is_some_and(|name| find::is_data_file(OsStr::new(name)));
+    while let Some(directory) = directories.pop() {
+        let (asked, prefix) = (Arc::clone(store), directory.clone());
+        let listed = wait(async move { asked.store.list_with_delimiter(Some(&prefix)).await });
+        let listed = listed.map_err(|error| FileError::io(path, error))?;
+        let listed = listed.map_err(|error| explain(path, store.kind, &error))?;
+        keys.extend(listed.objects.into_iter().map(|meta: ObjectMeta| meta.location).filter(is_data_file));
+        // A server may answer anything: only what is further down is listed in turn.
+        let is_below = |key: &Key| key != &directory && key.prefix_matches(&directory) && !is_hidden(key);
+        directories.extend(listed.common_prefixes.into_iter().filter(is_below));
+    }
     keys.sort();
+    keys.dedup();
     if keys.is_empty() {
         let path = path.to_owned();
         return Err(match store.kind {

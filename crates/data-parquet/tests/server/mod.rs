@@ -1,7 +1,7 @@
 //! A small HTTP server on the machine itself, which also speaks as much of S3 as reading takes.
 #![allow(dead_code, reason = "each test binary uses some of it")]
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::{TcpListener, TcpStream};
@@ -167,6 +167,9 @@ fn list(state: &State, bucket: &str, query: &str) -> String {
     let prefix = of("prefix").unwrap_or("").replace("%2F", "/");
     let prefix = format!("{}/{prefix}", bucket.trim_end_matches('/'));
     let mut found: Vec<_> = state.objects.iter().filter(|(path, _)| path.starts_with(&prefix)).collect();
+    let key = |path: &str| path.splitn(3, '/').nth(2).unwrap().to_owned();
+    let directory = |path: &str| Some(key(&path[..prefix.len() + path[prefix.len()..].find('/')? + 1]));
+    let further: BTreeSet<String> = found.iter().filter_map(|(path, _)| directory(path)).collect();
     found.retain(|(path, _)| !path[prefix.len()..].contains('/'));
     found.sort_by_key(|(path, _)| path.as_str());
     let start = if of("continuation-token").is_some() { 1 } else { 0 };
@@ -174,7 +177,7 @@ fn list(state: &State, bucket: &str, query: &str) -> String {
     let contents: String = page
         .iter()
         .map(|(path, object)| {
-            let key = path.splitn(3, '/').nth(2).unwrap();
+            let key = key(path);
             let size = object.file.metadata().unwrap().len();
             format!(
                 "<Contents><Key>{key}</Key><LastModified>2024-01-01T00:00:00.000Z</LastModified>\
@@ -183,10 +186,15 @@ fn list(state: &State, bucket: &str, query: &str) -> String {
             )
         })
         .collect();
+    let further: String = further
+        .iter()
+        .filter(|_| start == 0)
+        .map(|key| format!("<CommonPrefixes><Prefix>{key}</Prefix></CommonPrefixes>"))
+        .collect();
     let token = if more { "<NextContinuationToken>second</NextContinuationToken>" } else { "" };
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><ListBucketResult><IsTruncated>{more}</IsTruncated>{token}\
-         {contents}<CommonPrefixes><Prefix>below/</Prefix></CommonPrefixes></ListBucketResult>"
+         {contents}<CommonPrefixes><Prefix>elsewhere/</Prefix></CommonPrefixes>{further}</ListBucketResult>"
     )
 }
 

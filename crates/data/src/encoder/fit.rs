@@ -126,6 +126,8 @@ impl Fitting {
                 return Err(Error::invalid(what, format!("there is a {} already: {}", previous.name, previous.source)));
             }
         }
+        encoder.check_features()?;
+        encoder.name_categories();
         encoder.check()?;
         Ok(encoder)
     }

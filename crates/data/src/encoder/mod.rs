@@ -38,6 +38,8 @@ use fitted::{Fitted, FittedColumn};
 ///
 /// All features that are real numbers come out side by side in one block named `x`, in the order of their declaration;
 /// each category feature comes out under its own name; then the target, named `target`, and the weight, named `weight`.
+/// Whatever columns are called, outputs do not clash: a category feature of one of those names comes out as
+/// `x.category`, `target.category` or `weight.category`.
 /// A value saved and read again encodes every row to the same bits.
 ///
 /// # Example
@@ -107,9 +109,11 @@ impl Encoder {
     }
 
     /// The names of a feature's categories 1, 2, …; category 0 is the unknown and the rest, and where missing values have
-    /// a category, it is the one behind these. `None` when the feature has no such names.
+    /// a category, it is the one behind these. `None` when the feature has no such names. A feature that came out under
+    /// another name than its column's is found by both.
     pub fn categories(&self, feature: &str) -> Option<Vec<String>> {
-        let column = self.features.iter().find(|column| column.name == feature)?;
+        let named = self.features.iter().find(|column| column.name == feature);
+        let column = named.or_else(|| self.features.iter().find(|column| column.source == feature))?;
         match &column.fitted {
             Fitted::Category(categories) => Some(categories.names()),
             _ => None,
@@ -170,20 +174,44 @@ impl Encoder {
         (Schema::new(fields), slots)
     }
 
+    /// Gives category features whose name is that of another output another one.
+    fn name_categories(&mut self) {
+        let others = self.target.iter().chain(&self.weight).map(|column| column.name.clone());
+        let mut taken: Vec<String> = others.collect();
+        if self.features.iter().any(is_real) {
+            taken.push(self.block.clone());
+        }
+        let categories = self.features.iter_mut().filter(|column| !is_real(column));
+        let (clashing, free): (Vec<_>, Vec<_>) = categories.partition(|column| taken.contains(&column.name));
+        taken.extend(free.into_iter().map(|column| column.name.clone()));
+        for column in clashing {
+            while taken.contains(&column.name) {
+                column.name.push_str(".category");
+            }
+            taken.push(column.name.clone());
+        }
+    }
+
     /// Whether all columns make sense, alone and together.
     fn check(&self) -> Result<(), Error> {
         self.columns().try_for_each(|(role, column)| column.check(role))?;
+        self.check_features()?;
+        let schema = self.outputs().0;
+        for (place, field) in schema.fields.iter().enumerate() {
+            if schema.position(&field.name) != Some(place) {
+                let problem = "another output column has that name; block_name gives another";
+                return Err(Error::invalid(format!("column {}", field.name), problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether no two features have the same name.
+    fn check_features(&self) -> Result<(), Error> {
         for (place, column) in self.features.iter().enumerate() {
             if self.features[..place].iter().any(|other| other.name == column.name) {
                 let problem = "the name comes twice; feature_from gives a column another one";
                 return Err(Error::invalid(format!("feature {}", column.name), problem));
-            }
-        }
-        let schema = self.outputs().0;
-        for (place, field) in schema.fields.iter().enumerate() {
-            if schema.position(&field.name) != Some(place) {
-                let problem = "another output column has that name; feature_from and block_name give others";
-                return Err(Error::invalid(format!("column {}", field.name), problem));
             }
         }
         Ok(())

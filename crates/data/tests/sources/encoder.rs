@@ -282,3 +282,40 @@ fn dropped_rows_are_counted_and_not_fitted_to() {
     assert_eq!(source.dropped(), 3);
     assert_eq!(source.dropped_by_column().collect::<Vec<_>>(), [("a", 2), ("b", 1)]);
 }
+
+#[test]
+fn columns_named_like_outputs_work_cases() {
+    let names = ["x", "target", "weight", "x.category", "v", "w"];
+    let raw = || {
+        let texts = |builder: MemoryBuilder<f64>, name: &&str| builder.texts(name, [Some("a"), Some("b")]);
+        let raw = names[..4].iter().fold(MemorySource::builder(), texts);
+        raw.reals("v", 1, vec![1.0, 2.0]).reals("w", 1, vec![3.0, 4.0])
+    };
+    let categories = |builder: EncoderBuilder, names: &[&str]| {
+        names.iter().fold(builder, |builder, name| builder.feature(name, Encoding::category()))
+    };
+    let declared = categories(Encoder::builder().feature("v", Encoding::real()), &names[..4]);
+    let declared = declared.target("target", Encoding::class()).weight("w", Encoding::real());
+    let (encoder, _) = fit(raw(), declared);
+    let features = "x, x.category.category, target.category, weight.category, x.category";
+    assert_eq!(encoder.schema().names(), format!("{features}, target, weight"));
+    // For prediction the inputs are called the same.
+    assert_eq!(encoder.features_only().schema().names(), features);
+    assert_eq!(encoder.raw_columns(), ["v", "x", "target", "weight", "x.category", "w"]);
+    for name in ["x", "x.category.category", "target", "target.category", "weight"] {
+        assert_eq!(encoder.categories(name), Some(vec!["a".to_owned(), "b".to_owned()]), "{name}");
+    }
+    assert_eq!(encoded(raw(), &encoder).len(), 2);
+    let saved: Encoder = serde_json::from_str(&serde_json::to_string(&encoder).unwrap()).unwrap();
+    assert_eq!(saved, encoder);
+
+    // A number of that name is in the block; a category alone keeps its name, as does a block that is called otherwise.
+    let (encoder, _) = fit(reals("x", &[1.0, 2.0]), Encoder::builder().feature("x", Encoding::real()));
+    assert_eq!(encoder.schema().names(), "x");
+    let (encoder, _) = fit(raw(), categories(Encoder::builder(), &["x", "target"]));
+    assert_eq!(encoder.schema().names(), "x, target");
+    let declared = categories(Encoder::builder().feature("v", Encoding::real()).block_name("numbers"), &["x"]);
+    assert_eq!(fit(raw(), declared).0.schema().names(), "numbers, x");
+    let declared = categories(Encoder::builder().feature("v", Encoding::real()).block_name("target"), &["target"]);
+    assert_eq!(fit(raw(), declared).0.schema().names(), "target, target.category");
+}

@@ -87,8 +87,8 @@ fn what_makes_no_sense_is_refused_before_reading() {
         "feature row: the name comes twice; feature_from gives a column another one",
     );
     start(
-        feature("row", Encoding::real()).feature_from("x", "name", Encoding::category()),
-        "column x: another output column has that name; feature_from and block_name give others",
+        feature("row", Encoding::real()).target("maybe", Encoding::real()).block_name("target"),
+        "column target: another output column has that name; block_name gives another",
     );
 }
 
