@@ -187,7 +187,7 @@ impl<'a> Worker<'a> {
             shown: now,
             saved: now,
         };
-        let mut observers = (recorder, Faults::of(self.faults, 0));
+        let mut observers = (recorder, Faults::of(self.faults, 0, self.stop));
         let summary = match phase.train {
             Train::Batch => {
                 let batch = Batch::new(self.spec.epochs).batch_size(self.spec.batch_size).budget(self.spec.budget);
