@@ -3,7 +3,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tidemill::data::{Cursor, Interrupt};
+use tidemill::data::{Cursor, Interrupt, file};
 use tidemill::prelude::*;
 
 use super::memory;
@@ -96,6 +96,9 @@ pub fn run(order: &Order, stop: &Interrupt) -> Result<Outcome> {
 }
 
 fn attempt(order: &Order, faults: &[Fault], stop: &Interrupt) -> Result<Outcome> {
+    if let Some(folder) = order.paths.run().parent() {
+        file::remove_abandoned(folder);
+    }
     let strategy = order.strategy.as_str();
     let (plain, spec) = order.spec.of(strategy);
     let Some(phases) = phases(plain, &spec) else { bail!("there is no strategy {strategy}") };

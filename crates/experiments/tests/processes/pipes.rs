@@ -1,4 +1,4 @@
-use std::fs::File;
+use std::fs::{self, File};
 
 use super::*;
 
@@ -59,7 +59,7 @@ fn output_that_cannot_be_written_is_an_error_when_everything_else_is_done() {
 #[test]
 fn a_fifo_that_nobody_writes_to_can_be_interrupted() {
     let place = Place::new(480);
-    std::fs::remove_file(place.data()).unwrap();
+    fs::remove_file(place.data()).unwrap();
     let made = Command::new("mkfifo").arg(place.data()).status().unwrap();
     assert!(made.success());
     for mut command in [place.experiment("online", &[]), inspect(&place, &[])] {
@@ -67,10 +67,10 @@ fn a_fifo_that_nobody_writes_to_can_be_interrupted() {
             let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
             // Until the program listens for signals; before, they have their usual effect.
             let listens = |child: &Child| {
-                let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).into_iter().flatten().flatten();
-                tasks.into_iter().any(|task| {
-                    std::fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == "signals")
-                })
+                let tasks = fs::read_dir(format!("/proc/{}/task", child.id())).into_iter().flatten().flatten();
+                tasks
+                    .into_iter()
+                    .any(|task| fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == "signals"))
             };
             while child.try_wait().unwrap().is_none() && !listens(&child) {
                 std::thread::yield_now();
