@@ -10,7 +10,9 @@ fn a_comparison_that_is_asked_to_stop_has_its_runs_save_and_goes_on_to_the_same_
     succeeds(&mut place.experiment("retrained", &[]));
     let want = place.results();
     // To the comparison alone, as a service manager does it, and to all of its group, as a terminal does.
-    for (signal, is_for_all) in [(Signal::TERM, false), (Signal::HUP, false), (Signal::INT, true), (Signal::INT, false)]
+    // In the middle of a phase of eight steps, and before the last step of one of five, behind which the next one begins.
+    for (signal, is_for_all, step) in
+        [(Signal::TERM, false, 6), (Signal::HUP, false, 4), (Signal::INT, true, 6), (Signal::INT, false, 4)]
     {
         let suspended =
             Suspended::start(suspended_and_held_after(&mut place.experiment("retrained", &[]), step).process_group(0));
