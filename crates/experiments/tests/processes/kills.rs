@@ -27,7 +27,7 @@ fn a_run_killed_between_any_two_steps_of_its_files_goes_on_to_the_same_result() 
         assert_eq!(names(&folder), ["online-1.json", "online-1.model.safetensors"], "step {step}");
         fs::remove_dir_all(folder).unwrap();
         if is_over {
-            assert!(step > 60, "nine phases are saved, and a result is written: {step} steps");
+            assert!(step >= 40, "nine phases are saved, and a result is written: {step} steps");
             break;
         }
     }
