@@ -10,10 +10,14 @@ fn a_comparison_that_is_asked_to_stop_has_its_runs_save_and_goes_on_to_the_same_
     succeeds(&mut place.experiment("retrained", &[]));
     let want = place.results();
     // To the comparison alone, as a service manager does it, and to all of its group, as a terminal does.
-    // Held in the middle of a phase, before its last step, and after it: then the next phase has begun, and no step taken.
-    for (signal, is_for_all, step, saved_step) in
-        [(Signal::TERM, false, 6, 7), (Signal::HUP, false, 4, 5), (Signal::INT, true, 5, 0), (Signal::INT, false, 6, 7)]
-    {
+    // Held in the middle of a phase, before its last step, and after it: then the next phase begins, and takes a step or
+    // none.
+    for (signal, is_for_all, step, saved_step) in [
+        (Signal::TERM, false, 6, 7..=7),
+        (Signal::HUP, false, 4, 5..=5),
+        (Signal::INT, true, 5, 0..=1),
+        (Signal::INT, false, 6, 7..=7),
+    ] {
         let suspended =
             Suspended::start(suspended_and_held_after(&mut place.experiment("retrained", &[]), step).process_group(0));
         assert_eq!(
@@ -35,7 +39,7 @@ fn a_comparison_that_is_asked_to_stop_has_its_runs_save_and_goes_on_to_the_same_
         let saved = names(&place.at("out/runs"));
         assert_eq!(saved.len(), 2, "the state of training and what belongs to it: {saved:?}");
         let steps = json(&place.at("out/runs/retrained-1.partial.json"))["state_steps"].as_u64();
-        assert_eq!(steps, Some(saved_step), "{saved:?}");
+        assert!(saved_step.contains(&steps.unwrap()), "{steps:?}, expected {saved_step:?}");
         succeeds(&mut place.experiment("retrained", &["--resume"]));
         assert_eq!(measured(&place.results()["runs"][0]), measured(&want["runs"][0]), "{signal:?}");
         assert_eq!(names(&place.at("out/runs")), ["retrained-1.json", "retrained-1.model.safetensors"]);
