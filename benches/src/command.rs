@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::peers::{Peers, compare};
-use crate::progress::note;
+use crate::progress::{found, note};
 use crate::record::{Kept, Record};
 use crate::{Apart, Figure, Machine, Options, Table};
 
@@ -43,11 +43,11 @@ fn alone(figure: &Figure, json: bool) -> Result<()> {
     if json {
         note(figure.describe());
     } else {
-        println!("{}", figure.describe());
+        found(figure.describe())?;
     }
     match figure.take()? {
-        Some(found) if json => println!("{}", found.json()),
-        Some(found) => println!("{found}"),
+        Some(taken) if json => found(taken.json())?,
+        Some(taken) => found(taken)?,
         None => {}
     }
     Ok(())
@@ -71,18 +71,15 @@ impl Results {
         versions: &BTreeMap<String, String>,
         pinning: &str,
     ) -> Result<()> {
-        if options.json {
-            self.lines.iter().for_each(|line| println!("{line}"));
-        } else {
-            println!("{}", self.table);
-        }
+        let printed = if options.json { self.lines.iter().try_for_each(found) } else { found(&self.table) };
+        // What is to be kept is kept, whoever reads or does not.
         if let Some(record) = record {
             let table = self.table.to_string();
             let kept = Kept { words, versions, pinning, table, results: &self.lines, runs: &self.runs };
             let page = record.keep(&Machine::look(), &kept)?;
             note(format_args!("kept: {}", page.display()));
         }
-        Ok(())
+        printed.context("standard output cannot be written")
     }
 }
 

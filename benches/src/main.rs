@@ -1,5 +1,7 @@
 //! Measures training throughput; run by `cargo xtask bench`.
 
+use std::io::Write;
+
 use clap::Parser;
 use tidemill_benches::{Options, run};
 
@@ -9,7 +11,7 @@ fn main() -> anyhow::Result<()> {
     let done = run(&options, &words);
     if options.as_rank {
         if let Err(error) = &done {
-            eprintln!("error: {error:#}");
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
         }
         tidemill::mpi::exit(i32::from(done.is_err()));
     }

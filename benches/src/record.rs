@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use tidemill::data::file;
 
 use crate::Machine;
 
@@ -62,7 +63,7 @@ impl Record {
         let write = |kind: &str, text: String| {
             let mut path = self.stem.clone().into_os_string();
             path.push(kind);
-            fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+            file::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
             Ok::<_, anyhow::Error>(PathBuf::from(path))
         };
         write(".json", self.json(machine, kept))?;

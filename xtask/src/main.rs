@@ -5,6 +5,7 @@ mod experiment;
 mod inspect;
 mod run;
 
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 const USAGE: &str = "\
@@ -27,17 +28,26 @@ fn main() -> ExitCode {
         Some("experiment") => experiment::run(&rest),
         Some("inspect") => inspect::run(&rest),
         Some("bench") => bench::run(&rest),
-        Some("help" | "--help" | "-h") => {
-            print!("{USAGE}");
-            ExitCode::SUCCESS
-        }
+        Some("help" | "--help" | "-h") => match std::io::stdout().write_all(USAGE.as_bytes()) {
+            // A reader that has gone away has read what it wanted.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                say(&format!("standard output cannot be written: {error}\n"));
+                ExitCode::FAILURE
+            }
+            _ => ExitCode::SUCCESS,
+        },
         Some(other) => {
-            eprintln!("there is no command {other}\n\n{USAGE}");
+            say(&format!("there is no command {other}\n\n{USAGE}"));
             ExitCode::from(2)
         }
         None => {
-            eprint!("{USAGE}");
+            say(USAGE);
             ExitCode::from(2)
         }
     }
+}
+
+/// Writes to standard error; where that cannot be written, there is nobody to tell.
+fn say(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }

@@ -15,7 +15,7 @@ const SHARED: &str = "TIDEMILL_MPI_SHARED";
 const WAYS: [(&str, &str); 2] = [(SHARED, "1"), (SHARED, "0")];
 
 /// Longest that any run may take before it is ended.
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(600);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Launcher {
@@ -297,7 +297,8 @@ fn a_rank_that_is_killed_ends_the_run() {
 fn ranks_that_do_not_come_in_time_are_named_and_the_run_may_be_tried_again() {
     for launcher in [OpenMpi, Mpich] {
         for scenario in ["stops", "sleeps"] {
-            ends(launcher, &[scenario, "1000"], &[75], "sum of 50000 f32: after 1s, still nothing from RANK");
+            // Long enough that no other rank is late for want of a processor.
+            ends(launcher, &[scenario, "5000"], &[75], "sum of 50000 f32: after 5s, still nothing from RANK");
         }
     }
 }

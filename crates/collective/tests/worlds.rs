@@ -229,7 +229,8 @@ fn a_rank_that_cannot_go_on_says_why_to_those_that_wait_and_to_those_that_come()
 
 #[test]
 fn ranks_that_do_not_come_in_time_are_named() {
-    let (size, after) = (4, Duration::from_millis(500));
+    // Long enough that no rank is late for want of a processor.
+    let (size, after) = (4, Duration::from_secs(4));
     let done = std::sync::Barrier::new(size);
     let ranks = thread::scope(|scope| {
         let ranks: Vec<_> = Threads::world_within(size, after)
@@ -249,5 +250,5 @@ fn ranks_that_do_not_come_in_time_are_named() {
     });
     let late = Error::Late { call: "sum of 5 f32".into(), after, peers: vec![peer(1, size), peer(3, size)] };
     assert_eq!(ranks, vec![late.clone(); size]);
-    assert_eq!(late.to_string(), "sum of 5 f32: after 500ms, still nothing from rank 1 of 4, rank 3 of 4");
+    assert_eq!(late.to_string(), "sum of 5 f32: after 4s, still nothing from rank 1 of 4, rank 3 of 4");
 }

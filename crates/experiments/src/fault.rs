@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 use serde::{Deserialize, Serialize};
+use tidemill::data::Interrupt;
 use tidemill::prelude::*;
 use tidemill::strategies::{Error, Event, Flow};
 
@@ -67,6 +68,8 @@ pub enum Kind {
     Kill,
     /// `SIGSTOP`: there, and silent.
     Stop,
+    /// Training does not go on until it is asked to stop.
+    Hold,
     /// Every step takes so many milliseconds longer.
     Slow(u64),
     /// The network interface of this name goes down.
@@ -76,12 +79,14 @@ pub enum Kind {
 /// The faults of this rank, as an observer that makes them.
 pub(crate) struct Faults<'a> {
     faults: Vec<&'a Fault>,
+    stop: &'a Interrupt,
 }
 
 impl<'a> Faults<'a> {
-    pub(crate) fn of(all: &'a [Fault], rank: usize) -> Self {
+    pub(crate) fn of(all: &'a [Fault], rank: usize, stop: &'a Interrupt) -> Self {
         let attempt = std::env::var(crate::launch::ATTEMPT).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
-        Self { faults: all.iter().filter(|fault| fault.rank == rank && fault.attempt == attempt).collect() }
+        let faults = all.iter().filter(|fault| fault.rank == rank && fault.attempt == attempt).collect();
+        Self { faults, stop }
     }
 }
 
@@ -93,7 +98,7 @@ impl Observer<f32> for Faults<'_> {
                 Kind::Slow(milliseconds) if state.step >= fault.step => {
                     thread::sleep(Duration::from_millis(*milliseconds));
                 }
-                kind if state.step == fault.step => happen(kind)?,
+                kind if state.step == fault.step => happen(kind, self.stop)?,
                 _ => {}
             }
         }
@@ -101,7 +106,7 @@ impl Observer<f32> for Faults<'_> {
     }
 }
 
-fn happen(kind: &Kind) -> Result<(), Error> {
+fn happen(kind: &Kind, stop: &Interrupt) -> Result<(), Error> {
     match kind {
         Kind::Error => {
             return Err(Error::Setting { what: "fault".into(), problem: "an error was asked for".into() });
@@ -110,6 +115,11 @@ fn happen(kind: &Kind) -> Result<(), Error> {
         Kind::Exit(code) => std::process::exit(*code),
         Kind::Kill => signal(Signal::KILL),
         Kind::Stop => signal(Signal::STOP),
+        Kind::Hold => {
+            while !stop.is_set() {
+                thread::yield_now();
+            }
+        }
         Kind::Slow(_) => {}
         Kind::Cut(interface) => {
             let cut = Command::new("ip").args(["link", "set", interface, "down"]).status();

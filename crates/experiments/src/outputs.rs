@@ -22,8 +22,8 @@ pub(crate) fn remove(folder: &Path) -> Result<()> {
 
 /// Writes results, report and curves, each whole or not at all.
 pub(crate) fn write(results: &Results, folder: &Path) -> Result<()> {
-    replace(&folder.join("results.json"), &results.to_json()?)?;
-    replace(&folder.join("report.html"), &report::html(results))?;
+    replace(&folder.join("results.json"), results.to_json()?)?;
+    replace(&folder.join("report.html"), report::html(results))?;
     let curves = curves::curves(results);
     let path = folder.join("curves.parquet");
     let mut writer = ParquetWriter::create(

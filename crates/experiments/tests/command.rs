@@ -154,42 +154,6 @@ fn batch_training_over_budget_is_refused_and_online_goes_on() {
     assert_eq!(results["complete"], false);
 }
 
-#[cfg(unix)]
-#[test]
-fn interrupted_and_resumed_gives_the_undisturbed_result() {
-    use std::os::unix::process::CommandExt;
-
-    let arguments = ["--target", "yes", "--seeds", "3", "--strategies", "retrained"];
-    let (disturbed, undisturbed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    for folder in [&disturbed, &undisturbed] {
-        file(folder.path(), 24_000);
-    }
-    let mut child = command(disturbed.path());
-    child.arg("--data").arg(disturbed.path().join("trips.parquet")).args(arguments).process_group(0);
-    let mut child = child.stdout(std::process::Stdio::null()).spawn().unwrap();
-    let runs = disturbed.path().join("out/runs");
-    while !runs.exists() {
-        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
-    }
-    std::thread::sleep(std::time::Duration::from_millis(500));
-    // As a terminal does it: the whole group of processes is interrupted.
-    assert!(Command::new("kill").args(["-INT", "--", &format!("-{}", child.id())]).status().unwrap().success());
-    assert_eq!(child.wait().unwrap().code(), Some(130), "stopped, not finished and not failed");
-    assert!(results(disturbed.path())["runs"].as_array().unwrap().is_empty());
-    let saved: Vec<_> = fs::read_dir(&runs).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
-    assert!(saved.iter().any(|name| name.contains("state")), "a checkpoint among {saved:?}");
-
-    for (folder, more) in [(&disturbed, &["--resume"][..]), (&undisturbed, &[])] {
-        let output = run(folder.path(), &[&arguments[..], more].concat());
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-    let (got, want) = (results(disturbed.path()), results(undisturbed.path()));
-    for field in ["held_out", "prequential", "segments", "rows_trained", "steps"] {
-        assert_eq!(got["runs"][0][field], want["runs"][0][field], "{field}");
-    }
-    assert_eq!(fs::read_dir(&runs).unwrap().count(), 2, "the result and the model, nothing else");
-}
-
 #[test]
 fn online_training_on_flights_stays_below_150_mb() {
     let folder = tempfile::tempdir().unwrap();
@@ -213,6 +177,7 @@ fn online_training_on_flights_stays_below_150_mb() {
 
 #[test]
 fn threads_are_compared_with_one_process_where_there_is_no_mpi() {
+    // Bound by steps: what a run learns does not depend on the machine.
     let folder = tempfile::tempdir().unwrap();
     let distributed = |arguments: &[&str]| {
         let output = command(folder.path()).args(["distributed", "--quick"]).args(arguments).output().unwrap();
@@ -242,10 +207,43 @@ fn threads_are_compared_with_one_process_where_there_is_no_mpi() {
         run["found"]["Ok"]["held_out"]["loss"].as_f64().unwrap()
     };
     for task in ["flights", "higgs"] {
+        let steps = |way: &str| {
+            let run = runs.iter().find(|run| run["way"] == way && run["task"] == task).unwrap();
+            run["found"]["Ok"]["steps"].as_u64().unwrap()
+        };
+        assert_eq!(steps("serial"), steps("threads"), "{task}");
         assert!((loss("serial", task) - loss("threads", task)).abs() < 1e-3, "{task}");
     }
     let (is_well, said) = distributed(&["--strategies", "magic"]);
     assert!(!is_well && said.contains("there is no way magic; there are serial, threads, ranks"), "{said}");
     let (is_well, said) = distributed(&["--links", "fast"]);
     assert!(!is_well && said.contains("--links fast"), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn all_that_mpirun_says_is_shown() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    // As Open MPI refuses: a frame, with the reason inside; some of it on standard output.
+    let dashes = "-".repeat(74);
+    let mpirun = folder.path().join("mpirun");
+    let script = format!(
+        "#!/bin/sh\necho {dashes} >&2\necho 'mpirun has detected an attempt to run as root.' >&2\n\
+         echo 'Set OMPI_ALLOW_RUN_AS_ROOT to override.'\necho {dashes} >&2\nexit 1\n"
+    );
+    fs::write(&mpirun, script).unwrap();
+    fs::set_permissions(&mpirun, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    let mut command = command(folder.path());
+    command.args(["distributed", "--quick", "--strategies", "ranks", "--links", "none", "--most-steps", "3"]);
+    let output = command.env("PATH", path).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    let report = fs::read_to_string(folder.path().join("out/report.html")).unwrap();
+    let results = fs::read_to_string(folder.path().join("out/results.json")).unwrap();
+    for part in ["mpirun has detected an attempt to run as root.", "Set OMPI_ALLOW_RUN_AS_ROOT to override."] {
+        assert!(told.contains(part) && report.contains(part) && results.contains(part), "{part:?} in {told}");
+    }
 }

@@ -148,7 +148,7 @@ fn fails(fault: &str, world: &mut Box<dyn Collective>) -> Result<(), Error> {
         "aborts" => mpi::abort(7),
         "is-killed" => signal("-KILL"),
         "stops" => signal("-STOP"),
-        "sleeps" => std::thread::sleep(Duration::from_secs(3)),
+        "sleeps" => std::thread::sleep(Duration::from_secs(3600)),
         "abandons" => world.abandon("no more data"),
         "differs" => return world.max(Values::of(&mut [1.0_f32])),
         other => panic!("no scenario is called {other}"),

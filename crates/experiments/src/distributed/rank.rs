@@ -155,7 +155,7 @@ fn train(job: &Job, world: Box<dyn tidemill::collective::Collective>, stop: &Int
         _ => None,
     };
     let checkpoints = job.checkpoint.as_ref().map(|path| Checkpoints::new(&trainer, path, job.save_every));
-    let mut observers = (checkpoints, (&mut watcher, (Faults::of(&job.faults, rank), stop.clone())));
+    let mut observers = (checkpoints, (&mut watcher, (Faults::of(&job.faults, rank, stop), stop.clone())));
     let summary = trainer.run(&strategy, &mut state, &mut source, &mut observers)?;
     say::note(format_args!("tidemill: rank {rank} of {ranks}: {timeline}"));
     job.inputs.same_contents()?;

@@ -3,7 +3,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tidemill::data::{Cursor, Interrupt};
+use tidemill::data::{Cursor, Interrupt, file};
 use tidemill::prelude::*;
 
 use super::memory;
@@ -97,6 +97,9 @@ pub fn run(order: &Order, stop: &Interrupt) -> Result<Outcome> {
 }
 
 fn attempt(order: &Order, faults: &[Fault], stop: &Interrupt) -> Result<Outcome> {
+    if let Some(folder) = order.paths.run().parent() {
+        file::remove_abandoned(folder);
+    }
     let strategy = order.strategy.as_str();
     let (plain, spec) = order.spec.of(strategy);
     let Some(phases) = phases(plain, &spec) else { bail!("there is no strategy {strategy}") };
@@ -189,7 +192,7 @@ impl<'a> Worker<'a> {
             shown: now,
             saved: now,
         };
-        let mut observers = (recorder, Faults::of(self.faults, 0));
+        let mut observers = (recorder, Faults::of(self.faults, 0, self.stop));
         let summary = match phase.train {
             Train::Batch => {
                 let reading = source.memory_plan().total();

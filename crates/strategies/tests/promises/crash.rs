@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::time::{Duration, Instant};
 
 use tidemill_strategies::{Batch, Checkpoints, Event, Flow, State, on_event};
 
@@ -14,16 +13,29 @@ fn strategy() -> Batch {
     Batch::new(40).batch_size(10)
 }
 
-/// Trains to the end, or from the checkpoint on where there is one, saving after every step.
-fn run(path: &Path, pause: Duration) -> State<f32> {
+/// Steps that a process takes before it waits to be killed.
+const STEPS: u64 = 17;
+
+/// Trains to the end, or from the checkpoint on where there is one, saving after every step; where it is asked to, it
+/// goes no further after some steps, and saves again and again.
+fn run(path: &Path, is_child: bool) -> State<f32> {
     let trainer = trainer::<f32>(0.3);
     let mut state =
         if path.exists() { trainer.resume(path, metrics()).unwrap() } else { trainer.start_with(7, metrics()) };
-    let slow = on_event(|_: &Event<'_, f32>| {
-        std::thread::sleep(pause);
+    let last = state.step + STEPS;
+    let waits = on_event(|event: &Event<'_, f32>| {
+        if let Event::Step { state, .. } = event
+            && is_child
+            && state.step == last
+        {
+            // In the middle of saving, as often as not: whoever kills this does so at any moment.
+            loop {
+                trainer.save(state, path).unwrap();
+            }
+        }
         Ok(Flow::Continue)
     });
-    trainer.run(&strategy(), &mut state, &mut rows(37), &mut (Checkpoints::new(&trainer, path, 1), slow)).unwrap();
+    trainer.run(&strategy(), &mut state, &mut rows(37), &mut (Checkpoints::new(&trainer, path, 1), waits)).unwrap();
     state
 }
 
@@ -31,7 +43,7 @@ fn run(path: &Path, pause: Duration) -> State<f32> {
 #[test]
 fn child_of_the_crash_test() {
     if let Some(path) = std::env::var_os(CHILD) {
-        run(&PathBuf::from(path), Duration::from_millis(2));
+        run(&PathBuf::from(path), true);
     }
 }
 
@@ -39,17 +51,15 @@ fn child_of_the_crash_test() {
 fn killed_and_resumed_is_as_if_never_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.safetensors");
-    let mut last = 0;
     for kill in 1..=3 {
         let mut child = spawn(&path);
-        wait_for(&path, last + 5 * kill);
+        wait_for(&path, kill * STEPS, &mut child);
         child.kill().unwrap();
         let status = child.wait().unwrap();
         assert!(!status.success(), "the child was killed before it was done");
-        last = trainer::<f32>(0.3).resume(&path, metrics()).unwrap().step;
-        assert!(last < 160, "killed in the middle, not at step {last}");
+        assert_eq!(trainer::<f32>(0.3).resume(&path, metrics()).unwrap().step, kill * STEPS);
     }
-    let got = run(&path, Duration::ZERO);
+    let got = run(&path, false);
     let want = train(&trainer::<f32>(0.3), &strategy(), &mut rows(37));
     assert_eq!(bits(&got), bits(&want));
 }
@@ -62,13 +72,9 @@ fn spawn(path: &Path) -> Child {
         .unwrap()
 }
 
-/// Waits until the checkpoint is of that step or a later one: whatever moment the file is read at, it is whole.
-fn wait_for(path: &Path, step: u64) {
-    let began = Instant::now();
-    loop {
-        if path.exists() && trainer::<f32>(0.3).resume(path, metrics()).unwrap().step >= step {
-            return;
-        }
-        assert!(began.elapsed() < Duration::from_secs(60), "the child makes no steps");
+/// Waits until the checkpoint is of that step: whatever moment the file is read at, it is whole.
+fn wait_for(path: &Path, step: u64, child: &mut Child) {
+    while !path.exists() || trainer::<f32>(0.3).resume(path, metrics()).unwrap().step < step {
+        assert!(child.try_wait().unwrap().is_none(), "the child ended by itself");
     }
 }

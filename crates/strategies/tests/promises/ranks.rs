@@ -381,21 +381,30 @@ fn parameters_that_differ_by_a_bit_are_noticed() {
 
 #[test]
 fn a_rank_that_hangs_is_named_by_the_others_within_the_deadline() {
-    let after = Duration::from_millis(400);
+    // Long enough that no rank is late for want of a processor.
+    let after = Duration::from_secs(4);
+    let others = std::sync::Barrier::new(2);
     let errors = thread::scope(|scope| {
         let ranks: Vec<_> = Threads::world_within(2, after)
             .into_iter()
             .map(|rank| {
+                let others = &others;
                 scope.spawn(move || {
                     let hangs = rank.rank() == 1;
                     let trainer = trainer::<f64>(0.0).engine(Distributed::new(rank, Serial));
                     let mut observer = on_event(|event: &Event<'_, f64>| {
                         if matches!(event, Event::Step { state, .. } if hangs && state.step == 3) {
-                            thread::sleep(4 * after);
+                            // Until the other has given up.
+                            others.wait();
                         }
                         Ok(Flow::Continue)
                     });
-                    trainer.run(&Batch::new(9), &mut trainer.start(1), &mut rows(101), &mut observer).unwrap_err()
+                    let error =
+                        trainer.run(&Batch::new(9), &mut trainer.start(1), &mut rows(101), &mut observer).unwrap_err();
+                    if !hangs {
+                        others.wait();
+                    }
+                    error
                 })
             })
             .collect();
