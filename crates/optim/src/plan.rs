@@ -89,7 +89,14 @@ struct Plan<'a, T> {
 impl<'a, T: Scalar> Plan<'a, T> {
     fn new(layout: &'a Layout) -> Self {
         let phases = vec![Phase { first: true, reduce: None, steps: Vec::new() }];
-        Self { layout, initial: Vec::new(), slot_names: Vec::new(), factor_blocks: Vec::new(), phases, moved: Vec::new() }
+        Self {
+            layout,
+            initial: Vec::new(),
+            slot_names: Vec::new(),
+            factor_blocks: Vec::new(),
+            phases,
+            moved: Vec::new(),
+        }
     }
 
     fn push(&mut self, link: &Selected) {

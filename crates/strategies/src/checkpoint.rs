@@ -133,7 +133,6 @@ fn parse<T: Scalar>(
 ) -> Result<State<T>, String> {
     let header = header(bytes)?;
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| format!("it is no safetensors file: {error}"))?;
-    nothing_else(trainer, &header, &tensors)?;
     let mut optimizer = Vec::with_capacity(trainer.optimizer().state_len());
     for block in trainer.optimizer().state_blocks() {
         let name = format!("optimizer.{}", block.name);
@@ -164,9 +163,11 @@ fn parse<T: Scalar>(
     if !(loss.is_finite() && weight.is_finite() && weight >= 0.0) {
         return Err(format!("{EPOCH} is [{loss}, {weight}], expected finite numbers and a weight from zero"));
     }
+    let params = parameters::read(trainer.program().layout(), &tensors)?;
+    nothing_else(trainer, &header, &tensors)?;
     let memory = |name: &String| Ok((name.clone(), tensor(&tensors, &observer_name(name))?));
     Ok(State {
-        params: parameters::read(trainer.program().layout(), &tensors)?,
+        params,
         optimizer,
         step: header.step,
         rows_trained: header.rows_trained,
@@ -232,7 +233,9 @@ fn nothing_else<T: Scalar>(trainer: &Trainer<T>, header: &Header, tensors: &Safe
     known.extend((0..header.metrics.len()).map(metric_name));
     known.extend(header.observers.iter().map(|name| observer_name(name)));
     known.insert(EPOCH.into());
-    let of_a_rank = |name: &str| (0..header.ranks).any(|rank| [OPTIMIZER, FEEDBACK].iter().any(|what| name == rank_name(rank, what)));
+    let of_a_rank = |name: &str| {
+        (0..header.ranks).any(|rank| [OPTIMIZER, FEEDBACK].iter().any(|what| name == rank_name(rank, what)))
+    };
     match tensors.names().into_iter().find(|name| !known.contains(*name) && !of_a_rank(name)) {
         Some(name) => Err(format!("it has {name}, which this model and optimizer do not have")),
         None => Ok(()),

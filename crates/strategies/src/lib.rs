@@ -32,8 +32,8 @@ pub use batch::Batch;
 pub use binding::{Binding, Need};
 pub use checkpoint::saved_encoder;
 pub use engine::{
-    Accumulate, Arenas, Auto, Compression, DataParallel, Distributed, Engine, Hogwild, InParts, NonFinite, Outputs, RankRows,
-    Ranks, Running, Serial, Stepping, Task, Updated,
+    Accumulate, Arenas, Auto, Compression, DataParallel, Distributed, Engine, Hogwild, InParts, NonFinite, Outputs,
+    RankRows, Ranks, Running, Serial, Stepping, Task, Updated,
 };
 pub use error::Error;
 pub use evaluate::{Evaluation, Predictions, evaluate, predict};

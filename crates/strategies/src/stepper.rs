@@ -464,14 +464,16 @@ impl<'t, T: Scalar> Stepper<'t, T> {
         let (Some(target), Some(ranks)) = (self.target, self.engine.ranks()) else { return Ok(()) };
         let (width, metrics) = (self.trainer.program().prediction_width(), &mut state.metrics);
         self.scores.gather(ranks.collective).map_err(Error::lost(state.step))?;
-        self.scores
-            .each(width, self.rows.batch(), target, |rows| metrics.iter_mut().try_for_each(|metric| Ok(metric.update(rows)?)))
+        self.scores.each(width, self.rows.batch(), target, |rows| {
+            metrics.iter_mut().try_for_each(|metric| Ok(metric.update(rows)?))
+        })
     }
 
     fn move_parameters(&mut self, state: &mut State<T>, weight: f64) -> Result<(), Error> {
         let scale = T::of(1.0 / weight);
         if !(scale.is_finite() && scale > T::zero()) {
-            let problem = format!("those of step {} add up to {weight:e}, which the gradient cannot be divided by", state.step);
+            let problem =
+                format!("those of step {} add up to {weight:e}, which the gradient cannot be divided by", state.step);
             return Err(Error::setting("row weights", problem));
         }
         let timeline = self.trainer.declared_timeline();
