@@ -101,7 +101,7 @@ fn linear() -> Trainer<f32> {
         let y = Dense::new(1).apply(graph, x)?;
         MeanSquaredError.apply(graph, y)
     });
-    Trainer::new(program.unwrap(), sgd(0.05)).unwrap()
+    Trainer::new(program.unwrap(), sgd(0.01)).unwrap()
 }
 
 /// Held-out rows that say the contrary: the best epoch is an early one.
@@ -134,7 +134,7 @@ fn early_stopping_resumed_stops_where_it_would_have() {
         (state.step, best, state.params)
     };
     let want = run(false, None);
-    assert!(want.0 < 40 * 3 && want.0 > 6 * 3, "it stopped early, at step {}", want.0);
+    assert!(want.0 < 40 * 3 && want.0 >= 6 * 3, "it stopped early, at step {}", want.0);
     for kill_at in [1, 3, 4, want.0 - 8, want.0 - 2] {
         run(false, Some(kill_at));
         assert_eq!(run(true, None), want, "killed after step {kill_at}");
