@@ -133,7 +133,6 @@ fn parse<T: Scalar>(
 ) -> Result<State<T>, String> {
     let header = header(bytes)?;
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| format!("it is no safetensors file: {error}"))?;
-    nothing_else(trainer, &header, &tensors)?;
     let mut optimizer = Vec::with_capacity(trainer.optimizer().state_len());
     for block in trainer.optimizer().state_blocks() {
         let name = format!("optimizer.{}", block.name);
@@ -164,9 +163,11 @@ fn parse<T: Scalar>(
     if !(loss.is_finite() && weight.is_finite() && weight >= 0.0) {
         return Err(format!("{EPOCH} is [{loss}, {weight}], expected finite numbers and a weight from zero"));
     }
+    let params = parameters::read(trainer.program().layout(), &tensors)?;
+    nothing_else(trainer, &header, &tensors)?;
     let memory = |name: &String| Ok((name.clone(), tensor(&tensors, &observer_name(name))?));
     Ok(State {
-        params: parameters::read(trainer.program().layout(), &tensors)?,
+        params,
         optimizer,
         step: header.step,
         rows_trained: header.rows_trained,

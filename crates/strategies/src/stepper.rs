@@ -265,6 +265,8 @@ impl<'t, T: Scalar> Stepper<'t, T> {
         // Of the rows as they were read, so that a row of weight zero does not move others to another step.
         let each = engine.rows_of_a_step();
         self.pieces.clear();
+        // With rows of weight zero, the first batch may have fewer pieces than others.
+        self.pieces.reserve(read.div_ceil(each));
         let pieces = (0..read).step_by(each).map(|start| self.rows.kept_of(start..read.min(start + each)));
         self.pieces.extend(pieces.filter(|piece| !piece.is_empty()));
         // The engine has the parameters as they change.

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use tidemill_autograd::Program;
-use tidemill_autograd::ops::Add;
-use tidemill_autograd::tensor::Key;
+use tidemill_autograd::ops::{self, Add};
+use tidemill_autograd::tensor::{Initializer, Key};
 use tidemill_data::MemorySource;
-use tidemill_layers::{Dense, Embedding, Layer};
+use tidemill_layers::{Dense, Dropout, Embedding, Layer};
 use tidemill_losses::{BinaryCrossEntropyWithLogits, Loss};
 use tidemill_metrics::LogLoss;
-use tidemill_optim::{Compose, adam, clip_by_global_norm, sgd};
-use tidemill_strategies::{Accumulate, Error, Hogwild, Online, Serial, State, Trainer, evaluate};
+use tidemill_optim::{Chain, Compose, Schedule, adam, clip, clip_by_global_norm, l1, l2, sgd, weight_decay};
+use tidemill_strategies::{Accumulate, Error, History, Hogwild, Online, Serial, State, Trainer, evaluate};
 
 use crate::model::close;
 
@@ -78,12 +78,17 @@ fn one_thread_takes_the_steps_of_serial() {
     assert_eq!((got.step, got.rows_trained), (want.step, want.rows_trained));
 }
 
+/// A learning rate that falls to nothing, so that where training ends does not depend on which steps came last.
+fn falling() -> Chain {
+    Chain::from(sgd(Schedule::function(|step| 0.5 * (1.0 - step as f64 / 20_000.0).max(1e-6))))
+}
+
 #[test]
 fn threads_come_as_far_as_one() {
     let start = loss(&Trainer::new(program(), sgd(0.5)).unwrap().start(7));
-    let serial = loss(&train(&Trainer::new(program(), sgd(0.5)).unwrap(), 4, 4));
+    let serial = loss(&train(&Trainer::new(program(), falling()).unwrap(), 4, 4));
     for threads in [2, 4] {
-        let hogwild = Trainer::new(program(), sgd(0.5)).unwrap().engine(Hogwild::new(threads).rows(4));
+        let hogwild = Trainer::new(program(), falling()).unwrap().engine(Hogwild::new(threads).rows(4));
         let state = train(&hogwild, 5000, 4);
         assert_eq!((state.step, state.rows_trained), (20_000, 80_000));
         let found = loss(&state);
@@ -112,4 +117,153 @@ fn what_cannot_be_shared_is_refused_by_name() {
     // Serial takes them all.
     let trainer = Trainer::new(program(), adam(0.1)).unwrap().engine(Serial);
     trainer.run(&Online::new(), &mut trainer.start(7), &mut rows(10), &mut ()).unwrap();
+}
+
+/// One table that two inputs read, and dropout.
+fn shared_table(dropout: f64) -> Program<f64> {
+    Program::build(|graph| {
+        let table = graph.parameter("table", &[WORDS as usize, 3], Initializer::GlorotUniform)?;
+        let mut words = ["first", "second"].into_iter().map(|name| {
+            let word = graph.index_input(name, &[], WORDS)?;
+            graph.add(ops::Embedding::new(), &[word], &[table])
+        });
+        let (first, second) = (words.next().unwrap()?, words.next().unwrap()?);
+        drop(words);
+        let x = graph.input("x", &[2])?;
+        let x = Dense::new(3).apply(graph, x)?;
+        let both = graph.add(Add, &[first, second], &[])?;
+        let all = graph.add(Add, &[both, x], &[])?;
+        let all = Dropout::new(dropout).apply(graph, all)?;
+        let logit = Dense::new(1).apply(graph, all)?;
+        BinaryCrossEntropyWithLogits::new().apply(graph, logit)
+    })
+    .unwrap()
+}
+
+/// With words of two inputs alike, rows of weight zero, penalties and dropout.
+#[test]
+fn one_thread_takes_the_steps_of_serial_whatever_the_model_and_the_optimizer() {
+    let rows = || {
+        let rows = rows(205);
+        let weights = (0..205).map(|i| f64::from(u8::from(i % 5 != 1 && !(14..28).contains(&i)))).collect();
+        let few = |column: usize| rows.data().indices(column).iter().map(|word| word % 7).collect();
+        MemorySource::builder()
+            .indices("first", WORDS, few(0))
+            .indices("second", WORDS, few(1))
+            .reals("x", 2, rows.data().reals(2).to_vec())
+            .target(rows.data().reals(3).to_vec())
+            .weights(weights)
+            .build()
+            .unwrap()
+    };
+    let optimizers: [fn() -> Chain; 6] = [
+        || sgd(0.5).into(),
+        || l1(0.01).then(sgd(0.5)),
+        || l2(0.01).then(sgd(0.5)),
+        || weight_decay(0.01).only("table").then(sgd(0.5)),
+        || l2(0.1).except("table").then(sgd(0.5)),
+        || clip(0.01).then(sgd(0.5)),
+    ];
+    for (number, optimizer) in optimizers.into_iter().enumerate() {
+        for dropout in [0.0, 0.4] {
+            let train = |trainer: Trainer<f64>, batch_size| {
+                let mut state = trainer.start(7);
+                let online = Online::new().batch_size(batch_size).passes(2);
+                trainer.run(&online, &mut state, &mut rows(), &mut ()).unwrap();
+                state
+            };
+            let trainer = || Trainer::new(shared_table(dropout), optimizer()).unwrap();
+            // Two of the 30 batches of a pass have no row that weighs anything.
+            let (want, got) = (train(trainer(), 7), train(trainer().engine(Hogwild::new(1).rows(7)), 70));
+            assert_eq!(want.step, 2 * 28);
+            close(&format!("optimizer {number}, dropout {dropout}"), &got, &want);
+        }
+    }
+}
+
+/// What a step computes on others' rows is refused to be cut into steps.
+#[derive(Debug)]
+struct Coupled;
+
+impl ops_of::Op for Coupled {
+    fn name(&self) -> &'static str {
+        "coupled"
+    }
+
+    fn output_shape(&self, operands: &[ops_of::Operand<'_>], _: &[&[usize]]) -> Result<Vec<usize>, String> {
+        Ok(operands[0].shape.to_vec())
+    }
+
+    fn couples_rows(&self) -> bool {
+        true
+    }
+}
+
+impl<T: tidemill_autograd::Scalar> ops_of::Kernel<T> for Coupled {
+    fn forward(&self, cx: &mut ops_of::Forward<'_, T>) {
+        cx.output.copy_from_slice(cx.operand(0));
+    }
+
+    fn backward(&self, cx: &mut ops_of::Backward<'_, T>) {
+        if let Some(x) = cx.operand(0) {
+            x.write.slice(x.into, x.upstream);
+        }
+    }
+}
+
+mod ops_of {
+    pub use tidemill_autograd::{Backward, Forward, Kernel, Op, Operand};
+}
+
+#[test]
+fn a_model_that_looks_at_several_rows_is_not_cut() {
+    let program = || {
+        Program::<f64>::build(|graph| {
+            let x = graph.input("x", &[2])?;
+            let x = graph.add(Coupled, &[x], &[])?;
+            let logit = Dense::new(1).apply(graph, x)?;
+            BinaryCrossEntropyWithLogits::new().apply(graph, logit)
+        })
+        .unwrap()
+    };
+    let run = |rows_of_a_step| {
+        let trainer = Trainer::new(program(), sgd(0.1)).unwrap().engine(Hogwild::new(2).rows(rows_of_a_step));
+        trainer.run(&Online::new().batch_size(8), &mut trainer.start(7), &mut rows(20), &mut ()).map(|_| ())
+    };
+    let error = run(4).unwrap_err().to_string();
+    assert_eq!(error, "hogwild: the model looks at several rows at once; its batch cannot be cut into steps");
+    run(8).unwrap();
+}
+
+#[test]
+fn divergence_is_told_with_the_loss_that_it_had_and_changes_nothing() {
+    for threads in [1, 3] {
+        let trainer = Trainer::new(program(), sgd(1e308)).unwrap().engine(Hogwild::new(threads).rows(4));
+        let mut state = trainer.start_with(7, vec![Box::new(LogLoss::default())]);
+        let before = (state.params.clone(), state.metrics[0].state());
+        let error = trainer.run(&Online::new().batch_size(1000), &mut state, &mut rows(3000), &mut ()).unwrap_err();
+        let Error::NonFiniteLoss { step, loss, .. } = error else { panic!("{error}") };
+        assert!(!loss.is_finite() && step > 0, "step {step}: {loss}");
+        assert_eq!((state.params.clone(), state.metrics[0].state()), before);
+        assert_eq!((state.step, state.rows_trained), (0, 0));
+    }
+}
+
+#[test]
+fn history_notes_every_step_that_is_due_or_the_last_of_several() {
+    let history = |engine: Hogwild, batch_size, every| {
+        let trainer = Trainer::new(program(), sgd(0.5)).unwrap().engine(engine);
+        let mut history = History::new(every);
+        let online = Online::new().batch_size(batch_size);
+        trainer.run(&online, &mut trainer.start(7), &mut rows(1000), &mut history).unwrap();
+        history
+    };
+    // Steps come seven, and at last six, at a time.
+    let found = history(Hogwild::new(1).rows(10), 70, 10);
+    let steps: Vec<u64> = found.steps.iter().map(|point| point.step).collect();
+    assert_eq!(steps, [14, 21, 35, 42, 56, 63, 70, 84, 91, 100]);
+    for every in [0, 10] {
+        let epochs = history(Hogwild::new(1).rows(10), 70, every).epochs;
+        assert_eq!((epochs.len(), epochs[0].step, epochs[0].learning_rate), (1, 100, 0.5));
+    }
 }

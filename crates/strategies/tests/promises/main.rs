@@ -1,6 +1,7 @@
 //! The promises that training makes, each by a test that fails when it is broken. The one about allocation is in
 //! `tests/allocation.rs`, since it counts for the whole process.
 
+mod again;
 mod crash;
 mod deterministic;
 mod early;
@@ -8,8 +9,11 @@ mod fewer_messages;
 mod hogwild;
 mod model;
 mod ranks;
+mod refused;
 mod resume;
 mod same_steps;
 mod streams;
 mod sums;
+mod targets;
 mod timeline;
+mod weightless;

@@ -123,7 +123,8 @@ fn batch_training_of_a_file() {
     check(Batch::new(3).batch_size(16), |raw, encoder| raw.encode(encoder).unwrap().boxed());
 }
 
-/// The epochs of a state are counted from its beginning, whatever the source: new rows are begun at their start by hand.
+/// The epochs of a state are counted from its beginning, whatever the source: new rows are begun at their start by hand, as an
+/// error says.
 #[test]
 fn a_state_that_was_trained_in_batches_goes_on_online() {
     let (table, folder) = (Table::new(160), tempfile::tempdir().unwrap());
@@ -134,8 +135,9 @@ fn a_state_that_was_trained_in_batches_goes_on_online() {
     let mut new_rows = open(&path).encode::<f32>(&encoder).unwrap();
     let online = Online::new().batch_size(10);
 
-    let nothing = trainer.run(&online, &mut state, &mut new_rows, &mut ()).unwrap();
-    assert_eq!((nothing.steps, state.cursor), (0, Cursor::start(2)), "its one pass is long done");
+    let error = trainer.run(&online, &mut state, &mut new_rows, &mut ()).unwrap_err().to_string();
+    assert!(error.contains("it has been trained for 2 epochs") && error.contains("Cursor::start(0)"), "{error}");
+    assert_eq!(state.cursor, Cursor::start(2), "its one pass is long done");
 
     state.cursor = Cursor::start(0);
     let summary = trainer.run(&online, &mut state, &mut new_rows, &mut ()).unwrap();
