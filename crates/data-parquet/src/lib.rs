@@ -39,6 +39,7 @@ mod prune;
 mod reader;
 mod save;
 mod shape;
+mod sizes;
 mod sort;
 mod source;
 #[cfg(feature = "object-store")]
@@ -54,7 +55,7 @@ mod writer;
 pub use blocks::Blocks;
 pub use builder::ParquetSourceBuilder;
 pub use damage::{Damage, DamageReport, OnDamage};
-pub use describe::{ColumnDescription, Description, describe};
+pub use describe::{ColumnDescription, Description, describe, describe_within};
 pub use error::{FileError, Place};
 pub use filtered::{FilteredSource, FilteredSourceBuilder};
 pub use paths::Paths;

@@ -19,12 +19,14 @@ use crate::pages::PageFile;
 use crate::plan::{Group, KnownFile, Plan};
 use crate::prune::{self, PassedOver};
 
-/// Rows that are converted together where few are asked for.
-const STAGED: usize = 256;
+/// Rows that are converted together where few are asked for, unless they would take an eighth of the budget.
+const STAGED: u64 = 256;
 
 /// A plan while it is made.
-pub(crate) struct Survey {
+pub(crate) struct Survey<'a> {
     plan: Plan,
+    /// Another plan of the same files: row groups that it has not are not read.
+    among: Option<&'a Plan>,
     /// Bytes that rows converted together take.
     staged: u64,
     /// The most that is needed beyond the budget.
@@ -53,9 +55,10 @@ impl Plan {
         threads: usize,
         on_damage: OnDamage,
         condition: Option<&Predicate>,
+        among: Option<&Self>,
     ) -> Result<Self, Error> {
         let layout = begin(&files, columns, budget, on_damage)?;
-        Survey::of(files, layout, budget, threads, on_damage, condition)
+        Survey::of(files, layout, budget, threads, on_damage, condition, among)
     }
 }
 
@@ -94,7 +97,7 @@ fn open(file: &Location, budget: u64, on_damage: OnDamage) -> Result<(Footer, Ou
     Ok((footer, outline))
 }
 
-impl Survey {
+impl<'a> Survey<'a> {
     /// The plan for files of which the columns are known.
     pub(crate) fn of(
         files: Vec<Location>,
@@ -103,6 +106,7 @@ impl Survey {
         threads: usize,
         on_damage: OnDamage,
         condition: Option<&Predicate>,
+        among: Option<&'a Plan>,
     ) -> Result<Plan, Error> {
         let row = layout.row_bytes();
         let plan = Plan {
@@ -115,14 +119,14 @@ impl Survey {
             condition: condition.cloned(),
             passed_over: PassedOver::default(),
             threads,
-            staged: if row.is_some() { STAGED } else { 0 },
+            staged: row.map_or(0, |row| (budget / 16 / row.max(1)).min(STAGED) as usize),
             on_damage,
             damage: DamageReport::default(),
             #[cfg(test)]
             arrow_alone: false,
         };
-        let staged = row.unwrap_or(0).saturating_mul(2 * STAGED as u64);
-        let mut survey = Self { plan, staged, short: None };
+        let staged = row.unwrap_or(0).saturating_mul(2 * plan.staged as u64);
+        let mut survey = Self { plan, among, staged, short: None };
         for file in files {
             survey.add(&file)?;
         }
@@ -178,7 +182,11 @@ impl Survey {
                 }
             };
             if let Err(error) = result {
-                self.plan.damage.add(self.plan.on_damage.excuse(error, rows)?);
+                let damage = self.plan.on_damage.excuse(error, rows)?;
+                // That of others was told by the plan that has not got them.
+                if self.is_among(index) {
+                    self.plan.damage.add(damage);
+                }
             }
         }
         if known {
@@ -196,6 +204,7 @@ impl Survey {
         bytes: Range<u64>,
         metadata: &ParquetMetaData,
     ) -> Result<(), Error> {
+        let is_among = self.is_among(index);
         let plan = &mut self.plan;
         let group = metadata.row_group(0);
         let rows = group.num_rows().unsigned_abs();
@@ -206,7 +215,7 @@ impl Survey {
         let nulls = plan.layout.reads().iter().zip(&file.roots).map(nulls).collect::<Result<Vec<_>, _>>()?;
         let nullable = nulls.into_iter().enumerate().filter(|(_, nullable)| *nullable);
         nullable.for_each(|(read, _)| plan.layout.set_nullable(read, true));
-        if rows == 0 {
+        if rows == 0 || !is_among {
             return Ok(());
         }
         if plan.condition.as_ref().is_some_and(|condition| !prune::may_match(condition, &file.footer, group)) {
@@ -229,6 +238,11 @@ impl Survey {
         Ok(())
     }
 
+    /// Whether a row group of the file that is looked at may be read.
+    fn is_among(&self, index: usize) -> bool {
+        self.among.is_none_or(|among| among.has(self.plan.files.len(), index))
+    }
+
     fn lacks(&mut self, bytes: u64, place: Place) {
         if self.short.as_ref().is_none_or(|need| need.bytes < bytes) {
             self.short = Some(Need { bytes, place });
@@ -241,6 +255,6 @@ pub(crate) fn over_budget(place: &Place, needed: u64, budget: u64) -> Error {
         what: format!("reading {place}"),
         needed,
         budget,
-        advice: format!("allow it {needed} bytes, choose fewer columns, or write the file with smaller pages"),
+        advice: format!("set a budget of {needed} bytes (`budget` of the builder), choose fewer columns, or write the file with smaller pages"),
     }
 }
