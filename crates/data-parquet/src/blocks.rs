@@ -170,6 +170,7 @@ mod tests {
                 bytes: 0,
                 ahead: 0,
                 read_ahead: 0,
+                in_turn: false,
             }
         };
         rows.iter().map(group).collect()

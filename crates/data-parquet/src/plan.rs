@@ -33,6 +33,8 @@ pub(crate) struct Group {
     pub(crate) ahead: u64,
     /// How far ahead each column is read where its bytes come from afar.
     pub(crate) read_ahead: u64,
+    /// Whether columns of numbers are decoded one after the other: their pages are not in memory together.
+    pub(crate) in_turn: bool,
 }
 
 impl Group {

@@ -31,7 +31,7 @@ pub(crate) fn add_row_bytes(array: &dyn Array, first: usize, sizes: &mut [u64]) 
         DataType::FixedSizeList(_, width) => {
             let (list, width) = (array.as_fixed_size_list(), *width as usize);
             let mut items = vec![0; sizes.len() * width];
-            add_row_bytes(list.values(), list.value_offset(first) as usize, &mut items);
+            add_row_bytes(list.values(), list.value_offset_at(first), &mut items);
             if width > 0 {
                 items.chunks(width).zip(sizes).for_each(|(items, to)| *to += items.iter().sum::<u64>());
             }

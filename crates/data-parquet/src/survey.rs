@@ -19,8 +19,9 @@ use crate::pages::PageFile;
 use crate::plan::{Group, KnownFile, Plan};
 use crate::prune::{self, PassedOver};
 
-/// Rows that are converted together where few are asked for, unless they would take an eighth of the budget.
+/// Rows that are converted together where few are asked for, and bytes that they may take.
 const STAGED: u64 = 256;
+const STAGED_BYTES: u64 = 512 << 10;
 
 /// A plan while it is made.
 pub(crate) struct Survey<'a> {
@@ -119,7 +120,7 @@ impl<'a> Survey<'a> {
             condition: condition.cloned(),
             passed_over: PassedOver::default(),
             threads,
-            staged: row.map_or(0, |row| (budget / 16 / row.max(1)).min(STAGED) as usize),
+            staged: row.map_or(0, |row| (STAGED_BYTES / row.max(1)).min(STAGED) as usize),
             on_damage,
             damage: DamageReport::default(),
             #[cfg(test)]
@@ -228,9 +229,10 @@ impl<'a> Survey<'a> {
         let fixed = fixed + file.footer.input.own_bytes();
         let (path, input) = (file.footer.path(), &file.footer.input);
         let chunks = Chunks { path, index, group, columns: &file.columns, input, budget: plan.budget };
-        let Fit { batch, bytes: needed, ahead, read_ahead } = chunks.fit(&file.pages, fixed, plan.threads as u64)?;
+        let Fit { batch, bytes: needed, ahead, read_ahead, in_turn } = chunks.fit(&file.pages, fixed, plan.threads as u64)?;
         let (place, batch, first, footer) = (plan.files.len(), batch as usize, plan.rows, bytes);
-        plan.groups.push(Group { file: place, index, footer, first, rows, batch, bytes: needed, ahead, read_ahead });
+        let group = Group { file: place, index, footer, first, rows, batch, bytes: needed, ahead, read_ahead, in_turn };
+        plan.groups.push(group);
         plan.rows = plan.rows.saturating_add(rows);
         if needed > plan.budget {
             self.lacks(needed, Place::group(file.footer.path(), index));
