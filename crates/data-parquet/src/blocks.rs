@@ -163,6 +163,7 @@ mod tests {
             Group {
                 file: 0,
                 index: 0,
+                before: 0,
                 footer: 0..0,
                 first: first - rows,
                 rows,

@@ -20,6 +20,8 @@ pub(crate) struct Group {
     pub(crate) file: usize,
     /// Among the file's row groups.
     pub(crate) index: usize,
+    /// Rows in front of it in its file, whether or not they are read.
+    pub(crate) before: u64,
     /// Where the file's footer has it.
     pub(crate) footer: Range<u64>,
     /// Rows in front of it, in all files.
@@ -51,6 +53,8 @@ pub(crate) struct KnownFile {
     pub(crate) print: Fingerprint,
     /// Where the footer has its row groups.
     pub(crate) list: Range<u64>,
+    /// Rows of the files in front of it, whether or not they are read.
+    pub(crate) before: u64,
 }
 
 /// All that is to be read, in order.

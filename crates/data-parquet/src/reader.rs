@@ -36,7 +36,7 @@ pub(crate) struct OpenFile {
 impl OpenFile {
     /// Opens a file again, which must be as it was when the plan was made.
     pub(crate) fn open(plan: &Plan, file: usize) -> Result<Self, Error> {
-        let KnownFile { location, print, list } = &plan.files[file];
+        let KnownFile { location, print, list, .. } = &plan.files[file];
         let footer = Footer::reopen(location, *print, list)?;
         let roots = Root::locate(&plan.layout, &footer)?;
         let pages = PageFile::new(footer.input.clone(), footer.length, plan.budget);

@@ -30,6 +30,8 @@ pub(crate) struct Survey<'a> {
     among: Option<&'a Plan>,
     /// Bytes that rows converted together take.
     staged: u64,
+    /// Rows of the files so far, whether or not they are read.
+    rows: u64,
     /// The most that is needed beyond the budget.
     short: Option<Need>,
 }
@@ -127,7 +129,7 @@ impl<'a> Survey<'a> {
             arrow_alone: false,
         };
         let staged = row.unwrap_or(0).saturating_mul(2 * plan.staged as u64);
-        let mut survey = Self { plan, among, staged, short: None };
+        let mut survey = Self { plan, among, staged, rows: 0, short: None };
         for file in files {
             survey.add(&file)?;
         }
@@ -174,8 +176,9 @@ impl<'a> Survey<'a> {
             let (result, rows) = match file.footer.group(index, &bytes, Statistics::Keep) {
                 Ok(metadata) => {
                     let rows = metadata.row_group(0).num_rows().unsigned_abs();
+                    let before = counted;
                     counted = counted.saturating_add(rows);
-                    (self.add_group(&file, index, bytes, &metadata), Some(rows))
+                    (self.add_group(&file, index, before, bytes, &metadata), Some(rows))
                 }
                 Err(error) => {
                     known = false;
@@ -193,7 +196,9 @@ impl<'a> Survey<'a> {
         if known {
             file.footer.check_rows(counted)?;
         }
-        self.plan.files.push(KnownFile { location: file.footer.location, print: outline.print, list: outline.list });
+        let (location, before) = (file.footer.location, self.rows);
+        self.plan.files.push(KnownFile { location, print: outline.print, list: outline.list, before });
+        self.rows = before.saturating_add(counted);
         Ok(())
     }
 
@@ -202,6 +207,7 @@ impl<'a> Survey<'a> {
         &mut self,
         file: &Surveyed,
         index: usize,
+        before: u64,
         bytes: Range<u64>,
         metadata: &ParquetMetaData,
     ) -> Result<(), Error> {
@@ -231,8 +237,19 @@ impl<'a> Survey<'a> {
         let chunks = Chunks { path, index, group, columns: &file.columns, input, budget: plan.budget };
         let Fit { batch, bytes: needed, ahead, read_ahead, in_turn } = chunks.fit(&file.pages, fixed, plan.threads as u64)?;
         let (place, batch, first, footer) = (plan.files.len(), batch as usize, plan.rows, bytes);
-        let group = Group { file: place, index, footer, first, rows, batch, bytes: needed, ahead, read_ahead, in_turn };
-        plan.groups.push(group);
+        plan.groups.push(Group {
+            file: place,
+            index,
+            before,
+            footer,
+            first,
+            rows,
+            batch,
+            bytes: needed,
+            ahead,
+            read_ahead,
+            in_turn,
+        });
         plan.rows = plan.rows.saturating_add(rows);
         if needed > plan.budget {
             self.lacks(needed, Place::group(file.footer.path(), index));

@@ -164,16 +164,17 @@ impl<T: Scalar> ParquetSource<T> {
         let group = &self.plan.groups[self.plan.group_of(row)];
         let column = self.plan.layout.reads()[refused.read].name.clone();
         let place = Place::column(&self.plan.files[group.file].location.path, group.index, &column);
-        let within = row - group.first;
+        // As the file has it: row groups in front may be passed over or skipped.
+        let within = group.before + (row - group.first);
         match refused.problem {
-            Problem::Null => Error::Null { column, row },
+            Problem::Null => Error::Null { column, row: self.plan.files[group.file].before + within },
             Problem::NotDeclaredNull => {
-                place.damaged(format!("row {within} is null, the file says that the column has no nulls")).into()
+                place.damaged(format!("row {within} of the file is null, the file says that the column has no nulls")).into()
             }
             problem @ (Problem::NullInside | Problem::TooLong { .. } | Problem::NotUtf8) => {
-                Error::invalid(place, format!("row {within} holds {problem}"))
+                Error::invalid(place, format!("row {within} of the file holds {problem}"))
             }
-            problem => Error::invalid(place, format!("row {within} is {problem}")),
+            problem => Error::invalid(place, format!("row {within} of the file is {problem}")),
         }
     }
 }
