@@ -29,7 +29,7 @@ pub use columns::Columns;
 pub use convert::{Problem, Refused, View};
 pub use csv::{CsvBuilder, CsvSource, CsvType};
 pub use guard::guarded;
-pub use ipc::{IpcBuilder, IpcSource};
+pub use ipc::{IpcBuilder, IpcSource, check_schema_message};
 pub use layout::{Layout, Read, missing_column, wrong_type};
 pub use path::Place;
 pub use records::Records;

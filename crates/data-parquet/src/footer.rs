@@ -16,6 +16,7 @@ use tidemill_data::Error;
 use crate::FileError;
 use crate::error::{Place, guarded};
 use crate::input::{Input, Location, Opened};
+use crate::stored::check_stored_schema;
 use crate::outline::{Fingerprint, Outline, Printer, decoded_bytes};
 
 /// Bytes of a footer that are compared at a time.
@@ -193,6 +194,7 @@ impl Located {
     fn decode(self, path: &Path, head: &[u8]) -> Result<Footer, FileError> {
         let decoded = guarded(|| {
             let head = ParquetMetaDataReader::decode_metadata(head)?;
+            check_stored_schema(&head).map_err(ParquetError::General)?;
             let schema = ArrowReaderMetadata::try_new(Arc::new(head.clone()), ArrowReaderOptions::new())?;
             Ok::<_, ParquetError>((head, Arc::clone(schema.schema())))
         });

@@ -44,6 +44,7 @@ mod sort;
 mod source;
 #[cfg(feature = "object-store")]
 mod store;
+mod stored;
 mod survey;
 mod thrift;
 mod url;
