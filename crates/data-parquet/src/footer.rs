@@ -16,8 +16,8 @@ use tidemill_data::Error;
 use crate::FileError;
 use crate::error::{Place, guarded};
 use crate::input::{Input, Location, Opened};
-use crate::stored::check_stored_schema;
 use crate::outline::{Fingerprint, Outline, Printer, decoded_bytes};
+use crate::stored::check_stored_schema;
 
 /// Bytes of a footer that are compared at a time.
 const PIECE: usize = 64 << 10;

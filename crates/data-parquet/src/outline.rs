@@ -209,7 +209,8 @@ mod tests {
     /// Elements of a byte each stand for far more where they are decoded.
     #[test]
     fn decoded_sizes() {
-        let list = |field: u8, elements: u8| [&[field << 4 | 9, 0xfc, elements][..], &vec![0; elements.into()], &[0]].concat();
+        let list =
+            |field: u8, elements: u8| [&[field << 4 | 9, 0xfc, elements][..], &vec![0; elements.into()], &[0]].concat();
         let schema = decoded_bytes(&list(2, 100)).unwrap();
         assert!((100 * 400..100 * 1000).contains(&schema), "{schema}");
         // Row groups are decoded one at a time, but all of their places are kept.

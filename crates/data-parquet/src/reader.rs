@@ -16,8 +16,8 @@ use tidemill_data_arrow::View;
 use crate::FileError;
 use crate::checked::CheckedGroup;
 use crate::column::{ArrowColumn, Buffers, Held, PlainColumn};
-use crate::fit::{self, held_bytes};
 use crate::error::{Place, guarded};
+use crate::fit::{self, held_bytes};
 use crate::footer::{Footer, Statistics};
 use crate::locate::{Root, decoded_field};
 use crate::pages::PageFile;
@@ -197,7 +197,9 @@ impl OpenGroup {
             Decoder::Plain(plain) => plain.view(rows),
             Decoder::Arrow(arrow) => arrow.view(rows),
             Decoder::InTurn(Some(held)) => held.view(rows),
-            Decoder::InTurn(None) | Decoder::None => unreachable!("a decoder that could not begin is dropped with its row group"),
+            Decoder::InTurn(None) | Decoder::None => {
+                unreachable!("a decoder that could not begin is dropped with its row group")
+            }
         }
     }
 

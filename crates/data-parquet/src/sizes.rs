@@ -20,7 +20,9 @@ pub(crate) fn add_row_bytes(array: &dyn Array, first: usize, sizes: &mut [u64]) 
         DataType::Binary => add(&between(array.as_binary::<i32>().value_offsets())),
         DataType::LargeBinary => add(&between(array.as_binary::<i64>().value_offsets())),
         DataType::FixedSizeBinary(width) => add(&|_| u64::from(width.unsigned_abs())),
-        DataType::List(_) => add_items(array.as_list::<i32>().values(), array.as_list::<i32>().value_offsets(), rows, sizes),
+        DataType::List(_) => {
+            add_items(array.as_list::<i32>().values(), array.as_list::<i32>().value_offsets(), rows, sizes)
+        }
         DataType::LargeList(_) => {
             add_items(array.as_list::<i64>().values(), array.as_list::<i64>().value_offsets(), rows, sizes);
         }
@@ -36,7 +38,9 @@ pub(crate) fn add_row_bytes(array: &dyn Array, first: usize, sizes: &mut [u64]) 
                 items.chunks(width).zip(sizes).for_each(|(items, to)| *to += items.iter().sum::<u64>());
             }
         }
-        DataType::Struct(_) => array.as_struct().columns().iter().for_each(|column| add_row_bytes(column, first, sizes)),
+        DataType::Struct(_) => {
+            array.as_struct().columns().iter().for_each(|column| add_row_bytes(column, first, sizes))
+        }
         DataType::Dictionary(..) => {
             let dictionary = array.as_any_dictionary();
             let mut values = vec![0; dictionary.values().len()];
@@ -77,7 +81,8 @@ mod tests {
     #[test]
     fn bytes_of_rows() {
         let texts = ["", "ab", "a text of more than twelve bytes"];
-        let list = ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1); 3]), None, Some(vec![Some(2)])]);
+        let list =
+            ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1); 3]), None, Some(vec![Some(2)])]);
         let view: ArrayRef = Arc::new(StringViewArray::from_iter_values(texts));
         let of_struct = StructArray::try_from(vec![("a", Arc::clone(&view)), ("b", Arc::clone(&view))]).unwrap();
         for (array, expected) in [

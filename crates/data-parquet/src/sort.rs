@@ -89,11 +89,15 @@ pub fn sort_by_watched(
     let Ok(key) = footer.schema.index_of(column) else {
         return Err(missing_column(&input.display().to_string(), column, &footer.schema));
     };
-    let mut sizes = Vec::new();
+    let (mut sizes, mut said) = (Vec::new(), 0u64);
     for (index, bytes) in outline.groups.iter().enumerate() {
-        sizes.push(footer.group(index, bytes, Statistics::Skip)?.row_group(0).num_rows().unsigned_abs());
+        let metadata = footer.group(index, bytes, Statistics::Skip)?;
+        let group = metadata.row_group(0);
+        sizes.push(group.num_rows().unsigned_abs());
+        let bytes = group.columns().iter().map(|chunk| chunk.uncompressed_size().unsigned_abs());
+        said = bytes.fold(said, u64::saturating_add);
     }
-    let need = Need::new(&sizes);
+    let need = Need::new(&sizes, said);
     footer.check_rows(need.rows)?;
     if need.rows > u64::from(u32::MAX) {
         return Err(Error::invalid(input.display(), format!("{} rows are too many to sort at once", need.rows)));
@@ -140,16 +144,18 @@ struct Need {
     key_bytes: u64,
     /// The longest row.
     longest: u64,
+    /// Bytes of all pages by the footer.
+    said: u64,
 }
 
 impl Need {
     /// Bytes of a row's place in the order, while sorting and after.
     const PLACE: u64 = 16;
 
-    fn new(sizes: &[u64]) -> Self {
+    fn new(sizes: &[u64], said: u64) -> Self {
         let rows = sizes.iter().fold(0u64, |sum, &rows| sum.saturating_add(rows));
         let largest_group = sizes.iter().copied().max().unwrap_or(0);
-        Self { rows, largest_group, read: 0, bytes: 0, key_bytes: 0, longest: 0 }
+        Self { rows, largest_group, read: 0, bytes: 0, key_bytes: 0, longest: 0, said }
     }
 
     /// Adds rows that are decoded and not yet kept.
@@ -184,7 +190,9 @@ impl Need {
         if self.so_far().saturating_add(reading) <= budget {
             return Ok(());
         }
-        let needed = self.in_all().max(self.so_far()).saturating_add(reading);
+        let group = self.largest_group as f64 / self.rows.max(1) as f64;
+        let said = (self.said as f64 * (1.1 + group)) as u64;
+        let needed = self.in_all().max(self.so_far()).max(said).saturating_add(reading);
         let (what, advice) = (
             format!("sorting {}", path.display()),
             format!("set a budget of about {needed} bytes, or sort files of fewer rows"),
@@ -231,14 +239,17 @@ fn read_all(
         // As much is for decoding as there is for rows that are kept.
         let left = budget.saturating_sub(need.so_far());
         let pages = PageFile::new(footer.input.clone(), footer.length, left);
-        let chunks = Chunks { path: footer.path(), index, group, columns: &columns, input: &footer.input, budget: left / 2 };
+        let chunks =
+            Chunks { path: footer.path(), index, group, columns: &columns, input: &footer.input, budget: left / 2 };
         let fixed = 2 * (footer.head().memory_size() + metadata.memory_size()) as u64;
         let fit = chunks.fit(&pages, fixed, 1)?;
         need.within(budget, fit.bytes, footer.path())?;
         let so_far = need.so_far();
         let failed = |problem| match (pages.take_failed(), pages.take_refused()) {
             (Some(error), _) => error.into(),
-            (None, Some(bytes)) => over_budget(&Place::group(footer.path(), index), so_far.saturating_add(bytes), budget),
+            (None, Some(bytes)) => {
+                over_budget(&Place::group(footer.path(), index), so_far.saturating_add(bytes), budget)
+            }
             (None, None) => Error::from(damaged(problem)),
         };
         let reader = guarded(|| {

@@ -235,7 +235,8 @@ impl<'a> Survey<'a> {
         let fixed = fixed + file.footer.input.own_bytes();
         let (path, input) = (file.footer.path(), &file.footer.input);
         let chunks = Chunks { path, index, group, columns: &file.columns, input, budget: plan.budget };
-        let Fit { batch, bytes: needed, ahead, read_ahead, in_turn } = chunks.fit(&file.pages, fixed, plan.threads as u64)?;
+        let Fit { batch, bytes: needed, ahead, read_ahead, in_turn } =
+            chunks.fit(&file.pages, fixed, plan.threads as u64)?;
         let (place, batch, first, footer) = (plan.files.len(), batch as usize, plan.rows, bytes);
         plan.groups.push(Group {
             file: place,
@@ -274,6 +275,8 @@ pub(crate) fn over_budget(place: &Place, needed: u64, budget: u64) -> Error {
         what: format!("reading {place}"),
         needed,
         budget,
-        advice: format!("set a budget of {needed} bytes (`budget` of the builder), choose fewer columns, or write the file with smaller pages"),
+        advice: format!(
+            "set a budget of {needed} bytes (`budget` of the builder), choose fewer columns, or write the file with smaller pages"
+        ),
     }
 }

@@ -65,7 +65,10 @@ fn lists_of_any_length() {
         assert_eq!(nulls(&batch.columns()[0], 4), [false, true, null == 2, false], "{list:?}");
     }
     let error = error(open(ListAs::Pad { width: 2, fill: 0.0 }));
-    assert!(error.contains("row group 0, column v: row 0 of the file holds a list of 3, expected 2 or fewer"), "{error}");
+    assert!(
+        error.contains("row group 0, column v: row 0 of the file holds a list of 3, expected 2 or fewer"),
+        "{error}"
+    );
 }
 
 /// Fields are null where their struct is.

@@ -164,7 +164,10 @@ fn lists_of_fixed_size() {
     write(&path, &table([("v", lists(&[rows[0], rows[1], Some([None, Some(4.0)])]))]));
     let mut source = ParquetSource::open(&path).feature("v").build().unwrap();
     let error = read_all::<f32>(&mut source).unwrap_err().to_string();
-    assert!(error.contains("column v") && error.contains("row 2 of the file holds a list with a null inside"), "{error}");
+    assert!(
+        error.contains("column v") && error.contains("row 2 of the file holds a list with a null inside"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -81,9 +81,10 @@ pub(super) fn root(metadata: &[u8], most: usize) -> Result<arrow_ipc::Message<'_
 pub fn check_schema_message(message: &[u8], most: usize) -> Result<(), String> {
     match root_as_message_with_opts(&limits(most), message) {
         Ok(_) => Ok(()),
-        Err(InvalidFlatbuffer::TooManyTables | InvalidFlatbuffer::ApparentSizeTooLarge) => {
-            Err(format!("it has {} bytes and refers to its parts so often that it takes more than {most}", message.len()))
-        }
+        Err(InvalidFlatbuffer::TooManyTables | InvalidFlatbuffer::ApparentSizeTooLarge) => Err(format!(
+            "it has {} bytes and refers to its parts so often that it takes more than {most}",
+            message.len()
+        )),
         // What is broken is told by who decodes it.
         Err(_) => Ok(()),
     }

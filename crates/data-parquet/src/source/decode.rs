@@ -168,9 +168,9 @@ impl<T: Scalar> ParquetSource<T> {
         let within = group.before + (row - group.first);
         match refused.problem {
             Problem::Null => Error::Null { column, row: self.plan.files[group.file].before + within },
-            Problem::NotDeclaredNull => {
-                place.damaged(format!("row {within} of the file is null, the file says that the column has no nulls")).into()
-            }
+            Problem::NotDeclaredNull => place
+                .damaged(format!("row {within} of the file is null, the file says that the column has no nulls"))
+                .into(),
             problem @ (Problem::NullInside | Problem::TooLong { .. } | Problem::NotUtf8) => {
                 Error::invalid(place, format!("row {within} of the file holds {problem}"))
             }
