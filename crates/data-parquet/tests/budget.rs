@@ -207,7 +207,7 @@ fn cases_budgets_hold_on_every_path() {
             .set_statistics_enabled(parquet::file::properties::EnabledStatistics::None)
     };
     write(&at("pandas"), &table, properties());
-    for (budget, size) in [(32 * MIB, 1000), (8 * MIB, 32), (5 * MIB, 1000)] {
+    for (budget, size) in [(32 * MIB, 1000), (8 * MIB, 32), (6 * MIB, 1000)] {
         check_rows(&at("pandas"), &table, budget, size);
     }
     let table = like_pandas(2000, 600);
