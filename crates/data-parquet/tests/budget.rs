@@ -177,7 +177,7 @@ fn cases_budgets_hold_on_every_path() {
     assert!(batch.reals(0).is_sorted() && batch.rows() == rows);
     assert!((0..rows).all(|row| {
         let i = (0..rows as i64).find(|i| (i * 7919 % 6007) as f64 == batch.reals(0)[row]).unwrap() as usize;
-        let of = format!("{i:05}").repeat(if i % 50 == 0 { 300 } else { 3 });
+        let of = format!("{i:05}").repeat(if i.is_multiple_of(50) { 300 } else { 3 });
         batch.columns()[1].text(row) == Some(&of) && batch.columns()[2].text(row).is_some_and(|t| t.len() == 700)
     }));
 
