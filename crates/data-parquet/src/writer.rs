@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::{
     ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array,
+    new_null_array,
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
@@ -113,11 +114,16 @@ impl ParquetWriter {
         Ok(Self { output, columns: Vec::new(), most })
     }
 
-    /// The columns of a schema that Parquet has no type for, by their places.
+    /// The columns of a schema that cannot be written as Parquet, by their places.
     pub fn unsupported(schema: &SchemaRef) -> Vec<usize> {
+        // Some types are refused when a value is written, not before.
         let fits = |column: usize| {
-            let alone = Arc::new(schema.project(&[column])?);
-            ArrowWriter::try_new(std::io::sink(), alone, None).map(drop)
+            let field = schema.field(column).clone().with_nullable(true);
+            let null = new_null_array(field.data_type(), 1);
+            let alone = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![null])?;
+            let mut writer = ArrowWriter::try_new(std::io::sink(), alone.schema(), None)?;
+            writer.write(&alone)?;
+            writer.close().map(drop)
         };
         (0..schema.fields().len()).filter(|&column| guarded(|| fits(column)).is_err()).collect()
     }
