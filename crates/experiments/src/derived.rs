@@ -7,9 +7,8 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::Write;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -99,7 +98,8 @@ impl Origin {
             source.check(&unescaped(&source.path)).context("it changed while it was read")?;
         }
         let note = Note { origin: self.clone(), derived: Identity::of(derived)? };
-        write_whole(&note_path, &serde_json::to_vec_pretty(&note)?).with_context(|| note_path.display().to_string())?;
+        tidemill::data::file::write(&note_path, serde_json::to_vec_pretty(&note)?)
+            .with_context(|| note_path.display().to_string())?;
         Ok(Derivation::Made)
     }
 }
@@ -150,18 +150,6 @@ fn note_path(derived: &Path) -> PathBuf {
     let mut name = derived.as_os_str().to_owned();
     name.push(".origin.json");
     name.into()
-}
-
-/// Writes a file through a temporary one beside it.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // The mode is what the umask leaves of it, as of any new file.
-    let mode = fs::Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new().prefix(".origin-").permissions(mode).tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }
 
 /// A path as text, so that no two paths give the same one.

@@ -17,7 +17,7 @@ pub struct Inputs {
 /// What tells one file from another, or from itself after it was written to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct FileIdentity {
-    #[serde(with = "any_path")]
+    #[serde(with = "crate::any_path")]
     path: PathBuf,
     bytes: u64,
     /// Seconds and nanoseconds since 1970.
@@ -138,39 +138,6 @@ impl FileIdentity {
                 () => return None,
             };
             Some(what.into())
-        })
-    }
-}
-
-/// Paths as text, and as bytes where they are no UTF-8.
-mod any_path {
-    use std::ffi::OsString;
-    use std::path::{Path, PathBuf};
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(untagged)]
-    enum Any {
-        Text(String),
-        Bytes(Vec<u8>),
-    }
-
-    pub(super) fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-        let any = match path.to_str() {
-            Some(text) => Any::Text(text.into()),
-            None => Any::Bytes(path.as_os_str().as_encoded_bytes().into()),
-        };
-        any.serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'a, D: Deserializer<'a>>(deserializer: D) -> Result<PathBuf, D::Error> {
-        Ok(match Any::deserialize(deserializer)? {
-            Any::Text(text) => text.into(),
-            #[cfg(unix)]
-            Any::Bytes(bytes) => <OsString as std::os::unix::ffi::OsStringExt>::from_vec(bytes).into(),
-            #[cfg(not(unix))]
-            Any::Bytes(bytes) => OsString::from(String::from_utf8_lossy(&bytes).into_owned()).into(),
         })
     }
 }

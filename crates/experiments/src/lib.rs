@@ -13,6 +13,7 @@
 //!
 //! [`inspect`] looks at a file and says how to train on it. [`tasks`] prepares a comparison, [`compare`] runs it, each [`run`] in a process of its own.
 
+mod any_path;
 mod child;
 pub mod columns;
 pub mod compare;

@@ -17,6 +17,7 @@ use crate::rows::{self, Targets};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
     /// The rows, in the order of the stream.
+    #[serde(with = "crate::any_path")]
     pub data: PathBuf,
     /// The condition that rows must meet to count; all do when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

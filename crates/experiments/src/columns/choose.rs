@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use serde::Serialize;
 use tidemill::data::EncoderBuilder;
 use tidemill::parquet::Usable;
@@ -56,9 +58,13 @@ pub struct LeftOut {
 /// Which columns to learn from, and how.
 pub fn choose(columns: &[Facts<'_>], target: Option<&str>, order: Option<&str>, except: &[String]) -> Choice {
     let mut choice = Choice::default();
+    let mut named: HashMap<&str, usize> = HashMap::new();
+    columns.iter().for_each(|column| *named.entry(column.name).or_default() += 1);
     for column in columns.iter().filter(|column| target != Some(column.name)) {
         let rules = if except.iter().any(|name| name == column.name) {
             Err("asked for by --except".into())
+        } else if named[column.name] > 1 {
+            Err(format!("{} columns have this name; rename them to use them", named[column.name]))
         } else if order == Some(column.name) && Clock::of(column.data_type).is_none() {
             Err("the order of the rows, which goes on beyond all that was trained on".into())
         } else {

@@ -26,6 +26,7 @@ use crate::spec::Spec;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// Rows, model and settings.
+    #[serde(with = "crate::any_path")]
     pub spec: PathBuf,
     /// How it is spread.
     pub way: Way,
@@ -44,12 +45,15 @@ pub struct Job {
     /// Rows between looks at the held-out rows; none: only in the end.
     pub look_every: Option<u64>,
     /// Where a checkpoint is saved, and gone on from when it is there.
+    #[serde(with = "crate::any_path::optional", default)]
     pub checkpoint: Option<PathBuf>,
     /// Steps between checkpoints.
     pub save_every: u64,
     /// Where rank 0 writes what came of it.
+    #[serde(with = "crate::any_path::optional", default)]
     pub result: Option<PathBuf>,
     /// Where each rank writes what it spent its time on.
+    #[serde(with = "crate::any_path::optional", default)]
     pub traces: Option<PathBuf>,
     /// How long to wait for other ranks.
     pub deadline_seconds: f64,

@@ -19,7 +19,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tidemill::data::Interrupt;
 
-use crate::derived::{Derivation, Origin, write_whole};
+use crate::derived::{Derivation, Origin};
 use crate::inspect::Inspection;
 use crate::tasks::Prepared;
 use format::{Found, Named, detect, is_named_so};
@@ -263,7 +263,7 @@ pub fn import(
         let origin = Origin::new("imported", &files, json!({ "format": format.name(), "options": options }))?;
         let made = origin.derive(&output, || {
             let notes = convert::convert(&files, format, &options, &output, budget, stop)?;
-            Ok(write_whole(&noted, &serde_json::to_vec(&notes)?)?)
+            Ok(tidemill::data::file::write(&noted, serde_json::to_vec(&notes)?)?)
         })?;
         let text = fs::read(&noted).with_context(|| noted.display().to_string())?;
         notes = serde_json::from_slice(&text).with_context(|| noted.display().to_string())?;

@@ -60,6 +60,7 @@ const TIME: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, Serialize)]
 pub struct Inspection {
     /// The files and folders asked for.
+    #[serde(serialize_with = "crate::any_path::serialize_all")]
     pub files: Vec<PathBuf>,
     /// The condition that rows must meet.
     pub filter: Option<String>,

@@ -1,4 +1,3 @@
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -155,9 +154,10 @@ fn check_names(data: &UserData, description: &Description) -> Result<Usable> {
             bail!("{file}: there is no column {name}, which {option} names; it has {}", names());
         }
     }
-    let mut seen = HashSet::new();
-    if let Some(twice) = description.columns.iter().find(|column| !seen.insert(&column.name)) {
-        bail!("{file}: two columns are called {}; give each a name of its own", twice.name);
+    for (option, name) in data.order.iter().map(|name| ("--order", name)).chain([("--target", &data.target)]) {
+        if description.columns.iter().filter(|column| column.name == *name).count() > 1 {
+            bail!("{file}: several columns have the name {name}, which {option} gives; rename them");
+        }
     }
     let target = description.columns.iter().find(|column| column.name == data.target);
     let target = target.with_context(|| format!("{file}: there is no column {}", data.target))?;
