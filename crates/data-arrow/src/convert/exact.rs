@@ -55,17 +55,17 @@ fn factor(data_type: &DataType, scale: i8) -> i128 {
     10_i128.checked_pow(more).unwrap_or(i128::MAX)
 }
 
-/// Timestamps that are known to the microsecond over a long range and to the nanosecond modulo 2⁶⁴, as nanoseconds.
+/// Timestamps that are known to the millisecond over a long range and to the nanosecond modulo 2⁶⁴, as nanoseconds.
 fn fine_times<'a>(
-    micros: &'a dyn Array,
+    millis: &'a dyn Array,
     nanos: &'a dyn Array,
     rows: Range<usize>,
 ) -> impl ExactSizeIterator<Item = i128> + Clone + 'a {
-    let micros = &micros.as_primitive::<TimestampMicrosecondType>().values()[rows.clone()];
+    let millis = &millis.as_primitive::<TimestampMillisecondType>().values()[rows.clone()];
     let nanos = &nanos.as_primitive::<TimestampNanosecondType>().values()[rows];
-    micros.iter().zip(nanos).map(|(&micros, &nanos)| {
-        let fine = nanos.wrapping_sub(micros.wrapping_mul(1_000));
-        i128::from(micros) * 1_000 + i128::from(fine)
+    millis.iter().zip(nanos).map(|(&millis, &nanos)| {
+        let fine = nanos.wrapping_sub(millis.wrapping_mul(1_000_000));
+        i128::from(millis) * 1_000_000 + i128::from(fine)
     })
 }
 
