@@ -30,9 +30,14 @@ thread_local! {
 /// Writes bytes to a file and checks what becomes of it, which may take `budget` bytes and what batches take, and must
 /// name the file if it is an error.
 pub fn check_file(bytes: &[u8], budget: u64, check: impl Fn(&Path) -> Result<(), Error>) {
+    check_file_within(bytes, budget as usize + SLACK, check);
+}
+
+/// The same with all that may be in use, beside a few times the bytes themselves.
+pub fn check_file_within(bytes: &[u8], limit: usize, check: impl Fn(&Path) -> Result<(), Error>) {
     FILE.with_borrow(|file| {
         std::fs::write(file, bytes).expect("a temporary file can be written");
-        let outcome = counting::limited(budget as usize + 8 * bytes.len() + SLACK, || check(file));
+        let outcome = counting::limited(limit + 8 * bytes.len(), || check(file));
         if let Err(error) = outcome {
             let said = error.to_string();
             assert!(said.contains(&*file.to_string_lossy()), "the error does not name the file: {said}");

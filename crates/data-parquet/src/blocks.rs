@@ -163,6 +163,7 @@ mod tests {
             Group {
                 file: 0,
                 index: 0,
+                before: 0,
                 footer: 0..0,
                 first: first - rows,
                 rows,
@@ -170,6 +171,7 @@ mod tests {
                 bytes: 0,
                 ahead: 0,
                 read_ahead: 0,
+                in_turn: false,
             }
         };
         rows.iter().map(group).collect()

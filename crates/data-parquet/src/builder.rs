@@ -189,7 +189,7 @@ impl ParquetSourceBuilder {
     /// a type that cannot serve, files disagree on a type and no type holds the values of both, the budget is too small, with the smallest that works, or
     /// there are no threads or no rows in a block.
     pub fn build<T: Scalar>(self) -> Result<ParquetSource<T>, Error> {
-        self.build_for(None)
+        Ok(self.source(self.plan::<T>(None, None)?))
     }
 
     /// Takes only the rows for which a condition is true, which may be told of columns that are not among the chosen.
@@ -229,8 +229,9 @@ impl ParquetSourceBuilder {
         self
     }
 
-    /// As [`build`](Self::build), without row groups of which no row matches.
-    pub(crate) fn build_for<T: Scalar>(self, condition: Option<&Predicate>) -> Result<ParquetSource<T>, Error> {
+    /// What is to be read, in the order of the files, without row groups of which no row matches and, where `among` is
+    /// given, without those that are not in that plan of the same files.
+    pub(crate) fn plan<T: Scalar>(&self, condition: Option<&Predicate>, among: Option<&Plan>) -> Result<Plan, Error> {
         if self.threads == 0 {
             return Err(Error::invalid("threads", "none is left to read; one reads, more decode ahead"));
         }
@@ -238,11 +239,17 @@ impl ParquetSourceBuilder {
             return Err(Error::invalid("block rows", "a block has no rows; expected 1 or more"));
         }
         let files = self.paths.files()?;
-        let mut plan = Plan::new(files, self.chosen, self.budget, self.threads, self.on_damage, condition)?;
+        let chosen = self.chosen.clone();
+        let mut plan = Plan::new(files, chosen, self.budget, self.threads, self.on_damage, condition, among)?;
         if self.on_damage == OnDamage::Skip {
             plan = verified::<T>(plan)?;
         }
+        Ok(plan)
+    }
+
+    /// A source of all rows of a plan, in the order that was asked for.
+    pub(crate) fn source<T: Scalar>(&self, mut plan: Plan) -> ParquetSource<T> {
         plan.cut = self.shuffled.map(|seed| Cut::new(seed, self.block_rows, &plan.groups));
-        Ok(ParquetSource::new(plan))
+        ParquetSource::new(plan)
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{ArrayRef, BinaryViewArray};
+use arrow_array::{Array, ArrayRef, BinaryViewArray};
 use arrow_schema::{ArrowError, DataType};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use tidemill_data_arrow::{Place, View};
@@ -47,6 +47,15 @@ impl ArrowColumn {
         Ok(())
     }
 
+    /// The rows that were decoded last, in no more memory than they need.
+    pub(crate) fn into_held(self) -> Held {
+        let (mut array, mut nanoseconds) = self.decoded.expect("rows are decoded before they are held");
+        drop((self.reader, self.nanoseconds));
+        <ArrayRef as Array>::shrink_to_fit(&mut array);
+        nanoseconds.iter_mut().for_each(<ArrayRef as Array>::shrink_to_fit);
+        Held::Arrays(array, nanoseconds)
+    }
+
     pub(crate) fn view(&self, rows: Range<usize>) -> View<'_> {
         let (array, nanoseconds) = self.decoded.as_ref().expect("rows are decoded before they are looked at");
         View::Array { array, nanoseconds: nanoseconds.as_deref(), rows }
@@ -69,6 +78,23 @@ pub(crate) struct PlainColumn {
     next: Next,
     /// A buffer for the page after the next.
     spare: PlainPage,
+}
+
+/// Rows of a column of which nothing else is in memory: no page, no dictionary, no reader.
+pub(crate) enum Held {
+    Plain(PlainPage, DataType),
+    Arrays(ArrayRef, Option<ArrayRef>),
+}
+
+impl Held {
+    pub(crate) fn view(&self, rows: Range<usize>) -> View<'_> {
+        match self {
+            Self::Plain(page, data_type) => {
+                View::Plain { bytes: page.values(rows.clone()), data_type, nulls: page.nulls(rows) }
+            }
+            Self::Arrays(array, nanoseconds) => View::Array { array, nanoseconds: nanoseconds.as_deref(), rows },
+        }
+    }
 }
 
 /// Memory of a column of the row group before.
@@ -126,6 +152,19 @@ impl PlainColumn {
             Next::Lost => return Err(Declined),
         };
         Ok(self.page.rows())
+    }
+
+    /// Decodes so many rows, which are there, and keeps nothing else.
+    pub(crate) fn hold(mut self, rows: usize, scratch: &mut Scratch) -> Result<Held, Declined> {
+        let mut held = PlainPage::default();
+        while held.rows() < rows {
+            let more = self.advance(scratch)?.min(rows - held.rows());
+            if held.rows() == 0 {
+                held.begin(&self.page, rows);
+            }
+            held.append(&self.page, more);
+        }
+        Ok(Held::Plain(held, self.data_type))
     }
 
     pub(crate) fn view(&self, rows: Range<usize>) -> View<'_> {

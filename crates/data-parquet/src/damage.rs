@@ -77,6 +77,16 @@ impl DamageReport {
         self.files == 0 && self.row_groups == 0
     }
 
+    /// Adds the row groups of another report of the same files. What could not be opened is in both.
+    pub(crate) fn add_row_groups(&mut self, other: &Self) {
+        self.row_groups += other.row_groups;
+        self.rows = self.rows.saturating_add(other.rows);
+        self.of_unknown_rows += other.of_unknown_rows.saturating_sub(other.files);
+        let room = Self::LISTED.saturating_sub(self.listed.len());
+        let row_groups = other.listed.iter().filter(|damage| damage.place.row_group.is_some());
+        self.listed.extend(row_groups.take(room).cloned());
+    }
+
     pub(crate) fn add(&mut self, damage: Damage) {
         let counted = if damage.place.row_group.is_some() { &mut self.row_groups } else { &mut self.files };
         *counted += 1;

@@ -7,7 +7,7 @@ use tidemill_data::Error;
 use tidemill_data_arrow::{Choice, Columns, Layout, Usable, choices, missing_column, type_name};
 
 use crate::footer::{Footer, Statistics};
-use crate::{FileError, Paths};
+use crate::{FileError, ParquetSourceBuilder, Paths};
 
 /// What is in Parquet files; from [`describe`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,8 @@ pub struct ColumnDescription {
     pub bytes: u64,
 }
 
-/// Says what columns files have, from their footers alone.
+/// Says what columns files have, from their footers alone, which may take [`ParquetSourceBuilder::BUDGET`] bytes each:
+/// [`describe_within`] takes another budget.
 ///
 /// # Example
 ///
@@ -64,11 +65,21 @@ pub struct ColumnDescription {
 ///
 /// # Errors
 ///
-/// When a file cannot be opened, is no Parquet file, or lacks a column of the first one.
+/// When a file cannot be opened, is no Parquet file, or lacks a column of the first one; [`Error::Budget`] when a
+/// footer is too large.
 pub fn describe(paths: impl Into<Paths>) -> Result<Description, Error> {
+    describe_within(paths, ParquetSourceBuilder::BUDGET)
+}
+
+/// As [`describe`], where the footer of a file may take so many bytes, decoded.
+///
+/// # Errors
+///
+/// As [`describe`].
+pub fn describe_within(paths: impl Into<Paths>, budget: u64) -> Result<Description, Error> {
     let mut all: Option<Description> = None;
     for file in paths.into().files()? {
-        let (footer, outline) = Footer::open(&file, u64::MAX)?;
+        let (footer, outline) = Footer::open(&file, budget)?;
         let all = all.get_or_insert_with(|| Description::empty(&footer));
         let places = Places::of(all, &footer)?;
         let mut rows = 0u64;

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use tidemill_data::tensor::Scalar;
 use tidemill_data::{Batch, Cursor, Error, MemoryPlan, Predicate, RowTest, Schema, Source};
 
-use crate::{ParquetSource, ParquetSourceBuilder, PassedOver};
+use crate::{DamageReport, ParquetSource, ParquetSourceBuilder, PassedOver};
 
-/// Rows of which the condition is looked at together.
+/// Rows of which the condition is looked at together, at most.
 const PIECE: usize = 1024;
+
+/// The share of the budget for rows that are looked at and not given: one part in so many.
+const SHARE: u64 = 8;
 
 /// A source of rows for which a condition is true, as described so far; from
 /// [`filter`](ParquetSourceBuilder::filter).
@@ -26,7 +29,9 @@ impl FilteredSourceBuilder {
 
     /// Looks at the footers of all files.
     ///
-    /// A quarter of the budget is for the columns of the condition, which are read apart, as `f64`.
+    /// An eighth of the budget is for rows that are looked at, and a quarter of the rest for the columns of the condition,
+    /// which are read apart, as `f64`. A row group that is [broken](ParquetSourceBuilder::on_damage) in any column, of
+    /// the condition or chosen, is skipped as a whole.
     ///
     /// # Errors
     ///
@@ -35,25 +40,43 @@ impl FilteredSourceBuilder {
     pub fn build<T: Scalar>(self) -> Result<FilteredSource<T>, Error> {
         let Self { rows, condition } = self;
         let budget = rows.budget;
-        let tested = rows.clone().with_columns(condition.columns()).budget(budget / 4);
-        let tested = tested.build_for(Some(&condition)).map_err(|error| in_all(error, budget, 4.0))?;
-        let rows = rows.budget(budget - budget / 4).build_for(Some(&condition));
-        let rows = rows.map_err(|error| in_all(error, budget, 4.0 / 3.0))?;
+        let shares = Shares::of(budget);
+        let tested = rows.clone().with_columns(condition.columns()).budget(shares.tested);
+        let mut both = tested.plan::<f64>(Some(&condition), None).map_err(|error| shares.in_all(error))?;
+        let rows = rows.budget(shares.rows);
+        let chosen = rows.plan::<T>(Some(&condition), Some(&both));
+        let mut chosen = chosen.map_err(|error| shares.in_all(error))?;
+        both.join(&mut chosen);
+        let (rows, tested) = (rows.source::<T>(chosen), tested.source::<f64>(both));
         let test = condition.bind(tested.schema())?;
-        Ok(FilteredSource::new(rows, tested, test))
+        Ok(FilteredSource::new(rows, tested, test, shares))
     }
 }
 
-/// A budget that is too small, told of the whole of which a share was needed.
-fn in_all(error: Error, budget: u64, times: f64) -> Error {
-    match error {
-        Error::Budget { what, needed, .. } => {
-            // Shares are rounded, so a few bytes more.
-            let needed = (needed as f64 * times).ceil() as u64 + 4;
-            let advice = format!("allow it {needed} bytes, choose fewer columns, or leave the condition out");
-            Error::Budget { what, needed, budget, advice }
-        }
-        other => other,
+/// How a budget is shared.
+#[derive(Clone, Copy)]
+struct Shares {
+    budget: u64,
+    tested: u64,
+    rows: u64,
+    pieces: u64,
+}
+
+impl Shares {
+    fn of(budget: u64) -> Self {
+        let pieces = budget / SHARE;
+        let tested = (budget - pieces) / 4;
+        Self { budget, tested, rows: budget - pieces - tested, pieces }
+    }
+
+    /// A share that is too small, told as the whole of which it would be enough.
+    fn in_all(&self, error: Error) -> Error {
+        let Error::Budget { what, needed, budget: share, .. } = error else { return error };
+        let times = if share == self.tested { 4.0 } else { 4.0 / 3.0 } * SHARE as f64 / (SHARE - 1) as f64;
+        // Shares are rounded, so some bytes more.
+        let needed = (needed as f64 * times).ceil() as u64 + 16;
+        let advice = format!("set a budget of {needed} bytes, choose fewer columns, or leave the condition out");
+        Error::Budget { what, needed, budget: self.budget, advice }
     }
 }
 
@@ -74,13 +97,29 @@ pub struct FilteredSource<T = f32> {
     wanted: Vec<usize>,
     read: u64,
     taken: u64,
+    shares: Shares,
+}
+
+/// The chosen columns have the rows that the condition was looked at for.
+fn all_there(rows: u64, wanted: usize) -> Result<(), Error> {
+    if rows == wanted as u64 {
+        return Ok(());
+    }
+    let problem = format!("{wanted} rows follow by the columns of the condition, {rows} by the chosen ones");
+    Err(Error::invalid("filter", problem))
 }
 
 impl<T: Scalar> FilteredSource<T> {
-    fn new(rows: ParquetSource<T>, tested: ParquetSource<f64>, test: RowTest) -> Self {
+    fn new(rows: ParquetSource<T>, tested: ParquetSource<f64>, test: RowTest, shares: Shares) -> Self {
         let (piece, span) = (Batch::new(Arc::clone(tested.schema())), Batch::new(Arc::clone(rows.schema())));
         let (matching, wanted) = (Vec::new(), Vec::new());
-        Self { rows, tested, test, piece, matching, next: 0, place: 0, span, wanted, read: 0, taken: 0 }
+        Self { rows, tested, test, piece, matching, next: 0, place: 0, span, wanted, read: 0, taken: 0, shares }
+    }
+
+    /// What was [skipped](ParquetSourceBuilder::on_damage) because it is broken, in a column of the condition or a
+    /// chosen one.
+    pub fn damage(&self) -> &DamageReport {
+        self.rows.damage()
     }
 
     /// The columns that it fills.
@@ -107,9 +146,10 @@ impl<T: Scalar> FilteredSource<T> {
     fn left(&mut self) -> Result<usize, Error> {
         while self.next == self.matching.len() {
             let rest = self.piece.rows() - self.place;
-            self.rows.skip(rest as u64)?;
+            self.pass(rest)?;
             self.begin_piece();
-            let n = self.tested.fill(&mut self.piece, PIECE)?;
+            let (rows, bytes) = (self.piece_rows(), self.text_bytes());
+            let n = self.tested.fill_within(&mut self.piece, rows, bytes)?;
             self.test.select(&self.piece, &mut self.matching);
             self.read += n as u64;
             self.taken += self.matching.len() as u64;
@@ -120,10 +160,31 @@ impl<T: Scalar> FilteredSource<T> {
         Ok(self.matching.len() - self.next)
     }
 
-    /// Bytes of a piece of both sources, in buffers that grow, and of the lists of its rows.
-    fn own_bytes(&self) -> u64 {
+    /// Bytes of a row in a piece of both sources, in buffers that grow, and in the lists of its rows.
+    fn row_bytes(&self) -> usize {
         let row = self.tested.schema().row_bytes(size_of::<f64>()) + self.rows.schema().row_bytes(size_of::<T>());
-        (2 * PIECE * (row + 2 * size_of::<usize>())) as u64
+        2 * (row + 2 * size_of::<usize>())
+    }
+
+    fn piece_rows(&self) -> usize {
+        // A quarter is for texts.
+        let pieces = self.shares.pieces - self.shares.pieces / 4;
+        ((pieces / self.row_bytes() as u64) as usize).clamp(1, PIECE)
+    }
+
+    /// Bytes that the texts of a piece may take, in one of two buffers that grow.
+    fn text_bytes(&self) -> u64 {
+        self.shares.pieces / 16
+    }
+
+    fn own_bytes(&self) -> u64 {
+        (self.piece_rows() * self.row_bytes()) as u64 + self.shares.pieces / 4
+    }
+
+    /// Passes over rows of the chosen columns.
+    fn pass(&mut self, rows: usize) -> Result<(), Error> {
+        let passed = self.rows.skip(rows as u64)?;
+        all_there(passed, rows)
     }
 
     fn begin_piece(&mut self) {
@@ -132,16 +193,24 @@ impl<T: Scalar> FilteredSource<T> {
         (self.next, self.place) = (0, 0);
     }
 
-    /// Goes to the next row that matches, then behind the `n`th of them, which are left in `wanted` by their distance.
-    fn advance(&mut self, n: usize) -> Result<usize, Error> {
-        let matching = &self.matching[self.next..self.next + n];
-        let (first, last) = (matching[0], matching[n - 1]);
-        self.rows.skip((first - self.place) as u64)?;
-        self.wanted.clear();
-        self.wanted.extend(matching.iter().map(|place| place - first));
-        self.next += n;
-        self.place = last + 1;
+    /// Goes to the next row that matches, and says how many rows there are from it to the `n`th that does.
+    fn reach(&mut self, n: usize) -> Result<usize, Error> {
+        let (first, last) = (self.matching[self.next], self.matching[self.next + n - 1]);
+        self.pass(first - self.place)?;
+        self.place = first;
         Ok(last + 1 - first)
+    }
+
+    /// Leaves `rows` behind, of the chosen columns by now, and says how many of them matched: `wanted` has their
+    /// distances from the first.
+    fn leave(&mut self, rows: usize) -> usize {
+        let (first, end) = (self.place, self.place + rows);
+        let matching = self.matching[self.next..].iter().take_while(|&&place| place < end);
+        self.wanted.clear();
+        self.wanted.extend(matching.map(|place| place - first));
+        self.next += self.wanted.len();
+        self.place = end;
+        self.wanted.len()
     }
 
     fn append(&mut self, batch: &mut Batch<T>, rows: usize) -> Result<usize, Error> {
@@ -151,15 +220,19 @@ impl<T: Scalar> FilteredSource<T> {
             if n == 0 {
                 break;
             }
-            let span = self.advance(n)?;
+            let span = self.reach(n)?;
             if span == n {
-                self.rows.fill(batch, n)?;
+                let filled = self.rows.fill(batch, n)?;
+                all_there(filled as u64, n)?;
+                given += self.leave(filled);
             } else {
                 self.span.clear();
-                self.rows.fill(&mut self.span, span)?;
+                let bytes = self.text_bytes();
+                let filled = self.rows.fill_within(&mut self.span, span, bytes)?;
+                all_there(filled as u64, filled.max(1))?;
+                given += self.leave(filled);
                 batch.gather(&self.span, &self.wanted);
             }
-            given += n;
         }
         Ok(given)
     }
@@ -194,21 +267,23 @@ impl<T: Scalar> Source<T> for FilteredSource<T> {
         let plan = stages.iter().flat_map(MemoryPlan::stages).fold(MemoryPlan::default(), |plan, stage| {
             plan.with(stage.name.as_str(), stage.detail.as_str(), stage.bytes)
         });
-        plan.with("filter", format!("{PIECE} rows at a time"), self.own_bytes())
+        plan.with("filter", format!("{} rows at a time", self.piece_rows()), self.own_bytes())
     }
 
     fn limit(&mut self, bytes: u64) -> Result<(), Error> {
-        let own = self.own_bytes();
-        let below = bytes.saturating_sub(own);
-        let more = |error| match error {
-            Error::Budget { what, needed, advice, .. } => {
-                Error::Budget { what, needed: needed.saturating_add(own), budget: bytes, advice }
-            }
-            other => other,
-        };
-        Source::<f64>::limit(&mut self.tested, below / 4).map_err(|error| more(in_all(error, below, 4.0)))?;
-        let rows = Source::<T>::limit(&mut self.rows, below - below / 4);
-        rows.map_err(|error| more(in_all(error, below, 4.0 / 3.0)))
+        let shares = Shares::of(bytes);
+        Source::<f64>::limit(&mut self.tested, shares.tested).map_err(|error| shares.in_all(error))?;
+        Source::<T>::limit(&mut self.rows, shares.rows).map_err(|error| shares.in_all(error))?;
+        if bytes < self.shares.budget {
+            self.shares = shares;
+            // Buffers of larger pieces are freed; the condition of rows that are left is looked at again.
+            self.piece = Batch::new(Arc::clone(self.tested.schema()));
+            self.span = Batch::new(Arc::clone(self.rows.schema()));
+            let here = Source::<T>::cursor(&self.rows);
+            Source::<f64>::seek(&mut self.tested, here)?;
+            self.begin_piece();
+        }
+        Ok(())
     }
 
     fn skip(&mut self, rows: u64) -> Result<u64, Error> {
@@ -218,9 +293,9 @@ impl<T: Scalar> Source<T> for FilteredSource<T> {
             if n == 0 {
                 break;
             }
-            let span = self.advance(n as usize)?;
-            self.rows.skip(span as u64)?;
-            passed += n;
+            let span = self.reach(n as usize)?;
+            self.pass(span)?;
+            passed += self.leave(span) as u64;
         }
         Ok(passed)
     }
@@ -229,7 +304,7 @@ impl<T: Scalar> Source<T> for FilteredSource<T> {
 /// A second reader of the same files, at the same position.
 impl<T: Scalar> Clone for FilteredSource<T> {
     fn clone(&self) -> Self {
-        let mut copy = Self::new(self.rows.clone(), self.tested.clone(), self.test.clone());
+        let mut copy = Self::new(self.rows.clone(), self.tested.clone(), self.test.clone(), self.shares);
         // The condition of rows that are left of the piece is looked at again.
         let behind = Source::<T>::cursor(&self.rows);
         Source::<f64>::seek(&mut copy.tested, behind).expect("a position that it was at");

@@ -20,6 +20,11 @@ use crate::window::ColumnPages;
 /// Rows that are decoded at a time where memory is plentiful: columns of them stay in the caches.
 pub(crate) const ROWS: u64 = 8192;
 
+/// Rows at a time below which columns are rather read in turn, and the fewest that are decoded so: the pages that they
+/// come from are decoded once more for each turn.
+const FEW_ROWS: u64 = 512;
+const LEAST_IN_TURN: u64 = 64;
+
 /// What a column takes beside its pages.
 pub(crate) struct Cost {
     name: String,
@@ -31,6 +36,8 @@ pub(crate) struct Cost {
     list: Option<ListCost>,
     /// How often its chunk is read at the same time.
     readers: u64,
+    /// Bytes a row of decoded rows alone, where those can be held without the pages that they come from.
+    held: Option<u64>,
 }
 
 impl Cost {
@@ -49,9 +56,42 @@ impl Cost {
                 one => matches!(one, DataType::Utf8View | DataType::BinaryView),
             };
             let per_row = if any_length { 0 } else { fixed };
-            Self { name: read.name.clone(), leaf, per_row, keeps_pages, list, readers: times }
+            Self { name: read.name.clone(), leaf, per_row, keeps_pages, list, readers: times, held: held_bytes(root) }
         })
     }
+
+    /// That of a leaf that is decoded with all the others of its file.
+    pub(crate) fn of_leaf(footer: &Footer, leaf: usize) -> Self {
+        let descriptor = footer.head().file_metadata().schema_descr().column(leaf);
+        let width = match descriptor.physical_type() {
+            PhysicalType::FIXED_LEN_BYTE_ARRAY => u64::from(descriptor.type_length().unsigned_abs()).max(32),
+            _ => 16,
+        };
+        let list = (descriptor.max_rep_level() > 0).then(|| ListCost::new(&descriptor));
+        let keeps_pages = descriptor.physical_type() == PhysicalType::BYTE_ARRAY;
+        let name = descriptor.path().string();
+        Self { name, leaf, per_row: 4 + 2 * width, keeps_pages, list, readers: 1, held: None }
+    }
+}
+
+/// Bytes that a row of a column takes when it is decoded and nothing else is kept; `None` where it refers to pages or has
+/// any length.
+pub(crate) fn held_bytes(root: &Root) -> Option<u64> {
+    fn held(data_type: &DataType) -> Option<u64> {
+        match data_type {
+            DataType::Boolean => Some(1),
+            DataType::FixedSizeBinary(width) => Some(u64::from(width.unsigned_abs())),
+            DataType::FixedSizeList(item, width) => {
+                held(item.data_type())?.checked_add(1)?.checked_mul(u64::from(width.unsigned_abs()))
+            }
+            other => Some(other.primitive_width()?.max(4) as u64),
+        }
+    }
+    if root.leaves().len() != 1 {
+        return None;
+    }
+    // A null takes a byte at most.
+    held(&root.place.data_type).map(|bytes| (bytes + 1) * if root.int96 { 2 } else { 1 })
 }
 
 /// Bytes that decoding takes a row beside the pages: levels, values as they are in the file, values as arrays.
@@ -76,6 +116,8 @@ pub(crate) struct Fit {
     pub(crate) ahead: u64,
     /// How far ahead each column is read.
     pub(crate) read_ahead: u64,
+    /// Whether columns whose rows can be held alone are decoded one after the other.
+    pub(crate) in_turn: bool,
 }
 
 /// The chosen columns of one row group.
@@ -134,7 +176,7 @@ impl Chunks<'_> {
         // What the footer says of whole chunks mostly does, and costs no reading.
         let (bound, largest) = self.bound();
         let bytes = bound.saturating_add(fixed_here).saturating_add(most.saturating_mul(per_row));
-        let fit = Fit { batch: most, bytes, ahead: ahead(bound, largest, most), read_ahead: 0 };
+        let fit = Fit { batch: most, bytes, ahead: ahead(bound, largest, most), read_ahead: 0, in_turn: false };
         if bytes.saturating_add(if threads > 1 { fit.ahead } else { 0 }) <= self.budget {
             return Ok(fit);
         }
@@ -150,7 +192,45 @@ impl Chunks<'_> {
         while rows > 1 && need(rows) > self.budget {
             rows /= 2;
         }
-        Ok(Fit { batch: rows, bytes: need(rows), ahead: ahead(pages(rows), largest, rows), read_ahead: 0 })
+        let all = Fit {
+            batch: rows,
+            bytes: need(rows),
+            ahead: ahead(pages(rows), largest, rows),
+            read_ahead: 0,
+            in_turn: false,
+        };
+        if all.bytes <= self.budget && rows >= most.min(FEW_ROWS) {
+            return Ok(all);
+        }
+        let turns = self.fit_in_turn(&columns, fixed);
+        let is_better = |turns: &Fit| turns.bytes <= self.budget || turns.bytes < all.bytes;
+        Ok(turns.filter(is_better).unwrap_or(all))
+    }
+
+    /// The most rows at a time where columns are decoded one after the other, so that the pages of one are in memory with
+    /// the rows of all; `None` where no column can be.
+    fn fit_in_turn(&self, columns: &[ColumnPages], fixed: u64) -> Option<Fit> {
+        let both = || self.columns.iter().zip(columns);
+        let decoding = |(cost, pages): (&Cost, &ColumnPages), rows: u64| {
+            let own = decoder_bytes(self.group.column(cost.leaf).compression());
+            let open = own.saturating_add(pages.bytes(rows)).saturating_mul(cost.readers);
+            open.saturating_add(rows.saturating_mul(cost.per_row))
+        };
+        let held = both().filter_map(|(cost, _)| cost.held).reduce(u64::saturating_add)?;
+        let turning = columns.iter().map(|pages| pages.largest).max().unwrap_or(0).saturating_mul(2);
+        let need = |rows: u64| {
+            let open = both().filter(|(cost, _)| cost.held.is_none()).map(|both| decoding(both, rows));
+            let one = both().filter(|(cost, _)| cost.held.is_some()).map(|both| decoding(both, rows)).max();
+            let kept = fixed.saturating_add(turning).saturating_add(rows.saturating_mul(held));
+            open.chain(one).fold(kept, u64::saturating_add)
+        };
+        let all = self.group.num_rows().unsigned_abs();
+        let (mut rows, least) = (all, all.min(LEAST_IN_TURN));
+        while rows > least && need(rows) > self.budget {
+            rows = rows.div_ceil(2).max(least);
+        }
+        // Nothing is decoded ahead.
+        Some(Fit { batch: rows, bytes: need(rows), ahead: u64::MAX, read_ahead: 0, in_turn: true })
     }
 
     /// Bytes a row of the columns whose pages unfold when they are decoded, for they refer to a dictionary or have nulls.

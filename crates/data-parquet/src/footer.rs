@@ -17,7 +17,8 @@ use crate::FileError;
 use crate::error::{Place, guarded};
 use crate::hive::Key;
 use crate::input::{Input, Location, Opened};
-use crate::outline::{Fingerprint, Outline, Printer};
+use crate::outline::{Fingerprint, Outline, Printer, decoded_bytes};
+use crate::schema_message::check_stored_schema;
 use crate::stored::agreed;
 
 /// Bytes of a footer that are compared at a time.
@@ -45,22 +46,29 @@ pub(crate) struct Footer {
 }
 
 impl Footer {
-    const SMALL: u64 = 16 << 20;
+    const SMALL: u64 = 1 << 20;
 
-    /// Opens a file whose footer may have `limit` bytes, or a few anyway: what is missing can then be told.
+    /// Opens a file whose footer may take `limit` bytes, or a few anyway: what is missing can then be told.
     pub(crate) fn open(location: &Location, limit: u64) -> Result<(Self, Outline), Error> {
         let path = &*location.path;
         let located = Located::open(location)?;
         let size = located.length - 8 - located.start;
-        if size > limit.max(Self::SMALL) {
-            return Err(Error::Budget {
+        let within = |needed: u64| {
+            if needed <= limit.max(Self::SMALL) {
+                return Ok(());
+            }
+            Err(Error::Budget {
                 what: format!("the footer of {}", path.display()),
-                needed: size,
+                needed,
                 budget: limit,
-                advice: format!("allow it more than {size} bytes, or write the file in larger row groups"),
-            });
-        }
+                advice: format!("set a budget of {needed} bytes, or write the file in fewer and larger row groups"),
+            })
+        };
+        within(size)?;
         let bytes = located.read(0..size, path)?;
+        // As it is, what it is decoded from, and what it is decoded to.
+        let decoded = decoded_bytes(&bytes).map_err(|problem| FileError::not_parquet(path, problem))?;
+        within(size.saturating_mul(2).saturating_add(decoded))?;
         let outline = Outline::of(&bytes).map_err(|problem| FileError::not_parquet(path, problem))?;
         let Range { start, end } = outline.list;
         let head = [&bytes[..start as usize], &Outline::NO_GROUPS, &bytes[end as usize..]].concat();
@@ -211,6 +219,7 @@ impl Located {
     fn decode(self, path: &Path, head: &[u8]) -> Result<Footer, FileError> {
         let decoded = guarded(|| {
             let head = Arc::new(ParquetMetaDataReader::decode_metadata(head)?);
+            check_stored_schema(&head).map_err(ParquetError::General)?;
             let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
             let inferred = ArrowReaderMetadata::try_new(Arc::clone(&head), options)?;
             Ok::<_, ParquetError>((head, inferred))

@@ -40,7 +40,9 @@ mod plan;
 mod prune;
 mod reader;
 mod save;
+mod schema_message;
 mod shape;
+mod sizes;
 mod sort;
 mod source;
 #[cfg(feature = "object-store")]
@@ -57,7 +59,7 @@ mod writer;
 pub use blocks::Blocks;
 pub use builder::ParquetSourceBuilder;
 pub use damage::{Damage, DamageReport, OnDamage};
-pub use describe::{ColumnDescription, Description, describe};
+pub use describe::{ColumnDescription, Description, describe, describe_within};
 pub use error::{FileError, Place};
 pub use filtered::{FilteredSource, FilteredSourceBuilder};
 pub use paths::Paths;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use parquet::basic::Type as PhysicalType;
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use tidemill_data::Error;
 use tidemill_data_arrow::{Layout, Place, decoded_type};
 
@@ -54,18 +54,7 @@ impl Root {
             return Ok(key.is_null());
         }
         for leaf in self.leaves() {
-            let chunk = group.column(leaf);
-            let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
-            let end = u64::try_from(start)
-                .ok()
-                .zip(u64::try_from(chunk.compressed_size()).ok())
-                .and_then(|(start, bytes)| start.checked_add(bytes));
-            if end.is_none_or(|end| end > length) || chunk.uncompressed_size() < 0 {
-                let bytes = chunk.compressed_size();
-                return Err(format!(
-                    "it is said to have {bytes} bytes at {start}, which are not inside the file of {length} bytes"
-                ));
-            }
+            check_inside(group.column(leaf), length)?;
         }
         // What is counted of lists, null ones or nulls inside, writers do not agree on.
         let is_fixed = matches!(self.place.data_type, DataType::FixedSizeList(..));
@@ -73,6 +62,22 @@ impl Root {
         let none = || group.column(self.place.leaves.start).statistics().and_then(|s| s.null_count_opt()) == Some(0);
         Ok(self.place.nullable && !(counts && none()))
     }
+}
+
+/// Checks that a column chunk is inside a file of so many bytes.
+pub(crate) fn check_inside(chunk: &ColumnChunkMetaData, length: u64) -> Result<(), String> {
+    let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+    let end = u64::try_from(start)
+        .ok()
+        .zip(u64::try_from(chunk.compressed_size()).ok())
+        .and_then(|(start, bytes)| start.checked_add(bytes));
+    if end.is_none_or(|end| end > length) || chunk.uncompressed_size() < 0 {
+        let bytes = chunk.compressed_size();
+        return Err(format!(
+            "it is said to have {bytes} bytes at {start}, which are not inside the file of {length} bytes"
+        ));
+    }
+    Ok(())
 }
 
 /// A column's field, with the types to decode what is inside to. `millis` says whether timestamps of 96 bits, all of

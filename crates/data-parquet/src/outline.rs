@@ -20,10 +20,30 @@ pub(crate) struct Outline {
     pub(crate) groups: Vec<Range<u64>>,
 }
 
+/// Bytes that the parts of a footer take, by its lengths alone: every length that a decoder allocates by is one that the
+/// footer has bytes for.
+pub(crate) fn decoded_bytes(footer: &[u8]) -> Result<u64, String> {
+    let mut checked = Compact::new(footer);
+    checked.check(FILE).ok_or_else(malformed)?;
+    let mut groups = 0u64;
+    let counted = Compact::new(footer).fields(|footer, id, wire| {
+        if id == 4 {
+            groups = groups.saturating_add(footer.clone().list()?.0);
+        }
+        footer.skip(wire)
+    });
+    counted.ok_or_else(malformed)?;
+    // A vector that grows holds three times its length for a moment.
+    Ok(checked.decoded_bytes().saturating_add(groups.saturating_mul(3 * size_of::<Range<u64>>() as u64)))
+}
+
+fn malformed() -> String {
+    "its footer is malformed".into()
+}
+
 impl Outline {
+    /// The parts of a footer of which [`decoded_bytes`] found nothing wrong.
     pub(crate) fn of(footer: &[u8]) -> Result<Self, String> {
-        let malformed = || "its footer is malformed".to_string();
-        Compact::new(footer).check(FILE).ok_or_else(malformed)?;
         let (mut deepest, mut list, mut groups) = (0, None, Vec::new());
         let walked = Compact::new(footer).fields(|footer, id, wire| {
             match id {
@@ -72,15 +92,17 @@ fn elements(list: &mut Compact) -> Option<Vec<Range<u64>>> {
     Some(elements)
 }
 
-/// How deep a schema is: a list of elements that say how many of those behind are inside them.
+/// How deep a schema is: a list of elements that say how many of those behind are inside them. `None` where it is no
+/// tree: where an element is inside no other, or fewer elements follow than are said to be inside.
 fn schema_depth(footer: &mut Compact) -> Option<usize> {
     let (elements, _) = footer.list()?;
     let (mut open, mut deepest) = (Vec::new(), 0);
-    for _ in 0..elements {
+    for index in 0..elements {
         let mut children = 0;
         footer.fields(|element, id, wire| match id {
             5 => {
-                children = element.integer()?;
+                // The decoder makes room for as many.
+                children = u64::try_from(element.integer()?).ok().filter(|&children| children < elements - index)?;
                 Some(())
             }
             _ => element.skip(wire),
@@ -88,15 +110,17 @@ fn schema_depth(footer: &mut Compact) -> Option<usize> {
         while open.last() == Some(&0) {
             open.pop();
         }
-        if let Some(left) = open.last_mut() {
-            *left -= 1;
+        match open.last_mut() {
+            Some(left) => *left -= 1,
+            None if index > 0 => return None,
+            None => {}
         }
         if children > 0 {
             open.push(children);
             deepest = deepest.max(open.len());
         }
     }
-    Some(deepest)
+    open.iter().all(|&left| left == 0).then_some(deepest)
 }
 
 /// Tells footers apart.
@@ -145,9 +169,54 @@ mod tests {
             let mut reader = Compact::new(&bytes[1..]);
             assert_eq!(schema_depth(&mut reader), Some(depth), "{children:?}");
         }
-        assert!(Outline::of(&footer(&[1; 90])).is_ok());
-        assert!(Outline::of(&footer(&[1; 120])).unwrap_err().contains("nested 120 deep"));
+        let chain = |depth: usize| [vec![1; depth], vec![0]].concat();
+        assert!(Outline::of(&footer(&chain(90))).is_ok());
+        assert!(Outline::of(&footer(&chain(120))).unwrap_err().contains("nested 120 deep"));
         assert!(Outline::of(&[0x29, 0xfc]).is_err());
+    }
+
+    /// Decoders make room for as many children as an element says that it has.
+    #[test]
+    fn schemas_that_are_no_trees() {
+        // 2³¹ − 1 children of the root, of an element inside, and fewer than none.
+        let many = [0x55, 0xfe, 0xff, 0xff, 0xff, 0x0f, 0];
+        let none = [0x55, 0, 0];
+        let one = [0x55, 2, 0];
+        let less = [0x55, 1, 0];
+        let list = |elements: &[&[u8]]| {
+            let head = [0x29, (elements.len() as u8) << 4 | 0xc];
+            [&head[..], &elements.concat(), &[0x29, 0x0c, 0]].concat()
+        };
+        for good in [&[&none[..]][..], &[&one, &none], &[&one, &one, &none]] {
+            assert!(Outline::of(&list(good)).is_ok(), "{good:?}");
+        }
+        for bad in [
+            &[&many[..]][..],
+            &[&many, &none],
+            &[&one, &many],
+            &[&one, &many, &none],
+            &[&one],
+            &[&one, &one],
+            &[&one, &none, &none],
+            &[&none, &none],
+            &[&less],
+            &[&one, &less],
+        ] {
+            assert_eq!(Outline::of(&list(bad)).unwrap_err(), "its footer is malformed", "{bad:?}");
+        }
+    }
+
+    /// Elements of a byte each stand for far more where they are decoded.
+    #[test]
+    fn decoded_sizes() {
+        let list =
+            |field: u8, elements: u8| [&[field << 4 | 9, 0xfc, elements][..], &vec![0; elements.into()], &[0]].concat();
+        let schema = decoded_bytes(&list(2, 100)).unwrap();
+        assert!((100 * 400..100 * 1000).contains(&schema), "{schema}");
+        // Row groups are decoded one at a time, but all of their places are kept.
+        let groups = decoded_bytes(&list(4, 100)).unwrap();
+        assert!((100 * 48..100 * 48 + 1000).contains(&groups), "{groups}");
+        assert_eq!(decoded_bytes(&[0x29, 0xfc, 100]), Err(malformed()));
     }
 
     #[test]

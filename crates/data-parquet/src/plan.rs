@@ -20,6 +20,8 @@ pub(crate) struct Group {
     pub(crate) file: usize,
     /// Among the file's row groups.
     pub(crate) index: usize,
+    /// Rows in front of it in its file, whether or not they are read.
+    pub(crate) before: u64,
     /// Where the file's footer has it.
     pub(crate) footer: Range<u64>,
     /// Rows in front of it, in all files.
@@ -33,6 +35,15 @@ pub(crate) struct Group {
     pub(crate) ahead: u64,
     /// How far ahead each column is read where its bytes come from afar.
     pub(crate) read_ahead: u64,
+    /// Whether columns of numbers are decoded one after the other: their pages are not in memory together.
+    pub(crate) in_turn: bool,
+}
+
+impl Group {
+    /// What it is known by: the file and its place in that.
+    pub(crate) fn name(&self) -> (usize, usize) {
+        (self.file, self.index)
+    }
 }
 
 /// A file, and how it is known again.
@@ -42,6 +53,8 @@ pub(crate) struct KnownFile {
     pub(crate) print: Fingerprint,
     /// Where the footer has its row groups.
     pub(crate) list: Range<u64>,
+    /// Rows of the files in front of it, whether or not they are read.
+    pub(crate) before: u64,
 }
 
 /// All that is to be read, in order.
@@ -110,20 +123,36 @@ impl Plan {
     pub(crate) fn within(&self, budget: u64) -> Result<Self, Error> {
         let files = self.files.iter().map(|file| file.location.clone()).collect();
         let condition = self.condition.as_ref();
-        let mut plan = Survey::of(files, self.layout.clone(), budget, self.threads, self.on_damage, condition)?;
+        let layout = self.layout.clone();
+        let mut plan = Survey::of(files, layout, budget, self.threads, self.on_damage, condition, Some(self))?;
         for (old, new) in self.files.iter().zip(&plan.files) {
             if old.print != new.print {
                 let (path, problem) = (old.location.path.clone(), "its footer is another".into());
                 return Err(FileError::Changed { path, problem }.into());
             }
         }
-        if !self.damage.is_empty() {
-            let mut known = self.groups.iter().map(|group| (group.file, group.index)).peekable();
-            plan.retain(|group| known.next_if_eq(&(group.file, group.index)).is_some());
-            plan.damage = self.damage.clone();
+        if !plan.groups.iter().map(Group::name).eq(self.groups.iter().map(Group::name)) {
+            let path = self.files.first().map(|file| file.location.path.clone()).unwrap_or_default();
+            return Err(FileError::Changed { path, problem: "other row groups can be read than before".into() }.into());
         }
+        plan.damage = self.damage.clone();
+        plan.passed_over = self.passed_over;
         plan.cut = self.cut.clone();
         Ok(plan)
+    }
+
+    /// Whether a row group of a file is read.
+    pub(crate) fn has(&self, file: usize, index: usize) -> bool {
+        self.groups.binary_search_by_key(&(file, index), Group::name).is_ok()
+    }
+
+    /// Leaves two plans of the same files the row groups that both read, and one report. The other one was made among
+    /// the row groups of this.
+    pub(crate) fn join(&mut self, other: &mut Self) {
+        self.retain(|group| other.has(group.file, group.index));
+        self.damage.add_row_groups(&other.damage);
+        other.damage = self.damage.clone();
+        other.passed_over = self.passed_over;
     }
 
     /// Leaves out row groups, by their places.

@@ -16,8 +16,9 @@ use tidemill_data_arrow::View;
 
 use crate::FileError;
 use crate::checked::CheckedGroup;
-use crate::column::{ArrowColumn, Buffers, PlainColumn};
+use crate::column::{ArrowColumn, Buffers, Held, PlainColumn};
 use crate::error::{Place, guarded};
+use crate::fit::{self, held_bytes};
 use crate::footer::{Footer, Statistics};
 use crate::locate::{Root, decoded_field};
 use crate::pages::PageFile;
@@ -36,7 +37,7 @@ pub(crate) struct OpenFile {
 impl OpenFile {
     /// Opens a file again, which must be as it was when the plan was made.
     pub(crate) fn open(plan: &Plan, file: usize) -> Result<Self, Error> {
-        let KnownFile { location, print, list } = &plan.files[file];
+        let KnownFile { location, print, list, .. } = &plan.files[file];
         let footer = Footer::reopen(location, *print, list)?;
         let roots = Root::locate(&plan.layout, &footer)?;
         let pages = PageFile::new(footer.input.clone(), footer.length, plan.budget);
@@ -107,6 +108,8 @@ enum Decoder {
     Arrow(ArrowColumn),
     /// Rows of one value that the file's path gives, as many as are decoded at a time.
     Constant(ArrayRef),
+    /// Of a column that is read in turn, once rows of it are decoded.
+    InTurn(Option<Held>),
     /// While one takes the place of the other.
     None,
 }
@@ -132,6 +135,11 @@ impl OpenGroup {
                 opened.columns.push(OpenColumn { rows: 0..rows, first_row: skip, decoder });
                 continue;
             }
+            if plan.groups[place].in_turn && held_bytes(&opened.file.roots[read]).is_some() {
+                let decoder = Decoder::InTurn(None);
+                opened.columns.push(OpenColumn { rows: skip..skip, first_row: skip, decoder });
+                continue;
+            }
             let decoder = match opened.plain(plan, read, skip, buffers) {
                 Some(column) => Decoder::Plain(column),
                 None => opened.heard().and_then(|()| opened.arrow(plan, read, skip)).map(Decoder::Arrow)?,
@@ -154,7 +162,8 @@ impl OpenGroup {
         let root = &self.file.roots[read];
         let chunk = self.metadata.metadata.metadata().row_group(0).column(root.place.leaves.start);
         let (data_type, Group { batch, read_ahead, .. }) = (&root.place.data_type, &plan.groups[self.place]);
-        let chunk = PlainChunk::open(&self.file.pages, chunk, data_type, *batch, *read_ahead)?;
+        let piece = (*batch).min(fit::ROWS as usize);
+        let chunk = PlainChunk::open(&self.file.pages, chunk, data_type, piece, *read_ahead)?;
         PlainColumn::new(chunk, data_type.clone(), skip, buffers).ok()
     }
 
@@ -198,7 +207,10 @@ impl OpenGroup {
             Decoder::Plain(plain) => plain.view(rows),
             Decoder::Arrow(arrow) => arrow.view(rows),
             Decoder::Constant(array) => View::Array { array, nanoseconds: None, rows: 0..rows.len() },
-            Decoder::None => unreachable!("a decoder that could not begin is dropped with its row group"),
+            Decoder::InTurn(Some(held)) => held.view(rows),
+            Decoder::InTurn(None) | Decoder::None => {
+                unreachable!("a decoder that could not begin is dropped with its row group")
+            }
         }
     }
 
@@ -237,6 +249,9 @@ impl OpenGroup {
     fn advance(&mut self, plan: &Plan, read: usize, scratch: &mut Scratch) -> Result<(), Error> {
         let OpenColumn { rows: Range { end: start, .. }, decoder, .. } = &mut self.columns[read];
         let (start, mut begun) = (*start, Ok(()));
+        if matches!(decoder, Decoder::InTurn(_)) {
+            return self.advance_in_turn(plan, read, start, scratch);
+        }
         if let Decoder::Plain(plain) = decoder {
             if let Ok(rows) = plain.advance(scratch) {
                 let left = plan.groups[self.place].rows - start;
@@ -258,6 +273,29 @@ impl OpenGroup {
             }
             result => result,
         }
+    }
+
+    /// Decodes the next rows of a column that is read in turn: opens it, passes over the rows in front, and keeps those
+    /// rows alone.
+    fn advance_in_turn(&mut self, plan: &Plan, read: usize, start: u64, scratch: &mut Scratch) -> Result<(), Error> {
+        // What was held is freed first.
+        self.columns[read].decoder = Decoder::InTurn(None);
+        let group = &plan.groups[self.place];
+        let rows = (group.rows - start).min(group.batch as u64);
+        let plain = self.plain(plan, read, start, Buffers::default());
+        let held = match plain.map(|column| column.hold(rows as usize, scratch)) {
+            Some(Ok(held)) => held,
+            _ => {
+                self.heard()?;
+                let mut arrow = self.arrow(plan, read, start)?;
+                let decoded = guarded(|| arrow.advance(rows as usize));
+                decoded.map_err(|problem| self.file.failed(plan, group, &plan.layout.reads()[read].name, problem))?;
+                arrow.into_held()
+            }
+        };
+        let column = &mut self.columns[read];
+        (column.rows, column.decoder) = (start..start + rows, Decoder::InTurn(Some(held)));
+        Ok(())
     }
 
     /// Has arrow read a column, from row `skip` on.
@@ -290,7 +328,7 @@ impl OpenGroup {
     pub(crate) fn is_over(&self, end: u64) -> bool {
         let plain = |column: &OpenColumn| match &column.decoder {
             Decoder::Plain(plain) => Some(plain.is_over() || column.rows.end >= end),
-            Decoder::Arrow(_) | Decoder::Constant(_) | Decoder::None => None,
+            Decoder::Arrow(_) | Decoder::InTurn(_) | Decoder::Constant(_) | Decoder::None => None,
         };
         let mut plain = self.columns.iter().filter_map(plain).peekable();
         plain.peek().is_some() && plain.all(|over| over)
@@ -307,7 +345,7 @@ impl OpenGroup {
     pub(crate) fn into_buffers(self) -> Vec<Buffers> {
         let buffers = self.columns.into_iter().map(|column| match column.decoder {
             Decoder::Plain(plain) => Buffers { page: plain.into_page(), ..Buffers::default() },
-            Decoder::Arrow(_) | Decoder::Constant(_) | Decoder::None => Buffers::default(),
+            Decoder::Arrow(_) | Decoder::InTurn(_) | Decoder::Constant(_) | Decoder::None => Buffers::default(),
         });
         buffers.collect()
     }
@@ -323,7 +361,7 @@ impl OpenGroup {
     fn plain_columns(&mut self) -> impl Iterator<Item = (usize, &mut PlainColumn)> {
         self.columns.iter_mut().enumerate().filter_map(|(read, column)| match &mut column.decoder {
             Decoder::Plain(plain) => Some((read, plain)),
-            Decoder::Arrow(_) | Decoder::Constant(_) | Decoder::None => None,
+            Decoder::Arrow(_) | Decoder::InTurn(_) | Decoder::Constant(_) | Decoder::None => None,
         })
     }
 }

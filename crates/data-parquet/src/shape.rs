@@ -11,10 +11,22 @@ pub(crate) enum Shape {
     Double,
     Binary,
     List(&'static Shape),
+    /// A list whose elements are never decoded together.
+    OneByOne(&'static Shape),
     Struct(Fields),
 }
 
-use Shape::{Binary, Byte, Double, Integer, List, Struct, Truth};
+use Shape::{Binary, Byte, Double, Integer, List, OneByOne, Struct, Truth};
+
+impl Shape {
+    /// More than what an element of a list of these takes when it is decoded, without what it refers to.
+    pub(crate) fn decoded_bytes(&self) -> u64 {
+        match self {
+            Struct(fields) => 64 + 48 * fields.len() as u64,
+            _ => 32,
+        }
+    }
+}
 
 /// The fields of a struct by their numbers; others may be there too, from a later version of the format.
 pub(crate) type Fields = &'static [(i64, Shape)];
@@ -23,7 +35,7 @@ pub(crate) const FILE: Fields = &[
     (1, Integer),
     (2, SCHEMA),
     (3, Integer),
-    (4, List(&Struct(ROW_GROUP))),
+    (4, OneByOne(&Struct(ROW_GROUP))),
     (5, KEY_VALUES),
     (6, Binary),
     (7, List(&Struct(&[(1, EMPTY), (2, EMPTY)]))),

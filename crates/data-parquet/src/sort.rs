@@ -1,34 +1,43 @@
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
-use arrow_array::{Array, RecordBatch};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_cast::{CastOptions, can_cast_types, cast_with_options};
 use arrow_ord::ord::make_comparator;
-use arrow_schema::{ArrowError, SortOptions};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef, SortOptions};
 use arrow_select::concat::concat;
 use arrow_select::interleave::interleave_record_batch;
-use parquet::arrow::ARROW_SCHEMA_META_KEY;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader};
+use parquet::arrow::{ARROW_SCHEMA_META_KEY, ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::file::properties::WriterPropertiesBuilder;
 use tidemill_data::Error;
-use tidemill_data_arrow::missing_column;
+use tidemill_data_arrow::{decoded_type, missing_column};
 
 use crate::FileError;
+use crate::checked::CheckedGroup;
 use crate::error::{Place, guarded};
+use crate::fit::{Chunks, Cost};
 use crate::footer::{Footer, Statistics};
 use crate::input::Location;
-use crate::locate::copied_schema;
+use crate::locate::{check_inside, copied_schema};
 use crate::pages::PageFile;
+use crate::sizes::add_row_bytes;
+use crate::survey::over_budget;
 use crate::url::Named;
 use crate::writer::Output;
 
-/// Rows that are read at a time.
+/// Rows that are written at a time, at most, and the share of the budget that they may take: one part in so many.
 const ROWS: usize = 8192;
+const WRITTEN_SHARE: u64 = 32;
 
 /// Writes a file's rows again in the order of one column: ascending, nulls last, equal values in the order in which
 /// they were. Floating point numbers are in IEEE 754's total order, which has NaN behind infinity. All columns keep
 /// their names and types, and row groups their sizes; timestamps of 96 bits are written to the microsecond. Input and output may be the same file.
 ///
-/// All rows are held in memory, which must not take more than `budget` bytes.
+/// All rows are held in memory. They, a copy of the column that is sorted by, and what decoding and writing take must not
+/// be more than `budget` bytes: what would be is refused before it is allocated.
 ///
 /// # Example
 ///
@@ -76,22 +85,27 @@ pub fn sort_by_watched(
         Named::Local(path) => path,
         Named::Object(_) => return Err(FileError::not_sorted(input.as_ref()).into()),
     };
-    let (mut footer, outline) = Footer::open(&Location::local(&input), budget)?;
+    let (footer, outline) = Footer::open(&Location::local(&input), budget)?;
     let Ok(key) = footer.schema.index_of(column) else {
         return Err(missing_column(&input.display().to_string(), column, &footer.schema));
     };
-    let mut sizes = Vec::new();
+    let (mut sizes, mut said) = (Vec::new(), 0u64);
     for (index, bytes) in outline.groups.iter().enumerate() {
-        sizes.push(footer.group(index, bytes, Statistics::Skip)?.row_group(0).num_rows().unsigned_abs());
+        let metadata = footer.group(index, bytes, Statistics::Skip)?;
+        let group = metadata.row_group(0);
+        sizes.push(group.num_rows().unsigned_abs());
+        let bytes = group.columns().iter().map(|chunk| chunk.uncompressed_size().unsigned_abs());
+        said = bytes.fold(said, u64::saturating_add);
     }
-    let need = Need::new(&sizes, key);
+    let need = Need::new(&sizes, said);
     footer.check_rows(need.rows)?;
     if need.rows > u64::from(u32::MAX) {
         return Err(Error::invalid(input.display(), format!("{} rows are too many to sort at once", need.rows)));
     }
     let mut table = Output::create(output, copied_schema(&footer), properties(&footer))?;
     let all = need.rows;
-    let batches = read_all(&mut footer, &outline.groups, need, budget, |read| each(read, 2 * all))?;
+    let read = read_all(&footer, &outline.groups, key, need, budget, |read| each(read, 2 * all))?;
+    let Rows { batches, need } = read;
     let order = order_of(&batches, key).map_err(|error| Error::WrongType {
         source_name: input.display().to_string(),
         column: column.into(),
@@ -101,7 +115,7 @@ pub fn sort_by_watched(
     let (mut rest, mut written) = (order.as_slice(), 0);
     for rows in sizes.into_iter().filter(|&rows| rows > 0) {
         let (group, behind) = rest.split_at(rows as usize);
-        for rows in group.chunks(ROWS) {
+        for rows in group.chunks(need.rows_written(budget)) {
             let rows = guarded(|| gather(&batches, rows)).map_err(|problem| FileError::write(output, problem))?;
             table.write_batch(&rows)?;
             written += rows.num_rows() as u64;
@@ -125,75 +139,177 @@ fn properties(footer: &Footer) -> WriterPropertiesBuilder {
 struct Need {
     rows: u64,
     largest_group: u64,
-    key: usize,
     read: u64,
     bytes: u64,
     key_bytes: u64,
+    /// The longest row.
+    longest: u64,
+    /// Bytes of all pages by the footer.
+    said: u64,
 }
 
 impl Need {
     /// Bytes of a row's place in the order, while sorting and after.
     const PLACE: u64 = 16;
 
-    fn new(sizes: &[u64], key: usize) -> Self {
+    fn new(sizes: &[u64], said: u64) -> Self {
         let rows = sizes.iter().fold(0u64, |sum, &rows| sum.saturating_add(rows));
-        Self { rows, largest_group: sizes.iter().copied().max().unwrap_or(0), key, read: 0, bytes: 0, key_bytes: 0 }
+        let largest_group = sizes.iter().copied().max().unwrap_or(0);
+        Self { rows, largest_group, read: 0, bytes: 0, key_bytes: 0, longest: 0, said }
     }
 
-    fn add(&mut self, batch: &RecordBatch) {
+    /// Adds rows that are decoded and not yet kept.
+    fn add(&mut self, batch: &RecordBatch, key: usize) {
+        let of_key = row_bytes(batch.column(key).as_ref());
+        let mut sizes = vec![0; batch.num_rows()];
+        batch.columns().iter().for_each(|column| add_row_bytes(column, 0, &mut sizes));
         self.read += batch.num_rows() as u64;
-        self.bytes += batch.get_array_memory_size() as u64;
-        self.key_bytes += batch.column(self.key).get_array_memory_size() as u64;
+        self.bytes = self.bytes.saturating_add(sizes.iter().fold(0, |sum, &size| sum.saturating_add(size)));
+        self.key_bytes = self.key_bytes.saturating_add(of_key);
+        self.longest = self.longest.max(sizes.into_iter().max().unwrap_or(0));
     }
 
     /// The rows read so far, a second copy of the key, and the row group that is being written.
     fn so_far(&self) -> u64 {
-        let group = self.bytes as f64 * self.largest_group.min(self.read) as f64 / self.read as f64;
-        self.bytes + group as u64 + self.key_bytes + self.rows * Self::PLACE
+        let group = self.bytes as f64 * self.largest_group.min(self.read) as f64 / self.read.max(1) as f64;
+        let kept = self.bytes.saturating_add(group as u64).saturating_add(self.key_bytes);
+        kept.saturating_add(self.rows.saturating_mul(Self::PLACE))
     }
 
     /// The same for all rows, supposing that the others are like these, and a little more.
     fn in_all(&self) -> u64 {
-        let times = 1.1 * self.rows as f64 / self.read as f64;
-        let group = self.bytes as f64 / self.read as f64 * self.largest_group as f64;
-        ((self.bytes + self.key_bytes) as f64 * times + group * 1.1) as u64 + self.rows * Self::PLACE
+        let read = self.read.max(1) as f64;
+        let times = 1.1 * self.rows as f64 / read;
+        let group = self.bytes as f64 / read * self.largest_group as f64;
+        let rows = ((self.bytes + self.key_bytes) as f64 * times + group * 1.1) as u64;
+        rows.saturating_add(self.rows.saturating_mul(Self::PLACE))
+    }
+
+    /// Refuses what is over the budget together with what `reading` takes.
+    fn within(&self, budget: u64, reading: u64, path: &Path) -> Result<(), Error> {
+        if self.so_far().saturating_add(reading) <= budget {
+            return Ok(());
+        }
+        let group = self.largest_group as f64 / self.rows.max(1) as f64;
+        let said = (self.said as f64 * (1.1 + group)) as u64;
+        let needed = self.in_all().max(self.so_far()).max(said).saturating_add(reading);
+        let (what, advice) = (
+            format!("sorting {}", path.display()),
+            format!("set a budget of about {needed} bytes, or sort files of fewer rows"),
+        );
+        Err(Error::Budget { what, needed, budget, advice })
+    }
+
+    /// Rows that are written at a time.
+    fn rows_written(&self, budget: u64) -> usize {
+        (budget / WRITTEN_SHARE / self.longest.max(1)).clamp(1, ROWS as u64) as usize
     }
 }
 
+fn row_bytes(array: &dyn Array) -> u64 {
+    let mut sizes = vec![0; array.len()];
+    add_row_bytes(array, 0, &mut sizes);
+    sizes.into_iter().fold(0, u64::saturating_add)
+}
+
+/// The rows of a file, with their own types.
+struct Rows {
+    batches: Vec<RecordBatch>,
+    need: Need,
+}
+
 fn read_all(
-    footer: &mut Footer,
+    footer: &Footer,
     groups: &[Range<u64>],
+    key: usize,
     mut need: Need,
     budget: u64,
     mut each: impl FnMut(u64),
-) -> Result<Vec<RecordBatch>, Error> {
+) -> Result<Rows, Error> {
     let mut batches = Vec::new();
+    let copied = copied_schema(footer);
+    let decoded = Arc::new(decoded_schema(&copied));
+    let leaves = footer.head().file_metadata().schema_descr().num_columns();
+    let columns: Vec<Cost> = (0..leaves).map(|leaf| Cost::of_leaf(footer, leaf)).collect();
     for (index, bytes) in groups.iter().enumerate() {
         let metadata = footer.group(index, bytes, Statistics::Skip)?;
-        let rows = need.read + metadata.row_group(0).num_rows().unsigned_abs();
+        let group = metadata.row_group(0);
+        let rows = need.read + group.num_rows().unsigned_abs();
         let damaged = |problem| Place::group(footer.path(), index).damaged(problem);
-        let reader = guarded(|| {
-            let options = ArrowReaderOptions::new().with_schema(copied_schema(footer));
-            let pages = PageFile::new(footer.input.clone(), footer.length, budget);
-            let metadata = ArrowReaderMetadata::try_new(metadata, options)?;
-            ParquetRecordBatchReaderBuilder::new_with_metadata(pages, metadata).with_batch_size(ROWS).build()
-        });
-        let mut reader = reader.map_err(damaged)?;
-        while let Some(batch) = guarded(|| reader.next().transpose()).map_err(damaged)? {
-            need.add(&batch);
-            if need.so_far() > budget {
-                let (what, needed) = (format!("sorting {}", footer.path().display()), need.in_all());
-                let advice = format!("allow it about {needed} bytes, or sort files of fewer rows");
-                return Err(Error::Budget { what, needed, budget, advice });
+        group.columns().iter().try_for_each(|chunk| check_inside(chunk, footer.length)).map_err(damaged)?;
+        // As much is for decoding as there is for rows that are kept.
+        let left = budget.saturating_sub(need.so_far());
+        let pages = PageFile::new(footer.input.clone(), footer.length, left);
+        let chunks =
+            Chunks { path: footer.path(), index, group, columns: &columns, input: &footer.input, budget: left / 2 };
+        let fixed = 2 * (footer.head().memory_size() + metadata.memory_size()) as u64;
+        let fit = chunks.fit(&pages, fixed, 1)?;
+        need.within(budget, fit.bytes, footer.path())?;
+        let so_far = need.so_far();
+        let failed = |problem| match (pages.take_failed(), pages.take_refused()) {
+            (Some(error), _) => error.into(),
+            (None, Some(bytes)) => {
+                over_budget(&Place::group(footer.path(), index), so_far.saturating_add(bytes), budget)
             }
-            batches.push(batch);
+            (None, None) => Error::from(damaged(problem)),
+        };
+        let reader = guarded(|| {
+            let options = ArrowReaderOptions::new().with_schema(Arc::clone(&decoded));
+            let typed = ArrowReaderMetadata::try_new(Arc::clone(&metadata), options)?;
+            let schema = typed.parquet_schema();
+            let all = ProjectionMask::all();
+            let levels = parquet_to_arrow_field_levels(schema, all, Some(typed.schema().fields()))?;
+            let group = CheckedGroup { pages: pages.clone(), ahead: 0, metadata: Arc::clone(&metadata) };
+            ParquetRecordBatchReader::try_new_with_row_groups(&levels, &group, fit.batch as usize, None)
+        });
+        let mut reader = reader.map_err(failed)?;
+        loop {
+            let batch = match guarded(|| reader.next().transpose()) {
+                Ok(Some(batch)) => batch,
+                Ok(None) => break,
+                Err(problem) => return Err(failed(problem)),
+            };
+            need.add(&batch, key);
+            need.within(budget, fit.bytes, footer.path())?;
+            batches.push(guarded(|| with_types(&batch, &copied)).map_err(damaged)?);
             each(need.read);
         }
         if need.read != rows {
             return Err(damaged(format!("it holds rows up to {} where {rows} are by the footer", need.read)).into());
         }
     }
-    Ok(batches)
+    Ok(Rows { batches, need })
+}
+
+/// The types to decode to: texts and binary as views, which borrow from pages, so that it can be seen how long values are
+/// before they are copied. Types that cannot be cast back stay.
+fn decoded_schema(schema: &Schema) -> Schema {
+    let field = |field: &FieldRef| {
+        let (own, decoded) = (field.data_type(), decoded_type(field.data_type()));
+        let is_possible = *own != decoded && can_cast_types(&decoded, own);
+        if is_possible { FieldRef::new(Field::clone(field).with_data_type(decoded)) } else { FieldRef::clone(field) }
+    };
+    Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>())
+}
+
+/// Rows with the types of a schema, which keep nothing of the pages that they come from.
+fn with_types(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    let columns = batch.columns().iter().zip(schema.fields());
+    let columns = columns.map(|(column, field)| match column.data_type() {
+        same if same == field.data_type() => Ok(compact(column)),
+        _ => cast_with_options(column, field.data_type(), &options),
+    });
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns.collect::<Result<_, _>>()?, &rows)
+}
+
+fn compact(column: &ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        DataType::Utf8View => Arc::new(column.as_string_view().gc()),
+        DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
+        _ => ArrayRef::clone(column),
+    }
 }
 
 /// The rows in the column's order: the batch and the place in it.

@@ -20,14 +20,19 @@ use crate::pages::PageFile;
 use crate::plan::{Group, KnownFile, Plan};
 use crate::prune::{self, PassedOver};
 
-/// Rows that are converted together where few are asked for.
-const STAGED: usize = 256;
+/// Rows that are converted together where few are asked for, and bytes that they may take.
+const STAGED: u64 = 256;
+const STAGED_BYTES: u64 = 512 << 10;
 
 /// A plan while it is made.
-pub(crate) struct Survey {
+pub(crate) struct Survey<'a> {
     plan: Plan,
+    /// Another plan of the same files: row groups that it has not are not read.
+    among: Option<&'a Plan>,
     /// Bytes that rows converted together take.
     staged: u64,
+    /// Rows of the files so far, whether or not they are read.
+    rows: u64,
     /// The most that is needed beyond the budget.
     short: Option<Need>,
 }
@@ -54,9 +59,10 @@ impl Plan {
         threads: usize,
         on_damage: OnDamage,
         condition: Option<&Predicate>,
+        among: Option<&Self>,
     ) -> Result<Self, Error> {
         let layout = begin(&files, columns, budget, on_damage)?;
-        Survey::of(files, layout, budget, threads, on_damage, condition)
+        Survey::of(files, layout, budget, threads, on_damage, condition, among)
     }
 }
 
@@ -95,7 +101,7 @@ fn open(file: &Location, budget: u64, on_damage: OnDamage) -> Result<(Footer, Ou
     Ok((footer, outline))
 }
 
-impl Survey {
+impl<'a> Survey<'a> {
     /// The plan for files of which the columns are known.
     pub(crate) fn of(
         files: Vec<Location>,
@@ -104,6 +110,7 @@ impl Survey {
         threads: usize,
         on_damage: OnDamage,
         condition: Option<&Predicate>,
+        among: Option<&'a Plan>,
     ) -> Result<Plan, Error> {
         let row = layout.row_bytes();
         let plan = Plan {
@@ -116,14 +123,14 @@ impl Survey {
             condition: condition.cloned(),
             passed_over: PassedOver::default(),
             threads,
-            staged: if row.is_some() { STAGED } else { 0 },
+            staged: row.map_or(0, |row| (STAGED_BYTES / row.max(1)).min(STAGED) as usize),
             on_damage,
             damage: DamageReport::default(),
             #[cfg(test)]
             arrow_alone: false,
         };
-        let staged = row.unwrap_or(0).saturating_mul(2 * STAGED as u64);
-        let mut survey = Self { plan, staged, short: None };
+        let staged = row.unwrap_or(0).saturating_mul(2 * plan.staged as u64);
+        let mut survey = Self { plan, among, staged, rows: 0, short: None };
         for file in files {
             survey.add(&file)?;
         }
@@ -170,8 +177,9 @@ impl Survey {
             let (result, rows) = match file.footer.group(index, &bytes, Statistics::Keep) {
                 Ok(metadata) => {
                     let rows = metadata.row_group(0).num_rows().unsigned_abs();
+                    let before = counted;
                     counted = counted.saturating_add(rows);
-                    (self.add_group(&file, index, bytes, &metadata), Some(rows))
+                    (self.add_group(&file, index, before, bytes, &metadata), Some(rows))
                 }
                 Err(error) => {
                     known = false;
@@ -179,13 +187,19 @@ impl Survey {
                 }
             };
             if let Err(error) = result {
-                self.plan.damage.add(self.plan.on_damage.excuse(error, rows)?);
+                let damage = self.plan.on_damage.excuse(error, rows)?;
+                // That of others was told by the plan that has not got them.
+                if self.is_among(index) {
+                    self.plan.damage.add(damage);
+                }
             }
         }
         if known {
             file.footer.check_rows(counted)?;
         }
-        self.plan.files.push(KnownFile { location: file.footer.location, print: outline.print, list: outline.list });
+        let (location, before) = (file.footer.location, self.rows);
+        self.plan.files.push(KnownFile { location, print: outline.print, list: outline.list, before });
+        self.rows = before.saturating_add(counted);
         Ok(())
     }
 
@@ -194,9 +208,11 @@ impl Survey {
         &mut self,
         file: &Surveyed,
         index: usize,
+        before: u64,
         bytes: Range<u64>,
         metadata: &ParquetMetaData,
     ) -> Result<(), Error> {
+        let is_among = self.is_among(index);
         let plan = &mut self.plan;
         let group = metadata.row_group(0);
         let rows = group.num_rows().unsigned_abs();
@@ -207,7 +223,7 @@ impl Survey {
         let nulls = plan.layout.reads().iter().zip(&file.roots).map(nulls).collect::<Result<Vec<_>, _>>()?;
         let nullable = nulls.into_iter().enumerate().filter(|(_, nullable)| *nullable);
         nullable.for_each(|(read, _)| plan.layout.set_nullable(read, true));
-        if rows == 0 {
+        if rows == 0 || !is_among {
             return Ok(());
         }
         if plan.condition.as_ref().is_some_and(|condition| !prune::may_match(condition, &file.footer, group)) {
@@ -221,14 +237,32 @@ impl Survey {
         let fixed = fixed + file.footer.input.own_bytes() + keys * Key::ROW_BYTES * rows.min(ROWS);
         let (path, input) = (file.footer.path(), &file.footer.input);
         let chunks = Chunks { path, index, group, columns: &file.columns, input, budget: plan.budget };
-        let Fit { batch, bytes: needed, ahead, read_ahead } = chunks.fit(&file.pages, fixed, plan.threads as u64)?;
+        let Fit { batch, bytes: needed, ahead, read_ahead, in_turn } =
+            chunks.fit(&file.pages, fixed, plan.threads as u64)?;
         let (place, batch, first, footer) = (plan.files.len(), batch as usize, plan.rows, bytes);
-        plan.groups.push(Group { file: place, index, footer, first, rows, batch, bytes: needed, ahead, read_ahead });
+        plan.groups.push(Group {
+            file: place,
+            index,
+            before,
+            footer,
+            first,
+            rows,
+            batch,
+            bytes: needed,
+            ahead,
+            read_ahead,
+            in_turn,
+        });
         plan.rows = plan.rows.saturating_add(rows);
         if needed > plan.budget {
             self.lacks(needed, Place::group(file.footer.path(), index));
         }
         Ok(())
+    }
+
+    /// Whether a row group of the file that is looked at may be read.
+    fn is_among(&self, index: usize) -> bool {
+        self.among.is_none_or(|among| among.has(self.plan.files.len(), index))
     }
 
     fn lacks(&mut self, bytes: u64, place: Place) {
@@ -243,6 +277,8 @@ pub(crate) fn over_budget(place: &Place, needed: u64, budget: u64) -> Error {
         what: format!("reading {place}"),
         needed,
         budget,
-        advice: format!("allow it {needed} bytes, choose fewer columns, or write the file with smaller pages"),
+        advice: format!(
+            "set a budget of {needed} bytes (`budget` of the builder), choose fewer columns, or write the file with smaller pages"
+        ),
     }
 }

@@ -27,11 +27,17 @@ pub(crate) mod kind {
 pub(crate) struct Compact<'a> {
     bytes: &'a [u8],
     at: usize,
+    decoded: u64,
 }
 
 impl<'a> Compact<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { bytes, at: 0, decoded: 0 }
+    }
+
+    /// More than what a decoder allocates for the values that were [checked](Self::check) so far.
+    pub(crate) fn decoded_bytes(&self) -> u64 {
+        self.decoded
     }
 
     /// Bytes passed so far.
@@ -82,13 +88,34 @@ impl<'a> Compact<'a> {
             (Shape::Struct(fields), kind::STRUCT) => self.check(fields),
             (Shape::List(element), kind::LIST) => {
                 let (length, wire) = self.list()?;
-                (0..length).try_for_each(|_| self.check_value(element, wire))
+                let each = element.decoded_bytes();
+                (0..length).try_for_each(|_| {
+                    self.decoded = self.decoded.saturating_add(each);
+                    self.check_value(element, wire)
+                })
+            }
+            (Shape::OneByOne(element), kind::LIST) => {
+                let (length, wire) = self.list()?;
+                let before = self.decoded;
+                let mut largest = 0;
+                for _ in 0..length {
+                    self.decoded = element.decoded_bytes();
+                    self.check_value(element, wire)?;
+                    largest = largest.max(self.decoded);
+                }
+                self.decoded = before.saturating_add(largest);
+                Some(())
+            }
+            (Shape::Binary, kind::BINARY) => {
+                let start = self.at;
+                self.skip(wire)?;
+                self.decoded = self.decoded.saturating_add((self.at - start) as u64);
+                Some(())
             }
             (Shape::Truth, kind::TRUE | kind::FALSE)
             | (Shape::Byte, kind::BYTE)
             | (Shape::Integer, kind::I16 | kind::I32 | kind::I64)
-            | (Shape::Double, kind::DOUBLE)
-            | (Shape::Binary, kind::BINARY) => self.skip(wire),
+            | (Shape::Double, kind::DOUBLE) => self.skip(wire),
             _ => None,
         }
     }

@@ -9,8 +9,9 @@ use crate::ParquetSource;
 use crate::damage::Damage;
 use crate::plan::{Group, Plan};
 
-/// Rows that are read at a time.
+/// Rows that are read at a time, and bytes that they may take in a batch: of what they hold nothing is kept.
 const ROWS: u64 = 1024;
+const BYTES: u64 = 64 << 10;
 
 /// The plan without the row groups that cannot be decoded from the first row to the last.
 pub(crate) fn verified<T: Scalar>(plan: Plan) -> Result<Plan, Error> {
@@ -37,10 +38,11 @@ fn read<T: Scalar>(
     batch: &mut Batch<T>,
 ) -> Result<Option<Damage>, Error> {
     source.seek(Cursor::start(0).push(group.first))?;
+    let most = (BYTES / (batch.schema().row_bytes(size_of::<T>()) as u64).max(1)).clamp(1, ROWS);
     let mut left = group.rows;
     while left > 0 {
         batch.clear();
-        match source.fill(batch, left.min(ROWS) as usize) {
+        match source.fill_within(batch, left.min(most) as usize, BYTES) {
             Ok(rows) => left -= rows as u64,
             // Values that are not as was asked are for whoever reads them to be told of.
             Err(Error::Null { .. } | Error::Invalid { .. }) => return Ok(None),

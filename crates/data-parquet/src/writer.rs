@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use arrow_array::{
     ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array,
+    new_null_array,
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
@@ -53,6 +54,9 @@ pub enum Values<'a> {
     Bool(&'a [bool]),
 }
 
+/// Bytes that a dictionary takes before it has any value.
+const DICTIONARY: usize = 128 << 10;
+
 /// Writes a table, such as predictions or a learning curve, as a Parquet file (zstd).
 ///
 /// The file appears under its name when [`finish`](Self::finish) has succeeded, complete and on disk; until then there
@@ -75,8 +79,9 @@ pub enum Values<'a> {
 pub struct ParquetWriter {
     output: Output,
     columns: Vec<(String, ValueType)>,
-    /// Bytes after which a row group is ended.
+    /// Bytes of rows after which a row group is ended, and those of the present one.
     most: usize,
+    held: usize,
 }
 
 impl ParquetWriter {
@@ -101,7 +106,7 @@ impl ParquetWriter {
         }
         let fields = columns.iter().map(|(name, of)| Field::new(name, of.data_type(), false));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        Ok(Self { output: Output::create(path, schema, Output::properties())?, columns, most: usize::MAX })
+        Ok(Self { output: Output::create(path, schema, Output::properties())?, columns, most: usize::MAX, held: 0 })
     }
 
     /// Begins a file of any types of arrow, whose rows are written by [`write_batch`](Self::write_batch). What is held in
@@ -111,18 +116,35 @@ impl ParquetWriter {
     ///
     /// When Parquet has no such type, or the folder cannot be written to.
     pub fn of_schema(path: impl AsRef<Path>, schema: &SchemaRef, budget: u64) -> Result<Self, Error> {
-        let output = Output::create(path.as_ref(), Arc::clone(schema), Output::properties())?;
         let most = usize::try_from(budget).unwrap_or(usize::MAX);
-        Ok(Self { output, columns: Vec::new(), most })
+        // The dictionaries of thousands of columns would take more than their values.
+        let dictionaries = schema.fields().len().saturating_mul(DICTIONARY) <= most;
+        let properties = Output::properties().set_dictionary_enabled(dictionaries);
+        let output = Output::create(path.as_ref(), Arc::clone(schema), properties)?;
+        Ok(Self { output, columns: Vec::new(), most, held: 0 })
     }
 
-    /// The columns of a schema that Parquet has no type for, by their places.
+    /// The columns of a schema that cannot be written as Parquet, by their places.
     pub fn unsupported(schema: &SchemaRef) -> Vec<usize> {
-        let fits = |column: usize| {
-            let alone = Arc::new(schema.project(&[column])?);
-            ArrowWriter::try_new(std::io::sink(), alone, None).map(drop)
+        // Some types are refused when a value is written, not before.
+        let writes = |column: usize| {
+            let field = schema.field(column).clone().with_nullable(true);
+            let null = new_null_array(field.data_type(), 1);
+            let alone = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![null])?;
+            let mut writer = ArrowWriter::try_new(std::io::sink(), alone.schema(), None)?;
+            writer.write(&alone)?;
+            writer.close().map(drop)
         };
-        (0..schema.fields().len()).filter(|&column| guarded(|| fits(column)).is_err()).collect()
+        let mut known: Vec<(&DataType, bool)> = Vec::new();
+        let mut fits = |column: usize| {
+            let data_type = schema.field(column).data_type();
+            if let Some((_, fits)) = known.iter().find(|(known, _)| *known == data_type) {
+                return *fits;
+            }
+            known.push((data_type, guarded(|| writes(column)).is_ok()));
+            known[known.len() - 1].1
+        };
+        (0..schema.fields().len()).filter(|&column| !fits(column)).collect()
     }
 
     /// Appends rows of the writer's schema.
@@ -136,9 +158,12 @@ impl ParquetWriter {
         let at_once = (rows.num_rows() as f64 * self.most as f64 / 8.0 / bytes as f64) as usize;
         let at_once = at_once.clamp(1, rows.num_rows().max(1));
         for first in (0..rows.num_rows()).step_by(at_once) {
-            self.output.write_batch(&rows.slice(first, at_once.min(rows.num_rows() - first)))?;
-            if self.output.held() > self.most {
+            let some = at_once.min(rows.num_rows() - first);
+            self.output.write_batch(&rows.slice(first, some))?;
+            self.held += (bytes as f64 * some as f64 / rows.num_rows() as f64) as usize;
+            if self.held > self.most {
                 self.output.flush()?;
+                self.held = 0;
             }
         }
         Ok(())
@@ -272,11 +297,6 @@ impl Output {
 
     pub(crate) fn write_batch(&mut self, batch: &RecordBatch) -> Result<(), FileError> {
         guarded(|| self.writer.write(batch)).map_err(|problem| FileError::write(&self.path, problem))
-    }
-
-    /// Bytes that are held of the row group.
-    fn held(&self) -> usize {
-        self.writer.memory_size()
     }
 
     /// Ends a row group.

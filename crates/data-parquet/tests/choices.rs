@@ -65,7 +65,10 @@ fn lists_of_any_length() {
         assert_eq!(nulls(&batch.columns()[0], 4), [false, true, null == 2, false], "{list:?}");
     }
     let error = error(open(ListAs::Pad { width: 2, fill: 0.0 }));
-    assert!(error.contains("row group 0, column v: row 0 holds a list of 3, expected 2 or fewer"), "{error}");
+    assert!(
+        error.contains("row group 0, column v: row 0 of the file holds a list of 3, expected 2 or fewer"),
+        "{error}"
+    );
 }
 
 /// Fields are null where their struct is.
@@ -180,5 +183,5 @@ fn nulls_inside_lists() {
     assert_eq!(read(open(NullItems::Fill(-7.0))).reals(0), [1.0, -7.0, 2.0, 0.0, 0.0, 0.0]);
     assert_eq!(read(open(NullItems::Skip)).reals(0), [1.0, 2.0, 0.5, 0.0, 0.0, 0.0]);
     let error = error(open(NullItems::Refuse));
-    assert!(error.contains("column v: row 0 holds a list with a null inside"), "{error}");
+    assert!(error.contains("column v: row 0 of the file holds a list with a null inside"), "{error}");
 }

@@ -58,7 +58,8 @@ fn check_read(path: &Path, expected: &[String]) {
     assert_eq!(all(seek), &expected[11..]);
     let mut shuffled = all(open().shuffle_blocks(3).block_rows(6).build::<f32>().unwrap());
     let mut sorted = expected.to_vec();
-    (shuffled.sort(), sorted.sort());
+    shuffled.sort();
+    sorted.sort();
     assert_eq!(shuffled, sorted);
     assert_eq!(all(MemorySource::load(open().build::<f32>().unwrap(), 1 << 20).unwrap()), expected);
 }

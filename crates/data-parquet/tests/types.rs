@@ -164,7 +164,10 @@ fn lists_of_fixed_size() {
     write(&path, &table([("v", lists(&[rows[0], rows[1], Some([None, Some(4.0)])]))]));
     let mut source = ParquetSource::open(&path).feature("v").build().unwrap();
     let error = read_all::<f32>(&mut source).unwrap_err().to_string();
-    assert!(error.contains("column v") && error.contains("row 2 holds a list with a null inside"), "{error}");
+    assert!(
+        error.contains("column v") && error.contains("row 2 of the file holds a list with a null inside"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -214,10 +217,10 @@ fn classes() {
     }
     write_one(&path, Int16Array::from(vec![9, 0, 1, 10]));
     let error = read_all::<f32>(&mut open().unwrap()).unwrap_err().to_string();
-    assert!(error.contains("row group 1, column y: row 1 is 10, expected 0 to 9"), "{error}");
+    assert!(error.contains("row group 1, column y: row 3 of the file is 10, expected 0 to 9"), "{error}");
     write_one(&path, Int32Array::from(vec![0, -1, 1, 2]));
     let error = read_all::<f32>(&mut open().unwrap()).unwrap_err().to_string();
-    assert!(error.contains("row group 0, column y: row 1 is -1"), "{error}");
+    assert!(error.contains("row group 0, column y: row 1 of the file is -1"), "{error}");
     write_one(&path, UInt32Array::from(vec![Some(0), Some(1), None, Some(2)]));
     let error = read_all::<f32>(&mut open().unwrap()).unwrap_err();
     assert!(matches!(&error, Error::Null { column, row: 2 } if column == "y"), "{error}");

@@ -123,6 +123,18 @@ fn csv_is_read_as_it_is_asked_for() {
     assert_eq!(columns(&inspect(folder, &["ids.csv"])), ["id int64", "when date", "at timestamp[us]"]);
 }
 
+/// What Parquet has no type for is left out, and said so; all other types stay as they are.
+#[test]
+fn types_of_arrow_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("{FIXTURES}/interval.arrow");
+    let expected =
+        ["city dictionary<string>", "price decimal(9,2)", "at timestamp[ns, UTC]", "big uint64"].map(String::from);
+    assert_eq!(columns(&inspect(folder.path(), &[&file])), expected);
+    let output = program(folder.path(), &["inspect", &file]);
+    assert!(said(&output).contains("note: column span is left out"), "{}", said(&output));
+}
+
 #[test]
 fn folders_patterns_and_pipes_are_read() {
     let folder = tempfile::tempdir().unwrap();

@@ -114,7 +114,7 @@ pub(crate) fn save<T: Scalar>(trainer: &Trainer<T>, state: &State<T>, path: &Pat
     };
     let broken = |problem: String| Error::Checkpoint { path: path.to_owned(), problem };
     let header = serde_json::to_string(&header).map_err(|error| broken(error.to_string()))?;
-    file::write_atomically(path, &parameters::serialize(&tensors, KEY, header).map_err(broken)?)
+    file::write(path, &parameters::serialize(&tensors, KEY, header).map_err(broken)?)
 }
 
 pub(crate) fn load<T: Scalar>(

@@ -1,7 +1,6 @@
 //! Files written whole or not at all, and the numbers in them.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::Path;
 
 use safetensors::Dtype;
@@ -10,22 +9,9 @@ use tidemill_autograd::tensor::{DType, Scalar};
 
 use crate::Error;
 
-/// Writes `bytes` to a temporary file beside `path`, syncs it, and renames it to `path`.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let failed = |source| Error::File { path: path.to_owned(), source };
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    // The rename itself is on disk only when the folder is; some systems cannot sync a folder.
-    if let Ok(folder) = File::open(folder) {
-        let _ = folder.sync_all();
-    }
-    Ok(())
+/// Writes a file, whole or not at all.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    tidemill_data::file::write(path, bytes).map_err(|source| Error::File { path: path.to_owned(), source })
 }
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {

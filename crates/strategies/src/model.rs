@@ -94,7 +94,7 @@ impl<T: Scalar> Model<T> {
         }
         let encoder = serde_json::to_string(&self.encoder).map_err(|error| broken(error.to_string()))?;
         let tensors = parameters::write(self.program.layout(), &self.params);
-        file::write_atomically(path, &parameters::serialize(&tensors, KEY, encoder).map_err(broken)?)
+        file::write(path, &parameters::serialize(&tensors, KEY, encoder).map_err(broken)?)
     }
 
     /// Loads what [`save`](Model::save) saved; or the parameters of any safetensors file that names them so.

@@ -356,7 +356,8 @@ fn open(input: Input, said: &Said, waiting: &mut Waiting<'_>) -> Result<Opened, 
     let most = (budget / 8) as usize;
     let piece = (most / 4).min(1 << 16);
     let missing = said.missing.clone();
-    let mut format = Format { delimiter: said.delimiter.unwrap_or(b','), header: false, missing, piece, most };
+    let (delimiter, columns) = (said.delimiter.unwrap_or(b','), (budget / COLUMN) as usize);
+    let mut format = Format { delimiter, header: false, missing, piece, most, columns };
     let mut text = Text::start(input, Position::default(), &format)?;
     let mut notes = Vec::new();
     if said.delimiter.is_none() {
@@ -370,7 +371,7 @@ fn open(input: Input, said: &Said, waiting: &mut Waiting<'_>) -> Result<Opened, 
         CsvHeader::Absent => false,
         CsvHeader::Detected => !text.begins_with_data(&format, waiting)?,
     };
-    let mut fields = Fields::new(format.delimiter);
+    let mut fields = Fields::new(format.delimiter, format.columns);
     let mut header = None;
     let mut width = 0;
     if format.header {

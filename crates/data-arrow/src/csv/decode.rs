@@ -47,8 +47,8 @@ impl CsvDecode {
         let schema = Arc::new(TableSchema::new(projection.iter().map(|&i| table.field(i).clone()).collect::<Vec<_>>()));
         let cells = projection.iter().map(|&i| (i, Cells::new(table.field(i).data_type()))).collect();
         let marks = vec![Mark { row: 0, row_in_part: 0, at: blocks.text.at }];
-        let fields = Fields::new(blocks.format.delimiter);
         let width = table.fields().len();
+        let fields = Fields::new(blocks.format.delimiter, width);
         Self { blocks, again, schema, cells, width, fields, rows, row: 0, marks, apart: 1 << 20 }
     }
 

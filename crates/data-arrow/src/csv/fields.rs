@@ -3,7 +3,10 @@
 #[derive(Debug)]
 pub(super) struct Fields {
     delimiter: u8,
+    /// How many fields of a record are kept, whatever it has.
+    most: usize,
     spans: Vec<Span>,
+    count: usize,
     unescaped: Vec<u8>,
 }
 
@@ -40,14 +43,16 @@ pub(super) struct Record {
 }
 
 impl Fields {
-    pub fn new(delimiter: u8) -> Self {
-        Self { delimiter, spans: Vec::new(), unescaped: Vec::new() }
+    /// Keeps up to `most` fields of a record, and counts all.
+    pub fn new(delimiter: u8, most: usize) -> Self {
+        Self { delimiter, most, spans: Vec::new(), count: 0, unescaped: Vec::new() }
     }
 
     /// Takes the first record apart that begins at `at` or behind it; `None` where there are only empty lines. `bytes`
     /// end with a record.
     pub fn read(&mut self, bytes: &[u8], at: usize) -> Option<Record> {
         self.spans.clear();
+        self.count = 0;
         let start = at + bytes[at..].iter().position(|byte| !matches!(byte, b'\n' | b'\r'))?;
         let mut at = start;
         loop {
@@ -63,7 +68,10 @@ impl Fields {
                 quotes = Quotes::Inside;
             }
             at += letters;
-            self.spans.push(Span { start: field, end: at, quotes });
+            self.count += 1;
+            if self.count <= self.most {
+                self.spans.push(Span { start: field, end: at, quotes });
+            }
             match bytes.get(at) {
                 Some(&byte) if byte == self.delimiter => at += 1,
                 Some(_) => return Some(Record { start, end: at + 1 }),
@@ -74,10 +82,10 @@ impl Fields {
 
     /// How many fields the record has.
     pub fn len(&self) -> usize {
-        self.spans.len()
+        self.count
     }
 
-    /// A field of the record, of the bytes that it was read from.
+    /// A field of the record that is kept, of the bytes that it was read from.
     #[inline]
     pub fn get<'a>(&'a mut self, bytes: &'a [u8], field: usize) -> Field<'a> {
         let Span { start, end, quotes } = self.spans[field];
@@ -131,7 +139,7 @@ mod tests {
     #[test]
     fn fields_are_without_their_quotes() {
         let check = |text: &str, expected: &[&str]| {
-            let mut fields = Fields::new(b',');
+            let mut fields = Fields::new(b',', 32);
             let record = fields.read(text.as_bytes(), 0).unwrap();
             assert_eq!(record.end, text.len(), "{text:?}");
             let found: Vec<String> = (0..fields.len())
@@ -152,14 +160,12 @@ mod tests {
     fn fields_are_those_of_another_reader() {
         let mut state = 11_u64;
         for _ in 0..20_000 {
-            let mut text: Vec<u8> = (0..12)
-                .map(|_| {
-                    state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                    b"a,\"\n\r\""[(state >> 33) as usize % 6]
-                })
-                .collect();
-            text.push(b'\n');
-            let mut fields = Fields::new(b',');
+            let letters = (0..12).map(|_| {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                b"a,\"\n\r\""[(state >> 33) as usize % 6]
+            });
+            let text: Vec<u8> = letters.chain([b'\n']).collect();
+            let mut fields = Fields::new(b',', 32);
             let (mut reader, mut from, mut at) = (Reader::new(), 0, 0);
             loop {
                 let (mut bytes, mut ends) = ([0; 32], [0; 32]);

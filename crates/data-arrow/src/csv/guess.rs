@@ -121,7 +121,7 @@ impl Guess {
 pub(super) fn observe(blocks: &Blocks, bytes: usize, guesses: &mut [Guess]) -> Result<u64, Error> {
     let (text, missing) = (&blocks.text, &blocks.format.missing);
     let block = &text.bytes[..bytes];
-    let mut fields = Fields::new(blocks.format.delimiter);
+    let mut fields = Fields::new(blocks.format.delimiter, guesses.len());
     let (mut rows, mut at) = (0, 0);
     while let Some(record) = fields.read(block, at) {
         if fields.len() != guesses.len() {

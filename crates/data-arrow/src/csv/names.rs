@@ -155,7 +155,7 @@ mod tests {
     fn a_header_may_leave_names_away() {
         let mut notes = Vec::new();
         let header = b",a,\" b\",column_1,2020\n";
-        let mut fields = Fields::new(b',');
+        let mut fields = Fields::new(b',', 9);
         fields.read(header, 0);
         let names = of_header(header, &mut fields, &Missing::new::<&str>(&[]), &mut notes);
         assert_eq!(names, ["column_1_", "a", "b", "column_1", "2020"]);

@@ -16,7 +16,7 @@ pub(super) fn delimiter(bytes: &[u8]) -> u8 {
     let consistent = |delimiter| widths(bytes, delimiter).is_some_and(|(width, _)| width > 1);
     DELIMITERS.into_iter().find(|&delimiter| consistent(delimiter)).unwrap_or_else(|| {
         let first = |delimiter| {
-            let mut fields = Fields::new(delimiter);
+            let mut fields = Fields::new(delimiter, 0);
             fields.read(bytes, 0).map_or(1, |_| fields.len())
         };
         DELIMITERS.into_iter().rev().max_by_key(|&d| (first(d), d == b',')).unwrap_or(b',')
@@ -36,7 +36,7 @@ pub fn looks_like_csv(bytes: &[u8]) -> bool {
 /// How many fields the whole records of a text have, where that is the same for all, and how many there are.
 fn widths(bytes: &[u8], delimiter: u8) -> Option<(usize, usize)> {
     let bytes = &bytes[..Records::new(delimiter).find(bytes, usize::MAX).bytes];
-    let mut fields = Fields::new(delimiter);
+    let mut fields = Fields::new(delimiter, 0);
     let (mut width, mut at, mut records) = (0, 0, 0);
     while let Some(record) = fields.read(bytes, at) {
         if records > 0 && fields.len() != width {
@@ -47,11 +47,11 @@ fn widths(bytes: &[u8], delimiter: u8) -> Option<(usize, usize)> {
     (records > 0).then_some((width, records))
 }
 
-/// Whether a first record is one of data rather than a header: all its values are numbers.
-pub(super) fn is_data(record: &[u8], delimiter: u8, missing: &Missing) -> bool {
-    let mut fields = Fields::new(delimiter);
+/// Whether a first record, of up to `most` fields, is one of data rather than a header: all its values are numbers.
+pub(super) fn is_data(record: &[u8], delimiter: u8, missing: &Missing, most: usize) -> bool {
+    let mut fields = Fields::new(delimiter, most);
     let mut numbers = 0;
-    if fields.read(record, 0).is_none() {
+    if fields.read(record, 0).is_none() || fields.len() > most {
         return false;
     }
     for field in 0..fields.len() {
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn a_first_record_of_numbers_is_data() {
         let check = |text: &str, expected| {
-            assert_eq!(is_data(text.as_bytes(), b',', &Missing::new(&MISSING)), expected, "{text:?}");
+            assert_eq!(is_data(text.as_bytes(), b',', &Missing::new(&MISSING), 9), expected, "{text:?}");
         };
         check("1,2.5,-3e5\n", true);
         check("1,,NA\n", true);

@@ -22,6 +22,8 @@ pub(super) struct Format {
     /// Bytes of a pump's buffer, and most bytes of a record.
     pub piece: usize,
     pub most: usize,
+    /// Most columns.
+    pub columns: usize,
 }
 
 /// Where the first byte lies that is not read yet.
@@ -236,7 +238,7 @@ impl Text {
     /// Whether the first record is one of data.
     pub fn begins_with_data(&mut self, format: &Format, waiting: &mut Waiting<'_>) -> Result<bool, Error> {
         let bytes = self.first(format, waiting)?.unwrap_or(0);
-        Ok(sniff::is_data(&self.bytes[..bytes], format.delimiter, &format.missing))
+        Ok(sniff::is_data(&self.bytes[..bytes], format.delimiter, &format.missing, format.columns))
     }
 
     /// Takes the first record, as text; `None` at the end of the part, or when the time is up.

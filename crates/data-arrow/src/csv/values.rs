@@ -105,9 +105,9 @@ pub(super) fn time(text: &[u8]) -> Option<Time> {
     if let [b':', behind @ ..] = rest {
         (seconds, rest) = take_number(behind, 2, 2)?;
         if let [b'.', behind @ ..] = rest {
-            let length = behind.iter().take_while(|byte| byte.is_ascii_digit()).count();
             let fraction;
             (fraction, rest) = take_number(behind, 1, 9)?;
+            let length = behind.len() - rest.len();
             time.nanoseconds = fraction * 10u32.pow(9 - length as u32);
             time.digits = behind[..length].iter().rposition(|&digit| digit != b'0').map_or(0, |last| last as u8 + 1);
         }
@@ -159,10 +159,10 @@ fn take_date(text: &[u8]) -> Option<(i32, &[u8])> {
     Some((era * 146_097 + year * 365 + year / 4 - year / 100 + day_of_year - 719_468, rest))
 }
 
-/// A number of some digits at the start of a text, and what is behind it.
+/// A number of up to `most` digits at the start of a text, and what is behind it.
 fn take_number(text: &[u8], least: usize, most: usize) -> Option<(u32, &[u8])> {
-    let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if length < least || length > most {
+    let length = text.iter().take(most).take_while(|byte| byte.is_ascii_digit()).count();
+    if length < least {
         return None;
     }
     let value = text[..length].iter().fold(0, |value, digit| value * 10 + u32::from(digit - b'0'));
@@ -221,7 +221,16 @@ mod tests {
         at("1969-12-31T23:59:59.999999", -1, 6, false);
         assert_eq!(time(b"2013-01-31T05:15:00.123456789").unwrap().nanoseconds(), Some(1_359_609_300_123_456_789));
         assert_eq!(time(b"9999-01-31T05:15:00").unwrap().nanoseconds(), None);
-        for none in ["2013-01-31T24:00:00", "2013-01-31T5:15", "2013-01-31T05:60", "2013-01-31T05:15:00.", "05:15:00"] {
+        for none in [
+            "2013-01-31T24:00:00",
+            "2013-01-31T5:15",
+            "2013-01-31T05:60",
+            "2013-01-31T05:15:00.",
+            "05:15:00",
+            "2013-01-31T05:15:00.1234567890",
+            "2013-01-31T05:150",
+            "12013-01-31",
+        ] {
             assert_eq!(time(none.as_bytes()), None, "{none}");
         }
     }

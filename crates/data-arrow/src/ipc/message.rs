@@ -72,6 +72,24 @@ pub(super) fn root(metadata: &[u8], most: usize) -> Result<arrow_ipc::Message<'_
     root_as_message_with_opts(&limits(most), metadata).map_err(|error| refused(&error, most))
 }
 
+/// Checks that an encapsulated message of a schema, as Parquet files store one, is whole and would take no more than `most`
+/// bytes if each part that is referred to had a place of its own.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn check_schema_message(message: &[u8], most: usize) -> Result<(), String> {
+    match root_as_message_with_opts(&limits(most), message) {
+        Ok(_) => Ok(()),
+        Err(InvalidFlatbuffer::TooManyTables | InvalidFlatbuffer::ApparentSizeTooLarge) => Err(format!(
+            "it has {} bytes and refers to its parts so often that it takes more than {most}",
+            message.len()
+        )),
+        // What is broken is told by who decodes it.
+        Err(_) => Ok(()),
+    }
+}
+
 pub(super) fn limits(most: usize) -> VerifierOptions {
     VerifierOptions { max_tables: most / TABLE, max_apparent_size: most, ..VerifierOptions::default() }
 }

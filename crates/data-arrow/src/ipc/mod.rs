@@ -14,6 +14,7 @@ use crate::ArrowSupply;
 
 pub use builder::IpcBuilder;
 pub(crate) use footer::open;
+pub use message::check_schema_message;
 
 /// Rows of Arrow IPC files, or of a stream of Arrow IPC; made by [`IpcBuilder`]. Errors name file, record batch and
 /// column.

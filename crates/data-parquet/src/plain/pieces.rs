@@ -33,6 +33,26 @@ impl PlainPage {
         if self.nulls.is_empty() { None } else { Some(&self.nulls[self.rows_passed() + rows.start..][..rows.len()]) }
     }
 
+    /// Makes it an empty buffer for so many rows of another page's kind.
+    pub(crate) fn begin(&mut self, like: &Self, rows: usize) {
+        self.width = like.width;
+        self.clear(rows * like.width);
+    }
+
+    /// Appends the first rows of another page.
+    pub(crate) fn append(&mut self, page: &Self, rows: usize) {
+        self.bytes.extend_from_slice(page.values(0..rows));
+        match page.nulls(0..rows) {
+            Some(nulls) => {
+                self.nulls.resize(self.rows, false);
+                self.nulls.extend_from_slice(nulls);
+            }
+            None if self.nulls.is_empty() => {}
+            None => self.nulls.resize(self.rows + rows, false),
+        }
+        self.rows += rows;
+    }
+
     /// Drops the first rows.
     pub(super) fn pass(&mut self, rows: usize) {
         self.start += rows * self.width;

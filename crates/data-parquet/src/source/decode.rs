@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use tidemill_data::tensor::Scalar;
-use tidemill_data::{Batch, Error};
-use tidemill_data_arrow::{Problem, Refused};
+use tidemill_data::{Batch, Error, Source};
+use tidemill_data_arrow::{Problem, Refused, View};
 
 use super::ParquetSource;
 use crate::error::Place;
 use crate::plain::Team;
 use crate::plan::Group;
 use crate::reader::{OpenFile, OpenGroup};
+use crate::sizes::add_row_bytes;
 
 impl<T: Scalar> ParquetSource<T> {
     /// Rows from where it is, decoded as they are come to.
@@ -22,6 +23,45 @@ impl<T: Scalar> ParquetSource<T> {
             left -= n;
         }
         Ok(rows - left as usize)
+    }
+
+    /// As [`fill`](tidemill_data::Source::fill), but only as many rows as take `bytes` by their texts and lists, one at
+    /// least: a text may be as long as a page.
+    pub(crate) fn fill_within(&mut self, batch: &mut Batch<T>, rows: usize, bytes: u64) -> Result<usize, Error> {
+        if self.plan.layout.row_bytes().is_some() {
+            return self.fill(batch, rows);
+        }
+        self.fill_rows_within(batch, rows, bytes).inspect_err(|_| batch.clear())
+    }
+
+    fn fill_rows_within(&mut self, batch: &mut Batch<T>, rows: usize, mut bytes: u64) -> Result<usize, Error> {
+        let (mut filled, mut sizes) = (0, Vec::new());
+        while let Some(row) = self.walk.row().filter(|_| filled < rows) {
+            let decoded = self.decode(row)?.min((rows - filled) as u64);
+            let group = self.group.as_ref().expect("rows are decoded");
+            let start = row - self.plan.groups[group.place].first;
+            sizes.clear();
+            sizes.resize(decoded as usize, 0);
+            (0..self.plan.layout.reads().len()).for_each(|read| {
+                if let View::Array { array, rows, .. } = group.view(read, start..start + decoded) {
+                    add_row_bytes(array, rows.start, &mut sizes);
+                }
+            });
+            let mut n = 0;
+            for size in &sizes {
+                if *size > bytes && (filled > 0 || n > 0) {
+                    break;
+                }
+                bytes = bytes.saturating_sub(*size);
+                n += 1;
+            }
+            if n == 0 {
+                break;
+            }
+            self.take(batch, row, n)?;
+            filled += n as usize;
+        }
+        Ok(filled)
     }
 
     /// Makes the next row a decoded one, and says how many rows are decoded from there on.
@@ -124,16 +164,17 @@ impl<T: Scalar> ParquetSource<T> {
         let group = &self.plan.groups[self.plan.group_of(row)];
         let column = self.plan.layout.reads()[refused.read].name.clone();
         let place = Place::column(&self.plan.files[group.file].location.path, group.index, &column);
-        let within = row - group.first;
+        // As the file has it: row groups in front may be passed over or skipped.
+        let within = group.before + (row - group.first);
         match refused.problem {
-            Problem::Null => Error::Null { column, row },
-            Problem::NotDeclaredNull => {
-                place.damaged(format!("row {within} is null, the file says that the column has no nulls")).into()
-            }
+            Problem::Null => Error::Null { column, row: self.plan.files[group.file].before + within },
+            Problem::NotDeclaredNull => place
+                .damaged(format!("row {within} of the file is null, the file says that the column has no nulls"))
+                .into(),
             problem @ (Problem::NullInside | Problem::TooLong { .. } | Problem::NotUtf8) => {
-                Error::invalid(place, format!("row {within} holds {problem}"))
+                Error::invalid(place, format!("row {within} of the file holds {problem}"))
             }
-            problem => Error::invalid(place, format!("row {within} is {problem}")),
+            problem => Error::invalid(place, format!("row {within} of the file is {problem}")),
         }
     }
 }

@@ -58,7 +58,10 @@ pub trait SourceExt<T: Scalar>: Source<T> + Sized {
     ///
     /// After as many rows each, all workers have the same cursor, whatever their number: it stands behind the round of
     /// `count` rows that the last one belongs to. Any number of workers may go on from there, so batches whose size is a
-    /// multiple of all these numbers are the same rows, dealt to other workers. Shard last: a reader ahead of a shard
+    /// multiple of all these numbers are the same rows, dealt to other workers.
+    ///
+    /// Rows are chosen by their number alone. A source of files passes over the others no cheaper than it skips rows: the
+    /// pages of a Parquet file that hold rows of several workers are read and decoded by each of them. Shard last: a reader ahead of a shard
     /// stands elsewhere.
     ///
     /// # Errors

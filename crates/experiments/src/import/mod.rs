@@ -325,6 +325,9 @@ impl Inputs {
             let entries = paths::entries(path)?;
             let known: Vec<_> = entries.into_iter().filter(|entry| entry.is_file() && is_named_so(entry)).collect();
             let is_parquet = |path: &Path| path.extension().is_some_and(|end| end == "parquet") && path.is_file();
+            if known.is_empty() && !paths::entries(path)?.iter().any(|entry| entry.is_dir() || is_parquet(entry)) {
+                bail!("{}: there is no file of Parquet, CSV or Arrow IPC in it", path.display());
+            }
             if known.is_empty() || paths::entries(path)?.iter().any(|entry| is_parquet(entry)) {
                 return self.push(path.to_owned(), parquet, path);
             }

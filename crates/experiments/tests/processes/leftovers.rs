@@ -82,7 +82,15 @@ fn files_have_the_modes_that_the_umask_allows() {
     fs::write(&plain, "").unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     succeeds(&mut place.experiment("online", &[]));
-    for name in ["report.html", "results.json", "curves.parquet", "spec.json", "inputs.json", "runs/online-1.json"] {
+    for name in [
+        "report.html",
+        "results.json",
+        "curves.parquet",
+        "spec.json",
+        "inputs.json",
+        "runs/online-1.json",
+        "runs/online-1.model.safetensors",
+    ] {
         assert_eq!(mode(&place.at("out").join(name)), mode(&plain), "{name}");
     }
 }

@@ -69,7 +69,7 @@ impl Source<f32> for Unchecked {
 }
 
 pub fn real(name: &str, role: Role, values: Vec<f32>) -> (Field, Column<f32>) {
-    let column = Column::Real { width: 1, values, nulls: Default::default() };
+    let column = Column::Real { width: 1, values, nulls: Default::default(), digits: Default::default() };
     (Field::new(name, Kind::Real { width: 1 }, role), column)
 }
 
