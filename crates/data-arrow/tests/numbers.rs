@@ -78,6 +78,36 @@ fn cases_csv_integers_are_exact() {
     assert_eq!(encoder.categories("v").unwrap(), sorted.map(|id| id.to_string()));
 }
 
+/// Types that are told from the first rows lose no digit either: they are exact, or end the reading by name.
+#[test]
+fn integers_of_a_type_that_is_told_are_never_rounded() {
+    let read = |text: &str, first: usize, said: Option<CsvType>| {
+        let mut builder = CsvBuilder::reader("ids", Bytes::new(text.to_owned())).columns(["v"]).infer_rows(first);
+        if let Some(said) = said {
+            builder = builder.column_type("v", said);
+        }
+        let mut source = builder.build::<f64>().map_err(|error| error.to_string())?;
+        let mut batch = Batch::new(Arc::clone(source.schema()));
+        while source.fill(&mut batch, 100).map_err(|error| error.to_string())? > 0 {}
+        let column = &batch.columns()[0];
+        Ok::<_, String>((0..batch.rows()).map(|row| column.number(row).unwrap().to_string()).collect::<Vec<_>>())
+    };
+    let long = "v\n9007199254740993\n5\n";
+    assert_eq!(read(long, 10, None).unwrap(), ["9007199254740993", "5"]);
+    let unsigned = "v\n18446744073709551615\n5\n";
+    for said in [None, Some(CsvType::Integer), Some(CsvType::Unsigned)] {
+        assert_eq!(read(unsigned, 10, said).unwrap(), ["18446744073709551615", "5"], "{said:?}");
+    }
+    let late = "v\n5\n9007199254740993\n";
+    let error = read(late, 1, None).unwrap_err();
+    assert!(error.contains("line 3, column v") && error.contains("CsvType::Integer to keep all digits"), "{error}");
+    assert_eq!(read(late, 1, Some(CsvType::Integer)).unwrap(), ["5", "9007199254740993"]);
+    assert_eq!(read(late, 1, Some(CsvType::Real)).unwrap(), ["5", "9007199254740992"]);
+    assert_eq!(read("v\n5\n2.5\n9007199254740992\n", 1, None).unwrap(), ["5", "2.5", "9007199254740992"]);
+    let error = read("v\n5\n18446744073709551615\n", 1, Some(CsvType::Integer)).unwrap_err();
+    assert!(error.contains("CsvType::Unsigned"), "{error}");
+}
+
 fn parts(mut source: impl Source<f64>, encoding: Encoding) -> Result<Vec<u32>, String> {
     let fitting = Encoder::builder().feature("v", encoding).start(source.schema());
     let mut fitting = fitting.map_err(|error| error.to_string())?;

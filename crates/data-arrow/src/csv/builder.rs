@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::io::Read;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use tidemill_data::{Error, Interrupt, Stream, Waiting, Watch};
 
 use super::CsvSource;
 use super::blocks::{Block, Blocks, NO_HEADER};
+use super::cells::UNROUNDED;
 use super::decode::CsvDecode;
 use super::fields::Fields;
 use super::guess::{Guess, observe};
@@ -24,8 +26,10 @@ use crate::{ArrowSupply, Columns, Layout, Table, choose_columns};
 pub enum CsvType {
     /// Numbers.
     Real,
-    /// Integers, exact to 64 bits.
+    /// Integers with a sign, exact to 64 bits; without one, if the first rows need the 64th bit and have no sign.
     Integer,
+    /// Integers from 0, exact to 64 bits.
+    Unsigned,
     /// `true` and `false`.
     Boolean,
     /// Texts.
@@ -213,6 +217,7 @@ impl CsvBuilder {
             |name: &str| self.chosen.chosen.iter().any(|c| c.name == name && matches!(c.made, Made::Index(_)));
         let inferred = |name: &str, guess: &Guess| match guess.data_type() {
             DataType::Int64 | DataType::UInt64 | DataType::Null if is_index(name) => DataType::Int64,
+            integers @ (DataType::Int64 | DataType::UInt64) if guess.has_long_integers() => integers,
             DataType::Int64 | DataType::UInt64 | DataType::Null => DataType::Float64,
             other => other,
         };
@@ -421,14 +426,22 @@ fn typed(
         let said = types.iter().rev().find(|(column, _)| column == name).map(|(_, holds)| *holds);
         let data_type = match said {
             Some(CsvType::Real) => DataType::Float64,
-            Some(CsvType::Integer) => DataType::Int64,
+            Some(CsvType::Integer) if guess.data_type() != DataType::UInt64 => DataType::Int64,
+            Some(CsvType::Integer | CsvType::Unsigned) => DataType::UInt64,
             Some(CsvType::Boolean) => DataType::Boolean,
             Some(CsvType::Text) => DataType::Utf8,
             Some(CsvType::Date) => DataType::Date32,
             Some(CsvType::Time) => DataType::Timestamp(TimeUnit::Nanosecond, None),
             None => inferred(name, guess),
         };
-        Field::new(name, data_type, true)
+        let field = Field::new(name, data_type, true);
+        // Integers so far: an integer that is longer than these is not rounded silently, and a fraction is taken.
+        let is_whole = matches!(guess.data_type(), DataType::Int64 | DataType::UInt64);
+        if said.is_none() && is_whole && *field.data_type() == DataType::Float64 {
+            field.with_metadata(HashMap::from([(UNROUNDED.to_owned(), String::new())]))
+        } else {
+            field
+        }
     });
     let table = TableSchema::new(fields.collect::<Vec<_>>());
     match types.iter().find(|(name, _)| !names.contains(name)) {

@@ -5,13 +5,18 @@ use arrow_array::builder::{
     BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
     TimestampNanosecondBuilder, UInt64Builder,
 };
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::{DataType, Field, TimeUnit};
 
-use super::values::{boolean, date, integer, real, time, unsigned};
+use super::values::{boolean, date, integer, real, time, unrounded, unsigned};
+
+/// Key in the metadata of a field of real numbers whose integers must not be rounded.
+pub(super) const UNROUNDED: &str = "tidemill.csv.unrounded";
 
 /// A column of a record batch that is being made.
 pub(super) enum Cells {
     Real(Float64Builder),
+    /// Numbers of which those that were looked at are integers: none may be rounded.
+    Unrounded(Float64Builder),
     Integer(Int64Builder),
     Unsigned(UInt64Builder),
     Boolean(BooleanBuilder),
@@ -23,8 +28,11 @@ pub(super) enum Cells {
 
 impl Cells {
     /// Of one of the types that CSV has; it takes no memory yet, as there may be thousands.
-    pub fn new(data_type: &DataType) -> Self {
-        match data_type {
+    pub fn new(field: &Field) -> Self {
+        match field.data_type() {
+            DataType::Float64 if field.metadata().contains_key(UNROUNDED) => {
+                Self::Unrounded(Float64Builder::with_capacity(0))
+            }
             DataType::Int64 => Self::Integer(Int64Builder::with_capacity(0)),
             DataType::UInt64 => Self::Unsigned(UInt64Builder::with_capacity(0)),
             DataType::Boolean => Self::Boolean(BooleanBuilder::with_capacity(0)),
@@ -42,7 +50,7 @@ impl Cells {
 
     pub fn append_null(&mut self) {
         match self {
-            Self::Real(cells) => cells.append_null(),
+            Self::Real(cells) | Self::Unrounded(cells) => cells.append_null(),
             Self::Integer(cells) => cells.append_null(),
             Self::Unsigned(cells) => cells.append_null(),
             Self::Boolean(cells) => cells.append_null(),
@@ -68,6 +76,7 @@ impl Cells {
         let trimmed = text.trim_ascii();
         match self {
             Self::Real(cells) => put!(cells, real(trimmed)),
+            Self::Unrounded(cells) => put!(cells, unrounded(trimmed)),
             Self::Integer(cells) => put!(cells, integer(trimmed)),
             Self::Unsigned(cells) => put!(cells, unsigned(trimmed)),
             Self::Boolean(cells) => put!(cells, boolean(trimmed)),
@@ -82,7 +91,7 @@ impl Cells {
     /// The column so far, after which it is empty.
     pub fn finish(&mut self) -> ArrayRef {
         match self {
-            Self::Real(cells) => Arc::new(cells.finish()),
+            Self::Real(cells) | Self::Unrounded(cells) => Arc::new(cells.finish()),
             Self::Integer(cells) => Arc::new(cells.finish()),
             Self::Unsigned(cells) => Arc::new(cells.finish()),
             Self::Boolean(cells) => Arc::new(cells.finish()),
@@ -95,9 +104,11 @@ impl Cells {
 }
 
 /// What a text of this type is, in messages.
-pub(super) fn kind(data_type: &DataType) -> &'static str {
-    match data_type {
-        DataType::Int64 | DataType::UInt64 => "an integer of 64 bits",
+pub(super) fn kind(field: &Field) -> &'static str {
+    match field.data_type() {
+        DataType::Float64 if field.metadata().contains_key(UNROUNDED) => "a number that is not rounded as an f64",
+        DataType::Int64 => "an integer of 64 bits",
+        DataType::UInt64 => "an integer of 64 bits, from 0",
         DataType::Boolean => "true or false",
         DataType::Date32 => "a date such as 2013-01-31",
         DataType::Timestamp(..) => "a time such as 2013-01-31T05:15:00",

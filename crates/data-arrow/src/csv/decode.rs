@@ -5,7 +5,7 @@ use arrow_schema::{DataType, Field as TableField, Schema as TableSchema, SchemaR
 use tidemill_data::{Error, Waiting};
 
 use super::blocks::{Block, Blocks};
-use super::cells::{Cells, kind};
+use super::cells::{Cells, UNROUNDED, kind};
 use super::fields::Fields;
 use super::records::lines;
 use super::text::{Position, Text};
@@ -45,7 +45,7 @@ impl CsvDecode {
     /// Reads the columns of `table` that `projection` gives the places of, ascending.
     pub fn new(blocks: Blocks, again: Option<Input>, table: &TableSchema, projection: &[usize], rows: usize) -> Self {
         let schema = Arc::new(TableSchema::new(projection.iter().map(|&i| table.field(i).clone()).collect::<Vec<_>>()));
-        let cells = projection.iter().map(|&i| (i, Cells::new(table.field(i).data_type()))).collect();
+        let cells = projection.iter().map(|&i| (i, Cells::new(table.field(i)))).collect();
         let marks = vec![Mark { row: 0, row_in_part: 0, at: blocks.text.at }];
         let width = table.fields().len();
         let fields = Fields::new(blocks.format.delimiter, width);
@@ -114,13 +114,17 @@ fn misfit(text: &Text, before: &[u8], column: &TableField, value: &[u8]) -> Erro
     let line = text.at.line + 1 + lines(before) as u64;
     let (name, value) = (column.name(), shortened(&String::from_utf8_lossy(value)));
     let advice = match column.data_type() {
+        DataType::Float64 if column.metadata().contains_key(UNROUNDED) => {
+            "CsvType::Integer to keep all digits, Real to round, or Text"
+        }
         DataType::Float64 => "CsvType::Text",
+        DataType::Int64 => "CsvType::Unsigned, Real or Text",
         _ => "CsvType::Real or Text",
     };
     let problem = format!(
         "it is {value:?}, expected {}; say otherwise by column_type({name:?}, ..), {advice}, or count it as missing by \
          nulls(..)",
-        kind(column.data_type())
+        kind(column)
     );
     Error::invalid(format!("{}, line {line}, column {name}", text.name()), problem)
 }

@@ -34,11 +34,22 @@ pub(super) struct Guess {
     /// Integers begin with a zero that means nothing; in quotes, they are texts.
     zeros: bool,
     quoted_zeros: bool,
+    /// Integers of more digits than every `f64` holds.
+    long: bool,
 }
 
 impl Default for Guess {
     fn default() -> Self {
-        Self { may: ALL, seen: false, whole: true, digits: 0, far: false, zeros: false, quoted_zeros: false }
+        Self {
+            may: ALL,
+            seen: false,
+            whole: true,
+            digits: 0,
+            far: false,
+            zeros: false,
+            quoted_zeros: false,
+            long: false,
+        }
     }
 }
 
@@ -55,6 +66,7 @@ impl Guess {
                 self.zeros = true;
                 self.quoted_zeros |= quoted;
             }
+            self.long |= digits.len() > f64::DIGITS as usize;
             let signed = if integer(text).is_some() { INTEGER } else { 0 };
             let unsigned = if unsigned(text).is_some() { UNSIGNED } else { 0 };
             self.may &= signed | unsigned | REAL;
@@ -109,6 +121,11 @@ impl Guess {
     /// Whether integers begin with zeros, which a column of numbers loses.
     pub fn has_zeros(&self) -> bool {
         self.zeros
+    }
+
+    /// Whether there are integers of more than 15 digits, which `f64` may round.
+    pub fn has_long_integers(&self) -> bool {
+        self.long
     }
 
     /// Whether there are only integers, some of which have more than 64 bits.

@@ -58,6 +58,19 @@ pub(super) fn real(text: &[u8]) -> Option<f64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
+/// A number; not an integer that `f64` would round.
+#[inline]
+pub(super) fn unrounded(text: &[u8]) -> Option<f64> {
+    let value = real(text)?;
+    match digits(text) {
+        Some(digits) if digits.len() > f64::DIGITS as usize => {
+            let is_exact = |text: &str| text.parse::<i128>().is_ok_and(|integer| value as i128 == integer);
+            std::str::from_utf8(text).is_ok_and(is_exact).then_some(value)
+        }
+        _ => Some(value),
+    }
+}
+
 pub(super) fn boolean(text: &[u8]) -> Option<bool> {
     if text.eq_ignore_ascii_case(b"true") { Some(true) } else { text.eq_ignore_ascii_case(b"false").then_some(false) }
 }
@@ -172,6 +185,16 @@ fn take_number(text: &[u8], least: usize, most: usize) -> Option<(u32, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn integers_that_would_be_rounded_are_told() {
+        for exact in ["9007199254740992", "-9007199254740992", "9007199254740994", "9007199254740993.0", "1e30"] {
+            assert_eq!(unrounded(exact.as_bytes()), exact.parse().ok(), "{exact}");
+        }
+        for rounded in ["9007199254740993", "-9007199254740993", "18446744073709551615", &"9".repeat(60), "x"] {
+            assert_eq!(unrounded(rounded.as_bytes()), None, "{rounded}");
+        }
+    }
 
     #[test]
     fn integers_are_exact_to_their_ends() {

@@ -119,6 +119,9 @@ pub struct Scores {
     /// The score, as the metrics name it.
     #[serde(with = "number")]
     pub score: f64,
+    /// How far the score may be from that of all rows; 0 where it is exact. A score of which too little is known is absent.
+    #[serde(with = "number", default)]
+    pub score_error: f64,
 }
 
 /// What it took to reach the target loss.

@@ -9,5 +9,5 @@ mod worker;
 
 pub use paths::Paths;
 pub use phases::strategies;
-pub(crate) use recorder::score;
+pub(crate) use recorder::{score, scores};
 pub use worker::{INPUTS, Order, Outcome, run};

@@ -162,5 +162,6 @@ pub fn score(
 
 /// The values of [`Spec::metrics`], in the target's units.
 pub fn scores(spec: &Spec, metrics: &[Box<dyn Metric<f32>>], rows: u64) -> Scores {
-    Scores { rows, loss: metrics[0].value() * spec.loss_scale, score: metrics[1].value() }
+    let (loss, score) = (metrics[0].value() * spec.loss_scale, metrics[1].value());
+    Scores { rows, loss, score, score_error: metrics[1].error_bound() }
 }

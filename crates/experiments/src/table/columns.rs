@@ -1,3 +1,5 @@
+use tidemill::metrics::LARGEST_ERROR;
+
 use crate::format;
 use crate::results::{Direction, Metric, Results};
 use crate::summary::{Spread, Summary};
@@ -132,6 +134,13 @@ pub(crate) fn footnotes(results: &Results, summaries: &[Summary]) -> Vec<String>
     }
     if !same_rows(summaries) {
         notes.push("Prequential values are over different rows, so none is marked as best.".into());
+    }
+    let scores = results.runs.iter().flat_map(|run| [Some(run.held_out), run.prequential]).flatten();
+    let bound = scores.map(|scores| scores.score_error).fold(0.0, f64::max);
+    if bound > LARGEST_ERROR {
+        notes.push(format!("A score that is not known to within {LARGEST_ERROR} is not given."));
+    } else if bound > 0.0 {
+        notes.push(format!("Scores are known to within {bound:.1e}."));
     }
     notes
 }

@@ -6,7 +6,8 @@ use tidemill::metrics::{Rows, Target};
 use tidemill::prelude::*;
 
 use crate::progress::Work;
-use crate::results::{Baseline, Scores, TaskKind};
+use crate::results::{Baseline, TaskKind};
+use crate::run::scores;
 use crate::spec::Spec;
 
 /// Predicts the training rows' mean, or the frequencies of their classes, for every held-out row.
@@ -48,7 +49,7 @@ pub fn baseline(spec: &Spec) -> Result<(Baseline, Counts)> {
         TaskKind::Regression => "Always the training mean",
         TaskKind::Binary | TaskKind::Multiclass => "Always the training frequency",
     };
-    let scores = Scores { rows: held_out, loss: metrics[0].value() * spec.loss_scale, score: metrics[1].value() };
+    let scores = scores(spec, &metrics, held_out);
     Ok((Baseline { label: label.into(), held_out: scores }, Counts { training, held_out }))
 }
 

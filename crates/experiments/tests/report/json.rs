@@ -8,7 +8,8 @@ use crate::samples::results;
 fn results_survive_the_round_trip() {
     let mut written = results(&[("Online", &[0.1 + 0.2, 1.0 / 3.0]), ("Batch", &[0.42, 5e-324])]);
     written.notice = Some("made up \"here\"".into());
-    written.baseline = Some(Baseline { label: "mean".into(), held_out: Scores { rows: 1, loss: 0.7, score: 0.5 } });
+    written.baseline =
+        Some(Baseline { label: "mean".into(), held_out: Scores { rows: 1, loss: 0.7, score: 0.5, score_error: 0.0 } });
     written.failures.push(Failure { strategy: "batch".into(), seed: 9, reason: "no".into() });
     written.runs[0].prequential = None;
     written.runs[0].note = Some("\u{fc}ber".into());

@@ -68,8 +68,10 @@ fn sample() -> Results {
 #[test]
 fn the_page_is_well_formed_and_complete() {
     let mut compared = sample();
-    compared.baseline =
-        Some(Baseline { label: "Always the mean".into(), held_out: Scores { rows: 100, loss: 0.69, score: 0.5 } });
+    compared.baseline = Some(Baseline {
+        label: "Always the mean".into(),
+        held_out: Scores { rows: 100, loss: 0.69, score: 0.5, score_error: 0.0 },
+    });
     compared.settings.more.push(Setting { name: "memory budget".into(), value: "1 GB".into() });
     compared.notes.push("Measured by hand.".into());
     let page = html(&compared);
@@ -126,7 +128,8 @@ fn every_text_is_escaped() {
     compared.notes.push(evil.into());
     compared.runs[0].note = Some(evil.into());
     compared.settings.more.push(Setting { name: evil.into(), value: evil.into() });
-    compared.baseline = Some(Baseline { label: evil.into(), held_out: Scores { rows: 1, loss: 0.6, score: 0.5 } });
+    compared.baseline =
+        Some(Baseline { label: evil.into(), held_out: Scores { rows: 1, loss: 0.6, score: 0.5, score_error: 0.0 } });
     compared.failures.push(Failure { strategy: "online".into(), seed: 3, reason: evil.into() });
     compared.runs.remove(2);
     check(&html(&compared));

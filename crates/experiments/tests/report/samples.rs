@@ -80,8 +80,8 @@ fn run(strategy: &str, seed: u64, place: u64, loss: f64) -> Run {
             segment(2, ModelState::Prequential, loss + 0.05),
             segment(3, ModelState::HeldOut, loss),
         ],
-        held_out: Scores { rows: 100, loss, score: 1.0 - loss },
-        prequential: Some(Scores { rows: 300, loss: loss + 0.1, score: 0.9 - loss }),
+        held_out: Scores { rows: 100, loss, score: 1.0 - loss, score_error: 0.0 },
+        prequential: Some(Scores { rows: 300, loss: loss + 0.1, score: 0.9 - loss, score_error: 0.0 }),
         to_target: (loss <= 0.45).then_some(ToTarget {
             rows: rows_trained / 2,
             steps: rows_trained / 20,

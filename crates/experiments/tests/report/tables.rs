@@ -7,8 +7,10 @@ use tidemill_experiments::table::{markdown, terminal};
 #[test]
 fn the_terminal_table_is_aligned() {
     let mut compared = results(&[("Online", &[0.46, 0.461, 0.459]), ("Batch", &[0.42, 0.421, 0.419])]);
-    compared.baseline =
-        Some(Baseline { label: "Always the mean".into(), held_out: Scores { rows: 100, loss: 0.69, score: 0.5 } });
+    compared.baseline = Some(Baseline {
+        label: "Always the mean".into(),
+        held_out: Scores { rows: 100, loss: 0.69, score: 0.5, score_error: 0.0 },
+    });
     let expected = "                 --------- held-out rows ----------   - prequential --
 Quality         log loss        over seeds  ROC AUC  log loss  ROC AUC
 -----------------------------------------------------------------------

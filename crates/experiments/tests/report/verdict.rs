@@ -112,7 +112,7 @@ fn a_diverged_run_counts_in_no_median() {
 #[test]
 fn the_baseline_gives_the_scale() {
     let mut compared = results(&[("Online", &[0.43, 0.431]), ("Batch", &[0.42, 0.421])]);
-    let scores = |loss| Scores { rows: 100, loss, score: 0.5 };
+    let scores = |loss| Scores { rows: 100, loss, score: 0.5, score_error: 0.0 };
     compared.baseline = Some(Baseline { label: "Always the mean".into(), held_out: scores(0.841) });
     let useful = "For scale: \"Always the mean\" has a log loss of 0.8410; the best is 50 % lower.";
     assert_eq!(verdict(&compared).findings[0], useful);
