@@ -85,7 +85,10 @@ fn an_index_that_is_out_of_range() {
     integers(&path, "class", &[0, 2, 3, 1]);
     let mut source = ParquetSource::open(&path).target_index("class", 3).build().unwrap();
     let error = MemorySource::<f32>::load(&mut source, 1 << 20).unwrap_err().to_string();
-    assert_eq!(error, format!("{}, row group 0, column class: row 2 is 3, expected 0 to 2", path.display()));
+    assert_eq!(
+        error,
+        format!("{}, row group 0, column class: row 2 of the file is 3, expected 0 to 2", path.display())
+    );
 }
 
 fn flights() -> impl Source<f64> {

@@ -157,5 +157,5 @@ fn a_checkpoint_is_a_model_but_a_model_is_no_checkpoint() {
 
     model.save(&file).unwrap();
     let error = trainer.resume(&file, metrics()).err().unwrap().to_string();
-    assert_eq!(error, format!("{}: it is no checkpoint: it has no metadata tidemill.state", file.display()));
+    assert_eq!(error, format!("{}: it is not a checkpoint: it has no metadata tidemill.state", file.display()));
 }
