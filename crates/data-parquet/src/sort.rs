@@ -185,11 +185,16 @@ impl Need {
         rows.saturating_add(self.rows.saturating_mul(Self::PLACE))
     }
 
-    /// Refuses what is over the budget together with what `reading` takes.
-    fn within(&self, budget: u64, reading: u64, path: &Path) -> Result<(), Error> {
+    /// Refuses what is over the budget together with what `reading` takes, which is up to `most` of a larger one.
+    fn within(&self, budget: u64, reading: u64, most: impl FnOnce() -> u64, path: &Path) -> Result<(), Error> {
         if self.so_far().saturating_add(reading) <= budget {
             return Ok(());
         }
+        Err(self.refused(budget, most().max(reading), path))
+    }
+
+    /// The error that all rows, and `reading` them, are over the budget.
+    fn refused(&self, budget: u64, reading: u64, path: &Path) -> Error {
         let group = self.largest_group as f64 / self.rows.max(1) as f64;
         let said = (self.said as f64 * (1.1 + group)) as u64;
         let needed = self.in_all().max(self.so_far()).max(said).saturating_add(reading);
@@ -197,7 +202,7 @@ impl Need {
             format!("sorting {}", path.display()),
             format!("set a budget of about {needed} bytes, or sort files of fewer rows"),
         );
-        Err(Error::Budget { what, needed, budget, advice })
+        Error::Budget { what, needed, budget, advice }
     }
 
     /// Rows that are written at a time.
@@ -240,11 +245,20 @@ fn read_all(
         // As much is for decoding as there is for rows that are kept.
         let left = budget.saturating_sub(need.so_far());
         let pages = PageFile::new(footer.input.clone(), footer.length, left);
-        let chunks =
-            Chunks { path: footer.path(), index, group, columns: &columns, input: &footer.input, budget: left / 2 };
         let fixed = 2 * (footer.head().memory_size() + metadata.memory_size()) as u64;
-        let fit = chunks.fit(&pages, fixed, 1)?;
-        need.within(budget, fit.bytes, footer.path())?;
+        let fit_in = |budget| {
+            let (path, input, columns) = (footer.path(), &footer.input, columns.as_slice());
+            Chunks { path, index, group, columns, input, budget }.fit(&pages, fixed, 1)
+        };
+        // Of a larger budget, decoding takes more, up to this.
+        let most = || 2 * fit_in(u64::MAX).map_or(0, |fit| fit.bytes);
+        let fit = match fit_in(left / 2) {
+            Err(Error::Budget { needed, .. }) => {
+                return Err(need.refused(budget, most().max(needed.saturating_mul(2)), footer.path()));
+            }
+            fit => fit?,
+        };
+        need.within(budget, fit.bytes, most, footer.path())?;
         let so_far = need.so_far();
         let failed = |problem| match (pages.take_failed(), pages.take_refused()) {
             (Some(error), _) => error.into(),
@@ -270,7 +284,7 @@ fn read_all(
                 Err(problem) => return Err(failed(problem)),
             };
             need.add(&batch, key);
-            need.within(budget, fit.bytes, footer.path())?;
+            need.within(budget, fit.bytes, most, footer.path())?;
             batches.push(guarded(|| with_types(&batch, &copied)).map_err(damaged)?);
             each(need.read);
         }

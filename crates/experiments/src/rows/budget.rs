@@ -23,7 +23,7 @@ pub fn advised(error: Error, budget: u64) -> Error {
 }
 
 /// An error that what reading left of a budget does not suffice for rows in memory, with what suffices for both; any
-/// other as it is. All rows take `memory` bytes at most, of a `budget` of which `reading` takes its part.
+/// other as it is. All rows take `memory` bytes at most of the `budget`, and reading takes `reading` bytes where it may.
 pub fn enough(
     error: tidemill::strategies::Error,
     memory: u64,

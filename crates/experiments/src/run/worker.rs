@@ -200,7 +200,12 @@ impl<'a> Worker<'a> {
                 let batch = Batch::new(self.spec.epochs).batch_size(self.spec.batch_size).budget(budget);
                 let memory = 2 * source.schema().row_bytes(size_of::<f32>()) as u64 * self.spec.rows_of(&phase.spans);
                 let summary = self.trainer.run(&batch, &mut self.state, &mut source, &mut observers);
-                summary.map_err(|error| rows::enough(error, memory, self.spec.budget, reading))?
+                summary.map_err(|error| {
+                    // With a larger budget, reading takes more as well.
+                    let plenty = Spec { budget: u64::MAX, ..self.spec.clone() }.rows(phase.spans.clone());
+                    let most = plenty.map_or(reading, |source| source.memory_plan().total().max(reading));
+                    rows::enough(error, memory, self.spec.budget, most)
+                })?
             }
             Train::Online => {
                 let online = Online::new().batch_size(self.spec.batch_size);

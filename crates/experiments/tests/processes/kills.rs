@@ -95,7 +95,7 @@ fn a_comparison_killed_between_any_two_steps_of_its_files_leaves_whole_files_and
 #[test]
 fn a_killed_comparison_takes_its_runs_along_and_is_gone_on_with() {
     let (place, want) = undisturbed("online");
-    for signal in [Signal::KILL, Signal::QUIT] {
+    for signal in [Signal::KILL, Signal::USR1] {
         let suspended = Suspended::start(suspended_after(&mut place.experiment("online", &[]), 1));
         let (parent, run) = (suspended.parent(), suspended.run);
         // A suspended run ends too.
