@@ -514,7 +514,15 @@ fn hostile_texts_are_refused() {
         let no_number = "pipe, line 4, column a: it is \"\\0\", expected a number; say otherwise by column_type(\"a\", ..), \
                          CsvType::Text, or count it as missing by nulls(..)";
         check("nulls", b"a,b\n1,2\n3,4\n\0,5\n", no_number);
-        check("numbers", format!("a,b\n1,2\n3,4\n{},1e999\n", "9".repeat(5000)).as_bytes(), "3 rows");
+        let nines = "9".repeat(5000);
+        check("numbers", format!("a,b\n1,2\n3,4\n{nines}.5,1e999\n").as_bytes(), "3 rows");
+        let rounded = format!(
+            "pipe, line 4, column a: it is \"{}... (5000 bytes)\", expected a number that f64 does not round; say otherwise by \
+             column_type(\"a\", ..), CsvType::Integer to keep all digits, Real to round, or Text, or count it as missing by \
+             nulls(..)",
+            &nines[..100]
+        );
+        check("integers", format!("a,b\n1,2\n3,4\n{nines},5\n").as_bytes(), &rounded);
         let utf8 = |line: u64, column: u64, byte: &str| {
             format!(
                 "pipe, line {line}: byte {column} of the line is {byte}, which is not UTF-8; convert the text, as from \

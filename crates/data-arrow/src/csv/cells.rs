@@ -104,9 +104,8 @@ impl Cells {
 }
 
 /// What a text of this type is, in messages.
-pub(super) fn kind(field: &Field) -> &'static str {
-    match field.data_type() {
-        DataType::Float64 if field.metadata().contains_key(UNROUNDED) => "a number that is not rounded as an f64",
+pub(super) fn kind(data_type: &DataType) -> &'static str {
+    match data_type {
         DataType::Int64 => "an integer of 64 bits",
         DataType::UInt64 => "an integer of 64 bits, from 0",
         DataType::Boolean => "true or false",

@@ -9,6 +9,7 @@ use super::cells::{Cells, UNROUNDED, kind};
 use super::fields::Fields;
 use super::records::lines;
 use super::text::{Position, Text};
+use super::values::real;
 use crate::input::Input;
 use crate::supply::{Decode, Next};
 
@@ -112,19 +113,19 @@ pub(super) fn ragged(text: &Text, before: &[u8], expected: usize, found: usize) 
 /// A value of the record behind `before` that is not of its column's type.
 fn misfit(text: &Text, before: &[u8], column: &TableField, value: &[u8]) -> Error {
     let line = text.at.line + 1 + lines(before) as u64;
+    let is_rounded = column.metadata().contains_key(UNROUNDED) && real(value.trim_ascii()).is_some();
     let (name, value) = (column.name(), shortened(&String::from_utf8_lossy(value)));
-    let advice = match column.data_type() {
-        DataType::Float64 if column.metadata().contains_key(UNROUNDED) => {
-            "CsvType::Integer to keep all digits, Real to round, or Text"
+    let (expected, advice) = match column.data_type() {
+        DataType::Float64 if is_rounded => {
+            ("a number that f64 does not round", "CsvType::Integer to keep all digits, Real to round, or Text")
         }
-        DataType::Float64 => "CsvType::Text",
-        DataType::Int64 => "CsvType::Unsigned, Real or Text",
-        _ => "CsvType::Real or Text",
+        DataType::Float64 => (kind(column.data_type()), "CsvType::Text"),
+        DataType::Int64 => (kind(column.data_type()), "CsvType::Unsigned, Real or Text"),
+        other => (kind(other), "CsvType::Real or Text"),
     };
     let problem = format!(
-        "it is {value:?}, expected {}; say otherwise by column_type({name:?}, ..), {advice}, or count it as missing by \
-         nulls(..)",
-        kind(column)
+        "it is {value:?}, expected {expected}; say otherwise by column_type({name:?}, ..), {advice}, or count it as \
+         missing by nulls(..)"
     );
     Error::invalid(format!("{}, line {line}, column {name}", text.name()), problem)
 }
