@@ -20,7 +20,7 @@ use tidemill_strategies::{
 /// Bytes that the state, the model and a few rows may take beside the file's.
 const BUDGET: u64 = 1 << 20;
 
-/// The file's own errors name it; those of a run are about rows and settings.
+// The file's own errors name it; those of a run are about rows and settings.
 fuzz_target!(init: watch_panics(), |bytes: &[u8]| check_file(bytes, BUDGET, |file| check(file, seed(bytes))));
 
 fn program() -> Arc<Program<f32>> {
@@ -85,7 +85,9 @@ fn check(file: &Path, seed: u64) -> Result<(), Error> {
         let Ok(mut state) = trainer.resume(file, metrics()) else { continue };
         assert!(state.params.iter().chain(&state.optimizer).all(|value| value.is_finite()));
         assert!(encoder.is_ok(), "a state without its encoder");
-        trainer.save(&state, file.with_extension("again")).map_err(named)?;
+        let again = file.with_extension("again");
+        trainer.save(&state, &again).map_err(named)?;
+        std::fs::remove_file(again).expect("a file that was written");
         let mut source: Box<dyn Source<f32>> = match seed % 4 {
             0 => Box::new(rows()),
             1 => Box::new(rows().shuffle(8, 3).expect("a window")),

@@ -24,6 +24,8 @@ pub(crate) const ROWS: u64 = 8192;
 /// come from are decoded once more for each turn.
 const FEW_ROWS: u64 = 512;
 const LEAST_IN_TURN: u64 = 64;
+/// The fewest where each turn costs requests.
+const LEAST_IN_TURN_AFAR: u64 = 4096;
 
 /// What a column takes beside its pages.
 pub(crate) struct Cost {
@@ -225,7 +227,8 @@ impl Chunks<'_> {
             open.chain(one).fold(kept, u64::saturating_add)
         };
         let all = self.group.num_rows().unsigned_abs();
-        let (mut rows, least) = (all, all.min(LEAST_IN_TURN));
+        let least = if self.input.ahead().is_some() { LEAST_IN_TURN_AFAR } else { LEAST_IN_TURN };
+        let (mut rows, least) = (all, all.min(least));
         while rows > least && need(rows) > self.budget {
             rows = rows.div_ceil(2).max(least);
         }

@@ -121,7 +121,7 @@ impl Server {
             if query.contains("list-type=2") {
                 return say(stream, 200, "Content-Type: application/xml\r\n", &list(&state, path, query));
             }
-            state.objects.get(path).map(|object| (object.file.clone(), object.etag.clone()))
+            state.objects.get(&decode(path)).map(|object| (object.file.clone(), object.etag.clone()))
         };
         let Some((file, etag)) = found else {
             let code = if path.starts_with("/bucket/") { "NoSuchKey" } else { "NoSuchBucket" };
@@ -161,10 +161,15 @@ fn parse_range(range: &str, length: u64) -> Range<u64> {
     }
 }
 
+/// The characters of keys that clients escape.
+fn decode(escaped: &str) -> String {
+    escaped.replace("%2F", "/").replace("%3D", "=")
+}
+
 /// What is directly below a prefix, and what is further below, in two pages.
 fn list(state: &State, bucket: &str, query: &str) -> String {
     let of = |name: &str| query.split('&').find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
-    let prefix = of("prefix").unwrap_or("").replace("%2F", "/");
+    let prefix = decode(of("prefix").unwrap_or(""));
     let prefix = format!("{}/{prefix}", bucket.trim_end_matches('/'));
     let mut found: Vec<_> = state.objects.iter().filter(|(path, _)| path.starts_with(&prefix)).collect();
     let key = |path: &str| path.splitn(3, '/').nth(2).unwrap().to_owned();
