@@ -118,12 +118,7 @@ impl Drawn {
         // Buffers may be no such numbers: a variance is not below zero.
         let first_buffer = params.len() - program.layout().buffer_len();
         params[first_buffer..].copy_from_slice(&program.layout().initialize::<f64>(key)[first_buffer..]);
-        Self {
-            params,
-            reals,
-            indices,
-            upstream: normal(key.fold(1), check.rows * program.upstream.width),
-        }
+        Self { params, reals, indices, upstream: normal(key.fold(1), check.rows * program.upstream.width) }
     }
 
     fn run<'a>(&'a self, params: &'a [f64], check: GradientCheck) -> Run<'a, f64> {

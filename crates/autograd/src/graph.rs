@@ -217,11 +217,7 @@ impl Graph {
     /// assert_eq!(graph.freeze("backbone.*")?, 1);
     /// # Ok::<(), tidemill_autograd::Error>(())
     /// ```
-    pub fn scoped<R>(
-        &mut self,
-        name: &str,
-        record: impl FnOnce(&mut Self) -> Result<R, Error>,
-    ) -> Result<R, Error> {
+    pub fn scoped<R>(&mut self, name: &str, record: impl FnOnce(&mut Self) -> Result<R, Error>) -> Result<R, Error> {
         let outer = self.scope.len();
         self.scope.push_str(name);
         self.scope.push('.');
@@ -291,7 +287,11 @@ impl Graph {
         let bound = bound.map_err(|problem| Error::invalid(op.name(), problem))?;
         let first = self.values.len();
         let origin = Origin::Node(self.nodes.len());
-        self.values.extend(bound.outputs.iter().map(|shape| Value { origin, shape: shape.clone(), domain: Domain::Real }));
+        self.values.extend(bound.outputs.iter().map(|shape| Value {
+            origin,
+            shape: shape.clone(),
+            domain: Domain::Real,
+        }));
         self.nodes.push(Node { op: Arc::new(op), bound, operands: operands.to_vec(), params, buffers, first });
         Ok((first..self.values.len()).map(Var).collect())
     }

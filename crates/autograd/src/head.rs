@@ -32,6 +32,13 @@ impl Head {
         self
     }
 
+    /// With another prediction, such as the probabilities of the logits that the loss is of.
+    #[must_use]
+    pub fn predicting(mut self, prediction: Var) -> Self {
+        self.prediction = prediction;
+        self
+    }
+
     /// What its loss is multiplied by in the sum of all heads' losses, which is minimised; 1 without it.
     #[must_use]
     pub fn weight(mut self, weight: f64) -> Self {

@@ -19,7 +19,13 @@ pub trait Kernel<T: Scalar>: Send + Sync {
 pub(crate) enum View<'a, T> {
     Value(&'a [T]),
     /// Some elements of an input that has `len`.
-    Input { inputs: &'a dyn Inputs<T>, input: usize, len: usize, start: usize, end: usize },
+    Input {
+        inputs: &'a dyn Inputs<T>,
+        input: usize,
+        len: usize,
+        start: usize,
+        end: usize,
+    },
 }
 
 /// What an operation's forward pass sees.

@@ -156,16 +156,15 @@ impl<'a> Specs<'a> {
     pub fn alike(&self) -> Result<&'a [usize], String> {
         let Some(first) = self.operands.first() else { return Err("takes at least one operand".into()) };
         match self.operands.iter().find(|operand| operand.shape != first.shape) {
-            Some(o) => Err(format!(
-                "{} is {:?}, {} is {:?}; they must be alike",
-                o.label, o.shape, first.label, first.shape
-            )),
+            Some(o) => {
+                Err(format!("{} is {:?}, {} is {:?}; they must be alike", o.label, o.shape, first.label, first.shape))
+            }
             None => Ok(first.shape),
         }
     }
 }
 
-fn counted(expected: usize, given: usize, what: &str) -> String {
+pub(crate) fn counted(expected: usize, given: usize, what: &str) -> String {
     match expected {
         0 => format!("takes no {what}, not {given}"),
         1 => format!("takes one {what}, not {given}"),

@@ -19,7 +19,8 @@ pub(crate) fn compile<T: Scalar>(
     check_heads(graph, heads)?;
     let mut graph = graph.clone();
     let loss = total_loss(&mut graph, heads)?;
-    let ends: Vec<Var> = heads.iter().flat_map(|head| [Some(head.prediction), head.loss]).flatten().chain(loss).collect();
+    let ends: Vec<Var> =
+        heads.iter().flat_map(|head| [Some(head.prediction), head.loss]).flatten().chain(loss).collect();
     fuse(&mut graph, &ends);
     let graph = &graph;
     let for_prediction = ancestors(graph, heads.iter().map(|head| head.prediction));
@@ -233,7 +234,8 @@ fn check_heads(graph: &Graph, heads: &[Head]) -> Result<(), Error> {
         return Err(Error::invalid("graph", "it ends in no head"));
     }
     for (number, head) in heads.iter().enumerate() {
-        let invalid = |problem: std::fmt::Arguments<'_>| Err(Error::invalid(format_args!("head {}", head.name), problem));
+        let invalid =
+            |problem: std::fmt::Arguments<'_>| Err(Error::invalid(format_args!("head {}", head.name), problem));
         if heads[..number].iter().any(|other| other.name == head.name) {
             return invalid(format_args!("two heads have this name; give each its own"));
         }
@@ -296,8 +298,7 @@ fn wants_gradient(graph: &Graph, for_loss: &[bool], differentiate: Differentiate
         if let Origin::Input(input) = value.origin {
             // Targets get no gradient: losses do not give one.
             let is_real_feature = value.domain == Domain::Real && graph.inputs[input].role == Role::Feature;
-            wanted[index] =
-                for_loss[index] && is_real_feature && differentiate == Differentiate::ParametersAndInputs;
+            wanted[index] = for_loss[index] && is_real_feature && differentiate == Differentiate::ParametersAndInputs;
         }
     }
     let is_trained = |&index: &usize| graph.layout[index].kind() == ParameterKind::Trainable;
@@ -348,7 +349,8 @@ fn plan_writes<T: Scalar>(
     for (step, &index) in program.steps.iter_mut().zip(places) {
         step.whole_from = end;
         if step.gradients.iter().any(Option::is_some) {
-            let trained = graph.nodes[index].params.iter().filter(|&&p| graph.layout[p].kind() == ParameterKind::Trainable);
+            let trained =
+                graph.nodes[index].params.iter().filter(|&&p| graph.layout[p].kind() == ParameterKind::Trainable);
             end = trained.map(|&param| graph.layout[param].range().end).fold(end, usize::max);
         }
     }

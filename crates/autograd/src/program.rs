@@ -407,7 +407,14 @@ impl<T: Scalar> Step<T> {
         (0..count).map(move |call| (call, call * size..rows.min((call + 1) * size)))
     }
 
-    fn operand<'v>(&self, i: usize, run: &Run<'v, T>, values: &'v [T], stride: usize, rows: &Range<usize>) -> View<'v, T> {
+    fn operand<'v>(
+        &self,
+        i: usize,
+        run: &Run<'v, T>,
+        values: &'v [T],
+        stride: usize,
+        rows: &Range<usize>,
+    ) -> View<'v, T> {
         match self.operands[i] {
             Operand::Value(place) => View::Value(&values[place.rows(stride, rows.clone())]),
             Operand::Input { input, width } => View::Input {
@@ -545,10 +552,7 @@ impl Graph {
     /// # Errors
     ///
     /// When the graph does not end as it should.
-    pub fn compile_with_input_gradients<T: Scalar>(
-        &self,
-        output: impl Into<ModelOutput>,
-    ) -> Result<Program<T>, Error> {
+    pub fn compile_with_input_gradients<T: Scalar>(&self, output: impl Into<ModelOutput>) -> Result<Program<T>, Error> {
         plan::compile(self, &output.into(), Differentiate::ParametersAndInputs)
     }
 }

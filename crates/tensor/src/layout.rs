@@ -300,7 +300,8 @@ mod tests {
     fn trainable_parameters_come_first_and_buffers_last() {
         let mut layout = Layout::new();
         layout.push("a", &[2], Initializer::Normal { std: 1.0 }).unwrap();
-        let drawn = |layout: &Layout, name| layout.initialize::<f64>(Key::new(1))[layout.find(name).unwrap().range()].to_vec();
+        let drawn =
+            |layout: &Layout, name| layout.initialize::<f64>(Key::new(1))[layout.find(name).unwrap().range()].to_vec();
         layout.push_buffer("mean", &[1], Initializer::Constant(5.0)).unwrap();
         layout.push("b", &[3], Initializer::Normal { std: 1.0 }).unwrap();
         let before = ["a", "mean", "b"].map(|name| drawn(&layout, name));

@@ -53,7 +53,9 @@ impl Op for BatchNorm {
         };
         let others = specs.params.iter().copied().chain([mean, variance]);
         if let Some(shape) = others.into_iter().find(|shape| *shape != [channels]) {
-            return Err(format!("a parameter or buffer is {shape:?}, expected one number for each of {channels} channels"));
+            return Err(format!(
+                "a parameter or buffer is {shape:?}, expected one number for each of {channels} channels"
+            ));
         }
         if !(self.epsilon.is_finite() && self.epsilon >= 0.0) {
             return Err(format!("epsilon is {}, expected a number not below zero", self.epsilon));

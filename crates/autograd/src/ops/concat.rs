@@ -1,5 +1,6 @@
 use tidemill_tensor::Scalar;
 
+use crate::op::counted;
 use crate::{Backward, Bound, Forward, Kernel, Op, Specs};
 
 /// Operands one behind the other, along the first axis of a row.
@@ -32,7 +33,7 @@ impl Op for Concat {
         let (operands, []) = (specs.operands, specs.params()?);
         super::real(operands)?;
         if operands.len() != self.widths.len() {
-            return Err(format!("takes {} operands, not {}", self.widths.len(), operands.len()));
+            return Err(counted(self.widths.len(), operands.len(), "operand"));
         }
         let Some(first) = operands.first() else { return Err("takes at least one operand".into()) };
         let mut shape = first.shape.to_vec();

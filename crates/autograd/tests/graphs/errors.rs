@@ -1,5 +1,5 @@
 use tidemill_autograd::tensor::{Convolution, Divisor, Pooling, Window};
-use tidemill_autograd::{Activation, Head, Error, Graph, Initializer, Op, Var, ops};
+use tidemill_autograd::{Activation, Error, Graph, Head, Initializer, Op, Var, ops};
 
 use crate::models::{Recorded, predict};
 
@@ -77,7 +77,12 @@ fn operations() {
     check_op(ops::Linear::new(), x, &[&[2, 4], &[3]], "linear: bias [3] does not fit weight [2, 4]");
     check_op(ops::Linear::new(), x, &[&[4]], "linear: weight [4] is no matrix [out, in]");
     check_op(ops::Linear::new(), x, &[], "linear: takes a weight and at most a bias, not 0 parameters");
-    check_op(ops::Linear::new(), x, &[&[2, 4], &[2], &[2]], "linear: takes a weight and at most a bias, not 3 parameters");
+    check_op(
+        ops::Linear::new(),
+        x,
+        &[&[2, 4], &[2], &[2]],
+        "linear: takes a weight and at most a bias, not 3 parameters",
+    );
     check_op(ops::Linear::new(), xm, &[&[2, 4]], "linear: takes one operand, not 2");
     check_op(ops::Linear::new(), c, &[&[2, 4]], "linear: c is of categories, expected real numbers");
 
@@ -180,7 +185,10 @@ fn handles_of_another_graph() {
     let foreign = (0..9).map(|i| other.input(&i.to_string(), &[4]).unwrap()).last().unwrap();
     let weight = other.parameter("weight", &[1, 4], Initializer::GlorotUniform).unwrap();
     check(|g, _| g.add(ops::Softmax, &[foreign], &[]), "softmax: is applied to a value of another graph");
-    check(|g, [x, ..]| g.add(ops::Linear::new(), &[x], &[weight]), "linear: is given a parameter or buffer of another graph");
+    check(
+        |g, [x, ..]| g.add(ops::Linear::new(), &[x], &[weight]),
+        "linear: is given a parameter or buffer of another graph",
+    );
 }
 
 #[test]

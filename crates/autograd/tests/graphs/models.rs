@@ -1,6 +1,6 @@
 //! Models small enough to differentiate by hand.
 
-use tidemill_autograd::{Activation, Head, Error, Graph, Initializer, Param, Program, Scalar, Var, ops};
+use tidemill_autograd::{Activation, Error, Graph, Head, Initializer, Param, Program, Scalar, Var, ops};
 
 use crate::images;
 

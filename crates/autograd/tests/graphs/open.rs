@@ -1,8 +1,8 @@
 //! Operations of one's own: several outputs, buffers, groups of rows, weights; heads; frozen parameters.
 
 use tidemill_autograd::{
-    Backward, Bound, Coupling, Error, Forward, GradientCheck, Graph, Head, Initializer, Kernel, Merge, Mode, Op, Program,
-    Run, Scalar, Slices, Specs, Workspace, Write, check_gradients, ops,
+    Backward, Bound, Coupling, Error, Forward, GradientCheck, Graph, Head, Initializer, Kernel, Merge, Mode, Op,
+    Program, Run, Scalar, Slices, Specs, Workspace, Write, check_gradients, ops,
 };
 
 use crate::models::{batch_norm, linear};

@@ -1,8 +1,8 @@
 //! What is computed when, what is fused, and what is said of a program.
 
 use tidemill_autograd::{
-    Activation, Backward, Bound, Coupling, Domain, Forward, Graph, Head, Initializer, Kernel, Mode, Op, Program, Role, Run, Specs,
-    Scalar, Slices, Workspace, Write, ops,
+    Activation, Backward, Bound, Coupling, Domain, Forward, Graph, Head, Initializer, Kernel, Mode, Op, Program, Role,
+    Run, Scalar, Slices, Specs, Workspace, Write, ops,
 };
 
 use crate::models::{ACTIVATIONS, Recorded, linear, models, predict};

@@ -9,7 +9,7 @@ use tidemill_golden::{Case, Group, Outcome};
 
 #[test]
 fn golden_whole_runs() {
-    Group::load("end_to_end").run(|case| match case.kind {
+    Group::load("end_to_end").run(&[], |case| match case.kind {
         "mlp_mnist" | "seed_model" => {
             check::<f64>(case, Tolerance { loss: 1e-8, weight: 1e-7, accuracy: 0.0 });
             // One row of the 512 may lie so near to the threshold that f32 puts it on the other side.
