@@ -256,15 +256,16 @@ impl<T: Scalar> Stepping<T> for Herd<T> {
             *shared.get_mut() = to_bits(value);
         }
         let Self { pool, shared, workers, dense, tables, is_random, .. } = self;
-        let (next, diverged) = (AtomicUsize::new(0), AtomicBool::new(false));
+        // The first piece of each worker is its own, so that all have what steps need after the first batch.
+        let (next, diverged) = (AtomicUsize::new(workers.len()), AtomicBool::new(false));
         let (shared, workers, tables, dense, is_random) = (&*shared, &*workers, &*tables, &*dense, *is_random);
         pool.run(&|number| {
             let mut worker = workers[number].lock().unwrap_or_else(PoisonError::into_inner);
             (worker.sums, worker.non_finite) = (Sums::default(), None);
-            while !diverged.load(Ordering::Relaxed) {
-                let taken = next.fetch_add(1, Ordering::Relaxed);
-                let Some(rows) = pieces.get(taken) else { break };
+            let mut taken = number;
+            while let Some(rows) = pieces.get(taken).filter(|_| !diverged.load(Ordering::Relaxed)) {
                 let step = step + taken as u64;
+                taken = next.fetch_add(1, Ordering::Relaxed);
                 let key = if is_random { task.key.fold(step) } else { task.key };
                 let part = Task { rows: rows.clone(), key, ..task.clone() };
                 if !worker.step(&part, shared, (dense, tables), optimizer, step) {
