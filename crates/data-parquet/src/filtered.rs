@@ -74,7 +74,7 @@ impl Shares {
         let Error::Budget { what, needed, budget: share, .. } = error else { return error };
         let times = if share == self.tested { 4.0 } else { 4.0 / 3.0 } * SHARE as f64 / (SHARE - 1) as f64;
         // Shares are rounded, so some bytes more.
-        let needed = (needed as f64 * times).ceil() as u64 + 16;
+        let needed = ((needed as f64 * times).ceil() as u64).saturating_add(16);
         let advice = format!("set a budget of {needed} bytes, choose fewer columns, or leave the condition out");
         Error::Budget { what, needed, budget: self.budget, advice }
     }

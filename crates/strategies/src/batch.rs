@@ -1,9 +1,7 @@
 use tidemill_autograd::tensor::Scalar;
 use tidemill_data::{Interrupt, MemorySource, Source};
 
-use crate::rows::check_in_memory;
-use crate::strategy::{Plan, Test, drive};
-use crate::{Error, Observer, State, Strategy, Summary, Trainer};
+use crate::{Error, Observer, Outcome, Plan, Session, State, Strategy, Summary, Trainer};
 
 /// Batch training: load everything into memory, then go over it for many epochs in minibatches, shuffled anew in each.
 ///
@@ -63,22 +61,28 @@ impl<T: Scalar> Strategy<T> for Batch {
         let mut memory = match source.memory() {
             Some(memory) => memory,
             None => match load(source, self.budget, observer) {
-                Err(tidemill_data::Error::Interrupted) => return Ok(Summary::stopped_before_it_began()),
+                Err(tidemill_data::Error::Interrupted) => return Ok(Summary { stopped: true, ..Summary::default() }),
                 loaded => loaded?,
             },
         };
-        check_in_memory(trainer.program(), memory.data())?;
         if self.shuffle {
             memory = memory.shuffled(state.seed);
         }
         let rows = memory.len();
         // Other ranks may have some.
-        if rows == 0 && trainer.declared_engine().ranks() == 1 {
+        if rows == 0 && trainer.ranks() == 1 {
             return Err(Error::setting("batch training", "the source has no rows"));
         }
         let batch_size = self.batch_size.unwrap_or(rows.max(1));
-        let plan = Plan { epochs: Some(self.epochs), batch_size, loads: true, test: Test::Never };
-        drive(trainer, state, &mut memory, &plan, observer)
+        let plan = Plan::epochs(self.epochs).batch_size(batch_size).loaded();
+        let mut session = Session::start(trainer, state, &mut memory, observer, plan)?;
+        while session.is_running() {
+            session.next_batch(batch_size)?;
+            if session.train()? == Outcome::EpochOver {
+                session.end_epoch()?;
+            }
+        }
+        session.finish()
     }
 }
 

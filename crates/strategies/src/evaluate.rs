@@ -1,14 +1,14 @@
 use std::sync::Arc;
 
 use tidemill_autograd::Program;
-use tidemill_autograd::tensor::{Key, Scalar};
+use tidemill_autograd::tensor::Scalar;
 use tidemill_data::{Batch, Role, Source};
 use tidemill_metrics::Metric;
 
 use crate::binding::{Binding, Need};
 use crate::engine::{Engine, Outputs, Serial, Task};
 use crate::rows::{Checked, StepRows};
-use crate::strategy::scored;
+use crate::session::scored;
 use crate::{Error, Sums};
 
 /// Rows at a time in evaluation and prediction: enough for the matrix products, little memory.
@@ -121,7 +121,7 @@ fn each<T: Scalar>(
         let rows = step.batch().rows();
         outputs.resize(program, rows, need);
         let batch = step.batch();
-        let task = Task { params, batch, binding: &binding, rows: 0..rows, key: Key::new(0), timeline: None };
+        let task = Task::new(params, batch, &binding);
         let found_sums = if rows > 0 { engine.evaluate(&task, &mut outputs) } else { Sums::default() };
         sums.add(StepRows::<T>::sums_of(found_sums, 0..read));
         found(batch, &outputs)?;

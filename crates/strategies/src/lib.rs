@@ -22,8 +22,8 @@ mod parameters;
 mod ranks;
 mod rows;
 mod scores;
+mod session;
 mod state;
-mod stepper;
 mod strategy;
 mod timeline;
 mod trainer;
@@ -32,8 +32,8 @@ pub use batch::Batch;
 pub use binding::{Binding, Need};
 pub use checkpoint::saved_encoder;
 pub use engine::{
-    Accumulate, Arenas, Auto, Compression, DataParallel, Distributed, Engine, Hogwild, InParts, NonFinite, Outputs,
-    RankRows, Ranks, Running, Serial, Stepping, Task, Updated,
+    AgreeStep, Arenas, Auto, Compression, DataParallel, Distributed, Engine, Hogwild, InParts, Memory, NonFinite,
+    Outputs, RankRows, Ranks, ReadRows, Running, Serial, Task, Updated,
 };
 pub use error::Error;
 pub use evaluate::{Evaluation, Predictions, evaluate, predict};
@@ -41,7 +41,8 @@ pub use model::Model;
 pub use observer::{Event, Flow, Observer, OnEvent, on_event};
 pub use observers::{Checkpoints, EarlyStopping, History, HistoryPoint};
 pub use online::Online;
+pub use session::{Outcome, Plan, Session, Waited};
 pub use state::{State, Sums};
-pub use strategy::{Strategy, Summary, Waited};
+pub use strategy::{Strategy, Summary};
 pub use timeline::{Activity, Timeline};
 pub use trainer::Trainer;

@@ -1,8 +1,7 @@
 use tidemill_autograd::tensor::Scalar;
 use tidemill_data::Source;
 
-use crate::strategy::{Plan, Test, drive};
-use crate::{Error, Observer, State, Strategy, Summary, Trainer};
+use crate::{Error, Observer, Outcome, Plan, Session, State, Strategy, Summary, Trainer};
 
 /// Online training: take rows as they come, in chunks; test on each chunk, then train on it, once. Memory is that of one
 /// chunk, whatever the size of the data.
@@ -60,7 +59,14 @@ impl<T: Scalar> Strategy<T> for Online {
         source: &mut dyn Source<T>,
         observer: &mut dyn Observer<T>,
     ) -> Result<Summary, Error> {
-        let plan = Plan { epochs: self.passes, batch_size: self.batch_size, loads: false, test: Test::BeforeTraining };
-        drive(trainer, state, source, &plan, observer)
+        let plan = self.passes.map_or_else(Plan::endless, Plan::epochs).batch_size(self.batch_size);
+        let mut session = Session::start(trainer, state, source, observer, plan)?;
+        while session.is_running() {
+            session.next_batch(self.batch_size)?;
+            if session.test_then_train()? == Outcome::EpochOver {
+                session.end_epoch()?;
+            }
+        }
+        session.finish()
     }
 }

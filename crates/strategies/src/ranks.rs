@@ -1,16 +1,148 @@
 //! What the ranks of a distributed run say to each other beside gradients.
 
 use std::hash::{DefaultHasher, Hasher};
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use tidemill_autograd::tensor::{Scalar, kernels};
 use tidemill_collective::{Collective, Error as Lost, Gathered, Values, handshake};
-use tidemill_data::{Cursor, Schema};
+use tidemill_data::{Cursor, Schema, Source};
+use tidemill_optim::Optimizer;
 
-use crate::engine::{RankRows, Ranks};
+use crate::binding::Binding;
+use crate::engine::{LocalSteps, RankRows, Ranks, Running, Task};
+use crate::rows::StepRows;
 use crate::state::RankMemory;
-use crate::strategy::Plan;
-use crate::{Error, State, Sums, Trainer};
+use crate::{Error, Plan, State, Sums, Trainer};
+
+/// This process among others.
+pub(crate) struct World {
+    pub(crate) rank: usize,
+    pub(crate) size: usize,
+    pub(crate) rows: RankRows,
+    pub(crate) compare_every: u64,
+    /// Whether there are others to agree with.
+    pub(crate) is_alone: bool,
+    /// As messages name this rank.
+    pub(crate) name: String,
+    local: Option<LocalSteps>,
+}
+
+impl World {
+    pub(crate) fn of<T: Scalar>(engine: &mut dyn Running<T>) -> Self {
+        match engine.ranks() {
+            None => Self {
+                rank: 0,
+                size: 1,
+                rows: RankRows::Own,
+                compare_every: 0,
+                is_alone: true,
+                name: "tidemill".into(),
+                local: None,
+            },
+            Some(ranks) => Self {
+                rank: ranks.collective.rank(),
+                size: ranks.collective.size(),
+                rows: ranks.rows,
+                compare_every: ranks.compare_every,
+                is_alone: false,
+                name: ranks.collective.peer(ranks.collective.rank()).to_string(),
+                local: ranks.local,
+            },
+        }
+    }
+
+    /// How many ranks have rows of their own.
+    pub(crate) fn size_of_own_rows(&self) -> usize {
+        match self.rows {
+            RankRows::Own => self.size,
+            RankRows::Shared => 1,
+        }
+    }
+
+    /// How many batches ranks take on their own from this step on, before they meet; `None` where they meet in each.
+    pub(crate) fn local(&self, step: u64) -> Option<u64> {
+        self.local.filter(|local| step >= local.after).map(|local| local.every)
+    }
+
+    /// Of so many rows, those that are computed on here.
+    pub(crate) fn own_rows(&self, rows: usize) -> Range<usize> {
+        match self.rows {
+            RankRows::Own => 0..rows,
+            RankRows::Shared => rows * self.rank / self.size..rows * (self.rank + 1) / self.size,
+        }
+    }
+
+    /// Some rows of a step for an engine.
+    pub(crate) fn task<'a, T: Scalar>(
+        &self,
+        trainer: &'a Trainer<T>,
+        state: &'a State<T>,
+        step: &'a StepRows<T>,
+        binding: &'a Binding,
+        rows: Range<usize>,
+    ) -> Task<'a, T> {
+        let keys = state.steps_key();
+        // Making a new key takes a good part of a small step, so only where random numbers are drawn. Ranks with rows of
+        // their own draw numbers of their own.
+        let key = match (trainer.program().is_random(), self.rows) {
+            (false, _) => keys,
+            (true, RankRows::Own) if self.rank > 0 => keys.fold(state.step).fold(self.rank as u64),
+            (true, _) => keys.fold(state.step),
+        };
+        let (batch, read, timeline) = (step.batch(), step.read_rows(), trainer.declared_timeline());
+        Task { params: &state.params, batch, binding, rows, read, step: state.step, key, keys, timeline }
+    }
+
+    /// Compares with the other ranks what must be the same, and takes over the first one's state.
+    pub(crate) fn join<T: Scalar>(
+        &self,
+        engine: &mut dyn Running<T>,
+        trainer: &Trainer<T>,
+        state: &mut State<T>,
+        source: &dyn Source<T>,
+        plan: &Plan,
+    ) -> Result<(), Error> {
+        if let Some(mut ranks) = engine.ranks() {
+            let joined = join(&mut ranks, trainer, state, source.schema(), source.rows(), plan);
+            joined.map_err(Error::lost(state.step))?;
+        }
+        let world = self.size_of_own_rows();
+        if let Some(&cursor) = state.cursors.get(self.rank).filter(|_| state.world == world) {
+            state.cursor = cursor;
+        } else if !state.cursors.is_empty() || plan.loads && !state.cursor.is_start() && state.world != world {
+            let problem = format!(
+                "it was saved within an epoch by {} rank(s) with rows of their own, and goes on with as many only; here \
+                 are {world}. Resume with as many, or from a state that was saved between epochs",
+                state.world
+            );
+            return Err(Error::setting("state", problem));
+        }
+        state.world = world;
+        state.cursors.clear();
+        Ok(())
+    }
+
+    /// Gives every rank the whole of the state.
+    pub(crate) fn gather_state<T: Scalar>(
+        &self,
+        engine: &mut dyn Running<T>,
+        optimizer: &Optimizer<T>,
+        state: &mut State<T>,
+    ) -> Result<(), Error> {
+        let Some(ranks) = engine.ranks() else { return Ok(()) };
+        let lost = Error::lost(state.step);
+        if std::mem::take(&mut state.is_spread) {
+            let len = state.params.len();
+            for slot in state.optimizer.chunks_exact_mut(len).take(optimizer.slots()) {
+                ranks.collective.gather_shares(Values::of(slot)).map_err(&lost)?;
+            }
+        }
+        let train_apart = self.local.is_some_and(|local| state.step > local.after);
+        gather_what_each_keeps(ranks.collective, state, train_apart).map_err(&lost)?;
+        gather_cursors(ranks.collective, state).map_err(&lost)
+    }
+}
 
 /// What a rank brings to a step, and what all bring together.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,7 +165,7 @@ impl Meeting {
 }
 
 /// Compares what must be the same on all ranks, and gives all the state of the first.
-pub(crate) fn join<T: Scalar>(
+fn join<T: Scalar>(
     ranks: &mut Ranks<'_>,
     trainer: &Trainer<T>,
     state: &mut State<T>,
@@ -156,7 +288,7 @@ fn give_each_its_own<T: Scalar>(collective: &mut dyn Collective, state: &mut Sta
 }
 
 /// Gives all ranks what each keeps for itself, to be saved.
-pub(crate) fn gather_what_each_keeps<T: Scalar>(
+fn gather_what_each_keeps<T: Scalar>(
     collective: &mut dyn Collective,
     state: &mut State<T>,
     train_apart: bool,
@@ -203,7 +335,7 @@ pub(crate) fn compare<T: Scalar>(collective: &mut dyn Collective, params: &[T]) 
 }
 
 /// Notes where each rank's source stands, unless all stand at the same row.
-pub(crate) fn gather_cursors<T: Scalar>(collective: &mut dyn Collective, state: &mut State<T>) -> Result<(), Lost> {
+fn gather_cursors<T: Scalar>(collective: &mut dyn Collective, state: &mut State<T>) -> Result<(), Lost> {
     let mut all = Gathered::default();
     collective.gather(&serde_json::to_vec(&state.cursor).expect("whole numbers can be written"), &mut all)?;
     state.cursors.clear();

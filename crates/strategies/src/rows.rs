@@ -7,6 +7,7 @@ use tidemill_autograd::{Domain, Program, Role};
 use tidemill_data::{Batch, Role as ColumnRole, Schema};
 
 use crate::binding::{Binding, Need};
+use crate::engine::ReadRows;
 use crate::{Error, Sums};
 
 /// A batch that is filled, checked and rid of its weightless rows, in memory that is used again.
@@ -58,14 +59,9 @@ impl<T: Scalar> StepRows<T> {
         if self.batch.rows() < self.read { self.kept[row] } else { row }
     }
 
-    /// Where in the batch the rows are that were read as these.
-    pub(crate) fn kept_of(&self, read: Range<usize>) -> Range<usize> {
-        if self.batch.rows() < self.read {
-            let at = |row| self.kept.partition_point(|&kept| kept < row);
-            at(read.start)..at(read.end)
-        } else {
-            read
-        }
+    /// Which of the rows that were read are in the batch.
+    pub(crate) fn read_rows(&self) -> ReadRows<'_> {
+        ReadRows { count: self.read, kept: (self.batch.rows() < self.read).then_some(&self.kept) }
     }
 
     /// Checks the rows that were filled in, of which the first is number `first_row` of its epoch, and leaves out those

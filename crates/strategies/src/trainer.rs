@@ -14,7 +14,7 @@ use crate::{Error, Observer, State, Strategy, Summary, Timeline, checkpoint};
 /// [`State`].
 pub struct Trainer<T> {
     program: Arc<Program<T>>,
-    optimizer: Optimizer<T>,
+    optimizer: Arc<Optimizer<T>>,
     engine: Arc<dyn Engine<T>>,
     encoder: Option<Encoder>,
     timeline: Option<Timeline>,
@@ -34,7 +34,7 @@ impl<T: Scalar> Trainer<T> {
                 "the model ends in no loss; only a model with a loss can be trained",
             ));
         }
-        let optimizer = optimizer.into().build(program.layout())?;
+        let optimizer = Arc::new(optimizer.into().build(program.layout())?);
         Ok(Self { program, optimizer, engine: Arc::new(Serial), encoder: None, timeline: None })
     }
 
@@ -75,12 +75,17 @@ impl<T: Scalar> Trainer<T> {
     }
 
     /// The optimizer.
-    pub fn optimizer(&self) -> &Optimizer<T> {
+    pub fn optimizer(&self) -> &Arc<Optimizer<T>> {
         &self.optimizer
     }
 
     pub(crate) fn declared_engine(&self) -> &dyn Engine<T> {
         &*self.engine
+    }
+
+    /// How many ranks take part in a run.
+    pub fn ranks(&self) -> usize {
+        self.engine.ranks()
     }
 
     /// The engine as it was asked for, such as `2 shards on 2 threads`; what runs is told by

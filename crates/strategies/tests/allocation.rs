@@ -13,8 +13,8 @@ use tidemill_collective::Threads;
 use tidemill_data::{Source, SourceExt};
 use tidemill_optim::sgd;
 use tidemill_strategies::{
-    Accumulate, Batch, DataParallel, Distributed, Engine, Event, Flow, Hogwild, Online, Serial, Strategy, Timeline,
-    Trainer, on_event,
+    Batch, DataParallel, Distributed, Engine, Event, Flow, Hogwild, Online, Serial, Strategy, Timeline, Trainer,
+    on_event,
 };
 
 struct Counting;
@@ -97,11 +97,8 @@ fn nothing_is_allocated_from_the_second_step_on() {
     let (batch, online) = (Batch::new(3).batch_size(20), Online::new().passes(2).batch_size(20));
     check(Serial, batch, rows(155));
     check(Serial, online, rows(155));
-    check(Accumulate::new(7, Serial), batch, rows(155));
-    check(Accumulate::new(7, Serial), online, rows(155));
     check(DataParallel::new(2), batch, rows(155));
     check(DataParallel::new(2).shards(3), online, rows(155));
-    check(Accumulate::new(9, DataParallel::new(2)), online, rows(155));
     check_ranks(|rank| Distributed::new(rank, Serial).share_rows(), batch, |_| Box::new(rows(155)));
     check_ranks(|rank| Distributed::new(rank, Serial), online, |rank| Box::new(rows(310).shard(rank, 2).unwrap()));
     check_ranks(|rank| Distributed::new(rank, Serial).overlap(100), online, |rank| Box::new(rows(150 + rank as usize)));

@@ -99,7 +99,7 @@ impl Text {
                 }
             }
             Some(Piece::End) => self.ended = true,
-            Some(Piece::Failed(problem)) if self.begun => return Err(self.invalid(lines(&self.bytes), problem)),
+            // How far it came before depends on how much is read at a time: no line is named.
             Some(Piece::Failed(problem)) => return Err(Error::invalid(self.name(), problem)),
         }
         Ok(true)

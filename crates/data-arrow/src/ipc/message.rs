@@ -123,7 +123,7 @@ pub(super) fn check_buffers(batch: RecordBatch<'_>, body: &[u8], most: usize) ->
     let (mut total, mut blocks) = (0_u64, 0);
     for buffer in batch.buffers().into_iter().flatten() {
         let bytes = within(buffer, body).ok_or("a buffer lies outside of its message")?;
-        total += bytes.len() as u64;
+        total = total.saturating_add(bytes.len() as u64);
         if let (Some(codec), Some((length, compressed))) = (codec, bytes.split_first_chunk::<8>()) {
             let length = i64::from_le_bytes(*length);
             if length > 0 {

@@ -164,13 +164,7 @@ impl<T: Scalar> Running<T> for Parallel<T> {
 
     /// Each worker adds up and updates a slice of its own. Only where something must be measured of the whole gradient
     /// first is that made whole before.
-    fn update(
-        &mut self,
-        optimizer: &Optimizer<T>,
-        step: u64,
-        scale: T,
-        arenas: Arenas<'_, T>,
-    ) -> Result<Updated, tidemill_collective::Error> {
+    fn update(&mut self, optimizer: &Optimizer<T>, step: u64, scale: T, arenas: Arenas<'_, T>) -> Updated {
         let Arenas { params, gradients, optimizer: memory, .. } = arenas;
         if optimizer.phases()[0].blocks() > 0 {
             self.reduce(gradients);
@@ -197,7 +191,7 @@ impl<T: Scalar> Running<T> for Parallel<T> {
                 }
             });
         }
-        Ok(Updated::Whole)
+        Updated::default()
     }
 }
 

@@ -8,9 +8,9 @@ use tidemill_optim::Optimizer;
 
 use super::adasum::Adasum;
 use super::compress::{Compression, Compressor};
-use super::{Arenas, Engine, InParts, Outputs, RankRows, Ranks, Running, Task, Updated};
+use super::{AgreeStep, Arenas, Engine, InParts, Memory, Outputs, RankRows, Ranks, Running, Task, Updated};
 use crate::timeline::{Activity, timed};
-use crate::{Error, Sums};
+use crate::{Error, Sums, Timeline};
 
 /// Another engine on each of several ranks, whose gradients are added up before the one update.
 ///
@@ -249,7 +249,7 @@ impl<T: Scalar, E: Engine<T>> Engine<T> for Distributed<E> {
         if inner.ranks().is_some() {
             return Err(Error::setting("distributed", "the engine inside is distributed itself"));
         }
-        if inner.stepping().is_some() {
+        if inner.takes_steps() {
             let problem = "the engine inside takes steps of its own, and has no gradient to add up";
             return Err(Error::setting("distributed", problem));
         }
@@ -266,6 +266,9 @@ impl<T: Scalar, E: Engine<T>> Engine<T> for Distributed<E> {
             compressor,
             adasum,
             own_weight: 0.0,
+            measures: false,
+            is_mean: false,
+            is_share: false,
             collective: Some(collective),
             link: Arc::clone(&self.link),
             inner,
@@ -335,9 +338,30 @@ struct Joined<T> {
     adasum: Option<Adasum<T>>,
     /// Weight of the rows of the last gradient.
     own_weight: f64,
+    /// Whether the optimizer looks at the whole gradient first.
+    measures: bool,
+    /// Whether the gradient that ranks have agreed on is a mean already.
+    is_mean: bool,
+    /// Whether it is whole in this rank's share only.
+    is_share: bool,
 }
 
 impl<T: Scalar> Joined<T> {
+    /// How gradients are added up in a step.
+    fn exchange(&self, step: u64) -> Exchange {
+        match self.settings.exchange {
+            Exchange::Compressed(_, after) if step < after => Exchange::Shares,
+            Exchange::Local(LocalSteps { after, .. }) if step < after => Exchange::Shares,
+            exchange => exchange,
+        }
+    }
+
+    /// Whether each rank updates its share of so many parameters.
+    fn shares(&self, params: usize) -> bool {
+        let is_shared = matches!(self.settings.exchange, Exchange::Shares);
+        is_shared && !self.measures && params >= WORTH_SHARING && self.settings.size > 1
+    }
+
     /// Ends the sums that have begun.
     fn end(&mut self, gradients: &mut [T]) -> Result<(), Lost> {
         let collective = self.collective.as_mut().expect("the run is on");
@@ -351,6 +375,11 @@ impl<T: Scalar> Joined<T> {
 impl<T: Scalar> Running<T> for Joined<T> {
     fn describe(&self) -> String {
         describe(&self.settings, &self.inner.describe())
+    }
+
+    fn prepare(&mut self, optimizer: &Arc<Optimizer<T>>) -> Result<(), Error> {
+        self.measures = optimizer.phases().iter().any(|phase| phase.blocks() > 0);
+        self.inner.prepare(optimizer)
     }
 
     fn gradient(
@@ -389,54 +418,52 @@ impl<T: Scalar> Running<T> for Joined<T> {
         self.inner.evaluate(task, outputs)
     }
 
-    fn update(
-        &mut self,
-        optimizer: &Optimizer<T>,
-        step: u64,
-        scale: T,
-        arenas: Arenas<'_, T>,
-    ) -> Result<Updated, Lost> {
-        let Arenas { params, gradients, optimizer: memory, feedback, timeline } = arenas;
-        let mut scale = scale;
-        let exchange = match self.settings.exchange {
-            Exchange::Compressed(_, after) if step < after => Exchange::Shares,
-            Exchange::Local(LocalSteps { after, .. }) if step < after => Exchange::Shares,
-            exchange => exchange,
-        };
+    fn agree(&mut self, gradients: &mut [T], step: &mut AgreeStep<'_, T>) -> Result<(), Lost> {
+        let exchange = self.exchange(step.number);
         if !matches!(exchange, Exchange::Overlapping(_) | Exchange::Local(_)) {
             self.inner.reduce(gradients);
         }
+        self.is_mean = exchange == Exchange::Adasum;
+        self.is_share = exchange == Exchange::Shares && self.shares(gradients.len());
+        let AgreeStep { feedback, timeline, .. } = step;
+        let timed = |work: &mut dyn FnMut() -> Result<(), Lost>| timed(*timeline, Activity::Sum, work);
         let collective = self.collective.as_mut().expect("the run is on");
         match exchange {
-            Exchange::Local(_) => {}
-            Exchange::Overlapping(_) => timed(timeline, Activity::Sum, || self.end(gradients))?,
-            Exchange::Fast => timed(timeline, Activity::Sum, || collective.fast_sum(Values::of(gradients)))?,
+            Exchange::Local(_) => Ok(()),
+            Exchange::Overlapping(_) => timed(&mut || self.end(gradients)),
+            Exchange::Fast => timed(&mut || collective.fast_sum(Values::of(gradients))),
             Exchange::Compressed(..) => {
                 let compressor = self.compressor.as_mut().expect("made when the run began");
-                timed(timeline, Activity::Sum, || compressor.exchange(collective, gradients, feedback))?;
+                timed(&mut || compressor.exchange(collective, gradients, feedback))
             }
             Exchange::Adasum => {
                 let adasum = self.adasum.as_mut().expect("made when the run began");
-                let weight = self.own_weight;
-                timed(timeline, Activity::Sum, || adasum.exchange(collective, gradients, weight))?;
-                scale = T::one();
+                timed(&mut || adasum.exchange(collective, gradients, self.own_weight))
             }
-            Exchange::Shares => {
-                let measures = optimizer.phases().iter().any(|phase| phase.blocks() > 0);
-                let is_shared = matches!(self.settings.exchange, Exchange::Shares);
-                if is_shared && !measures && params.len() >= WORTH_SHARING && self.settings.size > 1 {
-                    timed(timeline, Activity::Sum, || collective.sum_shares(Values::of(gradients)))?;
-                    let own = share(params.len(), self.settings.rank, self.settings.size);
-                    let (part, factors) = optimizer.split(params, gradients, memory);
-                    let mut part = part.split_at(own.end).0.split_at(own.start).1;
-                    optimizer.phases().iter().for_each(|phase| phase.update(step, scale, &mut part, factors));
-                    timed(timeline, Activity::Sum, || collective.gather_shares(Values::of(params)))?;
-                    return Ok(Updated::OwnMemory);
-                }
-                timed(timeline, Activity::Sum, || collective.sum(Values::of(gradients)))?;
-            }
+            Exchange::Shares if self.is_share => timed(&mut || collective.sum_shares(Values::of(gradients))),
+            Exchange::Shares => timed(&mut || collective.sum(Values::of(gradients))),
         }
-        self.inner.update(optimizer, step, scale, Arenas { params, gradients, optimizer: memory, feedback, timeline })
+    }
+
+    fn update(&mut self, optimizer: &Optimizer<T>, step: u64, scale: T, arenas: Arenas<'_, T>) -> Updated {
+        let scale = if self.is_mean { T::one() } else { scale };
+        if !self.is_share {
+            return self.inner.update(optimizer, step, scale, arenas);
+        }
+        let Arenas { params, gradients, optimizer: memory, .. } = arenas;
+        let own = share(params.len(), self.settings.rank, self.settings.size);
+        let (part, factors) = optimizer.split(params, gradients, memory);
+        let mut part = part.split_at(own.end).0.split_at(own.start).1;
+        optimizer.phases().iter().for_each(|phase| phase.update(step, scale, &mut part, factors));
+        Updated { memory: Memory::OwnShare, ..Updated::default() }
+    }
+
+    fn share(&mut self, params: &mut [T], timeline: Option<&Timeline>) -> Result<(), Lost> {
+        if !self.is_share {
+            return Ok(());
+        }
+        let collective = self.collective.as_mut().expect("the run is on");
+        timed(timeline, Activity::Sum, || collective.gather_shares(Values::of(params)))
     }
 
     fn ranks(&mut self) -> Option<Ranks<'_>> {

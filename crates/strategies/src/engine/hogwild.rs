@@ -8,7 +8,7 @@ use tidemill_optim::Optimizer;
 
 use super::pool::Pool;
 use super::serial::{RowOutputs, Shard};
-use super::{Engine, NonFinite, Outputs, Running, Stepping, Task};
+use super::{Arenas, Engine, NonFinite, Outputs, Running, Task, Updated};
 use crate::binding::BoundRows;
 use crate::{Error, Sums};
 
@@ -106,6 +106,9 @@ impl<T: Scalar> Engine<T> for Hogwild {
             dense: dense(&tables, len),
             tables,
             is_random: program.is_random(),
+            optimizer: None,
+            pieces: Vec::new(),
+            non_finite: None,
         }))
     }
 
@@ -169,6 +172,12 @@ struct Herd<T> {
     dense: Vec<Range<usize>>,
     tables: Vec<Tables>,
     is_random: bool,
+    /// By what a run trains.
+    optimizer: Option<Arc<Optimizer<T>>>,
+    /// The rows of each step of the last batch.
+    pieces: Vec<Range<usize>>,
+    /// What made its loss not finite.
+    non_finite: Option<NonFinite>,
 }
 
 struct Worker<T> {
@@ -193,45 +202,13 @@ impl<T: Scalar> Running<T> for Herd<T> {
         describe(self.workers.len(), self.rows)
     }
 
-    fn gradient(
-        &mut self,
-        task: &Task<'_, T>,
-        gradients: &mut [T],
-        write: Write,
-        outputs: Option<&mut Outputs<T>>,
-    ) -> Sums {
-        let outputs = outputs.map(|outputs| RowOutputs::of(outputs, task.rows.clone(), self.width));
-        self.shard.gradient(task, gradients, write, outputs)
-    }
-
-    fn evaluate(&mut self, task: &Task<'_, T>, outputs: &mut Outputs<T>) -> Sums {
-        self.shard.evaluate(task, RowOutputs::of(outputs, task.rows.clone(), self.width))
-    }
-
-    fn stepping(&mut self) -> Option<&mut dyn Stepping<T>> {
-        Some(self)
-    }
-}
-
-impl<T: Scalar> Stepping<T> for Herd<T> {
-    fn prepare(&mut self, optimizer: &Optimizer<T>) -> Result<(), Error> {
+    fn prepare(&mut self, optimizer: &Arc<Optimizer<T>>) -> Result<(), Error> {
         let measures = optimizer.phases().iter().any(|phase| phase.blocks() > 0);
         let why = match (measures, optimizer.state_len() > 0) {
             (true, _) => "looks at the whole gradient first",
             (false, true) => "keeps a memory of gradients",
             (false, false) => {
-                // Of what moves without a gradient too, no row is left alone.
-                let moves = |table: &Tables| optimizer.moves_without_gradient(table.range.clone());
-                self.tables.retain(|table| !moves(table));
-                self.dense = dense(&self.tables, self.shared.len());
-                let (dense, rows) = (self.dense.len(), self.rows);
-                let named = |table: &Tables| table.inputs.len() * rows;
-                let all = self.tables.iter().map(named).sum::<usize>();
-                let most = self.tables.iter().map(named).max().unwrap_or(0);
-                for worker in &mut self.workers {
-                    let worker = worker.get_mut().unwrap_or_else(PoisonError::into_inner);
-                    (worker.touched, worker.named) = (Vec::with_capacity(dense + all), Vec::with_capacity(most));
-                }
+                self.make_ready(optimizer);
                 return Ok(());
             }
         };
@@ -240,54 +217,103 @@ impl<T: Scalar> Stepping<T> for Herd<T> {
         Err(Error::setting("hogwild", problem))
     }
 
-    fn rows_of_a_step(&self) -> usize {
-        self.rows
-    }
-
-    fn steps(
+    /// Takes the steps, on parameters that the threads share; [`update`](Running::update) takes them over. The gradient
+    /// is never whole: `gradients` stay as they are.
+    fn gradient(
         &mut self,
         task: &Task<'_, T>,
-        pieces: &[Range<usize>],
-        params: &mut [T],
-        optimizer: &Optimizer<T>,
-        step: u64,
-    ) -> Result<Sums, NonFinite> {
-        for (shared, &value) in self.shared.iter_mut().zip(&*params) {
+        _gradients: &mut [T],
+        _write: Write,
+        outputs: Option<&mut Outputs<T>>,
+    ) -> Sums {
+        if let Some(outputs) = outputs {
+            self.evaluate(task, outputs);
+        }
+        for (shared, &value) in self.shared.iter_mut().zip(task.params) {
             *shared.get_mut() = to_bits(value);
         }
-        let Self { pool, shared, workers, dense, tables, is_random, .. } = self;
-        let (next, diverged) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let (shared, workers, tables, dense, is_random) = (&*shared, &*workers, &*tables, &*dense, *is_random);
-        pool.run(&|number| {
-            let mut worker = workers[number].lock().unwrap_or_else(PoisonError::into_inner);
-            (worker.sums, worker.non_finite) = (Sums::default(), None);
-            while !diverged.load(Ordering::Relaxed) {
-                let taken = next.fetch_add(1, Ordering::Relaxed);
-                let Some(rows) = pieces.get(taken) else { break };
-                let step = step + taken as u64;
-                let key = if is_random { task.key.fold(step) } else { task.key };
-                let part = Task { rows: rows.clone(), key, ..task.clone() };
-                if !worker.step(&part, shared, (dense, tables), optimizer, step) {
-                    diverged.store(true, Ordering::Relaxed);
-                }
-            }
-        });
-        let mut sums = Sums::default();
-        let mut non_finite: Option<NonFinite> = None;
-        for worker in &mut self.workers {
-            let worker = worker.get_mut().unwrap_or_else(PoisonError::into_inner);
-            sums.add(worker.sums);
-            let first = [non_finite, worker.non_finite].into_iter().flatten().min_by_key(|found| found.step);
-            non_finite = first;
-        }
-        // Where training diverged, the parameters stay as they were.
-        if let Some(found) = non_finite {
-            return Err(found);
-        }
+        // Of the rows as they were read, so that a row of weight zero does not move others to another step.
+        let (each, read) = (self.rows, task.read.count);
+        self.pieces.clear();
+        // With rows of weight zero, the first batch may have fewer pieces than others.
+        self.pieces.reserve(read.div_ceil(each));
+        let pieces = (0..read).step_by(each).map(|start| task.read.kept_of(start..read.min(start + each)));
+        self.pieces.extend(pieces.filter(|piece| !piece.is_empty()));
+        self.steps(task)
+    }
+
+    fn evaluate(&mut self, task: &Task<'_, T>, outputs: &mut Outputs<T>) -> Sums {
+        self.shard.evaluate(task, RowOutputs::of(outputs, task.rows.clone(), self.width))
+    }
+
+    fn update(&mut self, _: &Optimizer<T>, _: u64, _: T, Arenas { params, .. }: Arenas<'_, T>) -> Updated {
         for (value, shared) in params.iter_mut().zip(&mut self.shared) {
             *value = of_bits(*shared.get_mut());
         }
-        Ok(sums)
+        Updated { steps: self.pieces.len() as u64, ..Updated::default() }
+    }
+
+    fn takes_steps(&self) -> bool {
+        true
+    }
+
+    fn non_finite(&self) -> Option<NonFinite> {
+        self.non_finite
+    }
+}
+
+impl<T: Scalar> Herd<T> {
+    fn make_ready(&mut self, optimizer: &Arc<Optimizer<T>>) {
+        self.optimizer = Some(Arc::clone(optimizer));
+        // Of what moves without a gradient too, no row is left alone.
+        let moves = |table: &Tables| optimizer.moves_without_gradient(table.range.clone());
+        self.tables.retain(|table| !moves(table));
+        self.dense = dense(&self.tables, self.shared.len());
+        let (dense, rows) = (self.dense.len(), self.rows);
+        let named = |table: &Tables| table.inputs.len() * rows;
+        let all = self.tables.iter().map(named).sum::<usize>();
+        let most = self.tables.iter().map(named).max().unwrap_or(0);
+        for worker in &mut self.workers {
+            let worker = worker.get_mut().unwrap_or_else(PoisonError::into_inner);
+            (worker.touched, worker.named) = (Vec::with_capacity(dense + all), Vec::with_capacity(most));
+        }
+    }
+
+    /// A step on each of the pieces; the sums as they were met on the way.
+    fn steps(&mut self, task: &Task<'_, T>) -> Sums {
+        let Self { pool, shared, workers, dense, tables, is_random, pieces, optimizer, .. } = self;
+        let optimizer = optimizer.as_deref().expect("an engine is prepared before its first gradient");
+        // The first step of each worker is its own, so that all are warm after the first batch.
+        let (next, diverged) = (AtomicUsize::new(workers.len()), AtomicBool::new(false));
+        let (shared, workers, tables, dense) = (&*shared, &*workers, &*tables, &*dense);
+        let (pieces, is_random) = (&*pieces, *is_random);
+        pool.run(&|number| {
+            let mut worker = workers[number].lock().unwrap_or_else(PoisonError::into_inner);
+            (worker.sums, worker.non_finite) = (Sums::default(), None);
+            let mut taken = number;
+            while !diverged.load(Ordering::Relaxed) {
+                let Some(rows) = pieces.get(taken) else { break };
+                let step = task.step + taken as u64;
+                let key = if is_random { task.keys.fold(step) } else { task.key };
+                let part = Task { rows: rows.clone(), step, key, ..task.clone() };
+                if !worker.step(&part, shared, (dense, tables), optimizer) {
+                    diverged.store(true, Ordering::Relaxed);
+                }
+                taken = next.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let mut sums = Sums::default();
+        self.non_finite = None;
+        for worker in &mut self.workers {
+            let worker = worker.get_mut().unwrap_or_else(PoisonError::into_inner);
+            sums.add(worker.sums);
+            let found = [self.non_finite, worker.non_finite].into_iter().flatten();
+            self.non_finite = found.min_by_key(|found| found.step);
+        }
+        if let Some(found) = self.non_finite {
+            sums.loss = found.loss;
+        }
+        sums
     }
 }
 
@@ -299,8 +325,8 @@ impl<T: Scalar> Worker<T> {
         shared: &[AtomicU64],
         (dense, tables): (&[Range<usize>], &[Tables]),
         optimizer: &Optimizer<T>,
-        step: u64,
     ) -> bool {
+        let step = task.step;
         let Self { shard, params, read, gradients, touched, named, sums, non_finite } = self;
         touched.clear();
         touched.extend_from_slice(dense);

@@ -1,6 +1,5 @@
 //! How the gradient of one batch is obtained.
 
-mod accumulate;
 mod adasum;
 mod auto;
 mod compress;
@@ -14,7 +13,6 @@ mod serial;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use accumulate::Accumulate;
 pub use auto::Auto;
 pub use compress::Compression;
 pub use data_parallel::DataParallel;
@@ -65,6 +63,16 @@ pub trait Running<T: Scalar>: Send {
     /// What runs, such as `2 shards on 2 threads`.
     fn describe(&self) -> String;
 
+    /// Makes ready to train by this optimizer; called before the first gradient of a run, and not for evaluation.
+    ///
+    /// # Errors
+    ///
+    /// When the engine cannot train by it, with why.
+    fn prepare(&mut self, optimizer: &Arc<Optimizer<T>>) -> Result<(), Error> {
+        let _ = optimizer;
+        Ok(())
+    }
+
     /// Computes the gradient of the summed, weighted loss of the task's rows, and the sums. The gradient is assigned or
     /// added to `gradients` and to arenas of the engine's own; [`reduce`](Running::reduce) adds those up.
     ///
@@ -103,21 +111,32 @@ pub trait Running<T: Scalar>: Send {
     /// Computes prediction and loss of each of the task's rows, and the sums.
     fn evaluate(&mut self, task: &Task<'_, T>, outputs: &mut Outputs<T>) -> Sums;
 
-    /// Moves the parameters: the gradient, summed over rows, times `scale`, through the optimizer. `arenas.gradients`
-    /// are those given to [`gradient`](Running::gradient), reduced or not.
+    /// Makes the gradient that of all ranks, of which this rank has computed its own part: communication alone, which
+    /// changes nothing but `gradients` when it fails.
     ///
     /// # Errors
     ///
-    /// When other ranks take part, and one is gone or late.
-    fn update(
-        &mut self,
-        optimizer: &Optimizer<T>,
-        step: u64,
-        scale: T,
-        arenas: Arenas<'_, T>,
-    ) -> Result<Updated, tidemill_collective::Error> {
+    /// When a rank is gone or late.
+    fn agree(&mut self, gradients: &mut [T], step: &mut AgreeStep<'_, T>) -> Result<(), tidemill_collective::Error> {
+        let _ = (gradients, step);
+        Ok(())
+    }
+
+    /// Moves the parameters: the gradient, summed over rows, times `scale`, through the optimizer. `arenas.gradients`
+    /// are those given to [`gradient`](Running::gradient), reduced or not.
+    fn update(&mut self, optimizer: &Optimizer<T>, step: u64, scale: T, arenas: Arenas<'_, T>) -> Updated {
         optimizer.update(step, scale, arenas.params, arenas.gradients, arenas.optimizer);
-        Ok(Updated::Whole)
+        Updated::default()
+    }
+
+    /// Gives every rank the parameters that the others have updated, where each updates only a share of them.
+    ///
+    /// # Errors
+    ///
+    /// When a rank is gone or late. The parameters are then of no use.
+    fn share(&mut self, params: &mut [T], timeline: Option<&Timeline>) -> Result<(), tidemill_collective::Error> {
+        let _ = (params, timeline);
+        Ok(())
     }
 
     /// The ranks that take part in each step, where there are any but this one.
@@ -125,39 +144,15 @@ pub trait Running<T: Scalar>: Send {
         None
     }
 
-    /// What takes steps of its own on each batch, where this is an engine that does; its gradients are then not asked
-    /// for.
-    fn stepping(&mut self) -> Option<&mut dyn Stepping<T>> {
+    /// Whether it moves the parameters while it computes, so that there is no gradient to add up.
+    fn takes_steps(&self) -> bool {
+        false
+    }
+
+    /// What made the last gradient's loss not finite, where the engine knows.
+    fn non_finite(&self) -> Option<NonFinite> {
         None
     }
-}
-
-/// An engine that moves the parameters while it computes.
-pub trait Stepping<T: Scalar> {
-    /// Makes ready for steps of this optimizer.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot take such steps, with why.
-    fn prepare(&mut self, optimizer: &Optimizer<T>) -> Result<(), Error>;
-
-    /// Rows that a step is taken on.
-    fn rows_of_a_step(&self) -> usize;
-
-    /// Trains `params` on each of the `pieces` of the task's batch, with steps that are numbered from `step`: the sums as
-    /// they were met on the way. The task's key is the one of which the steps' keys are children, by their numbers.
-    ///
-    /// # Errors
-    ///
-    /// What was found where a loss is not finite; the parameters are then as they were.
-    fn steps(
-        &mut self,
-        task: &Task<'_, T>,
-        pieces: &[Range<usize>],
-        params: &mut [T],
-        optimizer: &Optimizer<T>,
-        step: u64,
-    ) -> Result<Sums, NonFinite>;
 }
 
 /// A loss that is not finite.
@@ -202,13 +197,39 @@ pub enum RankRows {
     Shared,
 }
 
-/// What an update has brought up to date here.
+/// What [`Running::agree`] is told of the step.
+pub struct AgreeStep<'a, T> {
+    /// Its number, from zero.
+    pub number: u64,
+    /// What this rank has not sent of gradients before.
+    pub feedback: &'a mut Vec<T>,
+    /// Optional profiler.
+    pub timeline: Option<&'a Timeline>,
+}
+
+/// What an update has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Updated {
-    /// Everything.
+pub struct Updated {
+    /// How many steps it was: one, but for engines that move the parameters while they compute.
+    pub steps: u64,
+    /// Of what the optimizer's memory is up to date here.
+    pub memory: Memory,
+}
+
+impl Default for Updated {
+    /// One step, with everything up to date.
+    fn default() -> Self {
+        Self { steps: 1, memory: Memory::Whole }
+    }
+}
+
+/// Of which parameters the optimizer's memory is up to date on a rank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// All.
     Whole,
-    /// All parameters, but of the optimizer's memory only this rank's [`share`](tidemill_collective::share).
-    OwnMemory,
+    /// Those of this rank's [`share`](tidemill_collective::share).
+    OwnShare,
 }
 
 /// What an update works on.
@@ -219,9 +240,7 @@ pub struct Arenas<'a, T> {
     pub gradients: &'a mut [T],
     /// The optimizer's memory.
     pub optimizer: &'a mut [T],
-    /// What was not sent of gradients before; empty where all was.
-    pub feedback: &'a mut Vec<T>,
-    /// Who wants to know how long it takes.
+    /// Optional profiler.
     pub timeline: Option<&'a Timeline>,
 }
 
@@ -237,10 +256,43 @@ pub struct Task<'a, T> {
     pub binding: &'a Binding,
     /// Which of its rows.
     pub rows: Range<usize>,
+    /// The rows of the batch among those that were read.
+    pub read: ReadRows<'a>,
+    /// The step's number, from zero.
+    pub step: u64,
     /// This step's random numbers.
     pub key: Key,
-    /// Who wants to know how long it takes.
+    /// The key of which the steps' keys are children, by their numbers.
+    pub keys: Key,
+    /// Optional profiler.
     pub timeline: Option<&'a Timeline>,
+}
+
+impl<'a, T: Scalar> Task<'a, T> {
+    /// All rows of a batch, as step 0 of seed 0.
+    pub fn new(params: &'a [T], batch: &'a Batch<T>, binding: &'a Binding) -> Self {
+        let (rows, key) = (0..batch.rows(), Key::new(0));
+        let read = ReadRows { count: rows.len(), kept: None };
+        Self { params, batch, binding, rows, read, step: 0, key, keys: key, timeline: None }
+    }
+}
+
+/// Which of the rows that were read are in a batch, those of weight zero being left out.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadRows<'a> {
+    /// Rows that were read.
+    pub count: usize,
+    /// The places of the batch's rows among them; `None` where all are in the batch.
+    pub kept: Option<&'a [usize]>,
+}
+
+impl ReadRows<'_> {
+    /// Where in the batch the rows are that were read as these.
+    pub fn kept_of(&self, read: Range<usize>) -> Range<usize> {
+        let Some(places) = self.kept else { return read };
+        let at = |row| places.partition_point(|&place| place < row);
+        at(read.start)..at(read.end)
+    }
 }
 
 /// Prediction and loss of each row of a batch, in the batch's order.

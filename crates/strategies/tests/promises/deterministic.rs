@@ -6,7 +6,7 @@ use tidemill_autograd::Program;
 use tidemill_layers::{Dense, Layer, Sequential};
 use tidemill_losses::{BinaryCrossEntropyWithLogits, Loss};
 use tidemill_optim::{Compose, adam, clip_by_global_norm};
-use tidemill_strategies::{Accumulate, Batch, DataParallel, Engine, Online, Serial, State, Trainer};
+use tidemill_strategies::{Batch, DataParallel, Engine, Online, Serial, State, Trainer};
 
 use crate::model::{bits, close, metrics, rows, train, trainer};
 
@@ -41,10 +41,6 @@ fn threads_do_not_change_a_bit_of_a_large_model() {
     for threads in [2, 3, 4] {
         assert_eq!(bits(&train_large(DataParallel::new(threads).shards(4))), bits(&want), "{threads} threads");
     }
-    let pieces = |threads| Accumulate::new(15, DataParallel::new(threads).shards(3));
-    let want = train_large(pieces(1));
-    close("pieces of 15 rows in 3 shards", &want, &train_large(Serial));
-    assert_eq!(bits(&train_large(pieces(3))), bits(&want), "3 threads, in pieces");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use tidemill_autograd::tensor::Scalar;
 use tidemill_data::{Cursor, Error as DataError, MemorySource, Schema, Source};
-use tidemill_strategies::{Accumulate, Batch, DataParallel, Engine, Error, Online, Serial, Strategy, Trainer};
+use tidemill_strategies::{Batch, DataParallel, Engine, Error, Online, Strategy, Trainer};
 
 use crate::model::{program, rows, trainer};
 
@@ -102,7 +102,6 @@ fn diverged_training_is_told_from_bad_data() {
 #[test]
 fn impossible_settings_are_refused() {
     let error = |engine: &dyn Engine<f32>| engine.start(&program(0.0), 10).err().unwrap().to_string();
-    assert_eq!(error(&Accumulate::new(0, Serial)), "accumulate: pieces of 0 rows; expected 1 or more");
     assert_eq!(error(&DataParallel::new(0)), "data parallel: expected at least 1 thread and 1 shard");
     let batch_size = run(Online::new().batch_size(0), &mut rows(10)).unwrap_err().to_string();
     assert_eq!(batch_size, "batch size: 0 rows; expected 1 or more");

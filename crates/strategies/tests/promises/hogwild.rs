@@ -5,12 +5,13 @@ use std::sync::Arc;
 use tidemill_autograd::Program;
 use tidemill_autograd::ops::{self, Add};
 use tidemill_autograd::tensor::{Initializer, Key};
+use tidemill_collective::Threads;
 use tidemill_data::MemorySource;
 use tidemill_layers::{Dense, Dropout, Embedding, Layer};
 use tidemill_losses::{BinaryCrossEntropyWithLogits, Loss};
 use tidemill_metrics::LogLoss;
 use tidemill_optim::{Chain, Compose, Schedule, adam, clip, clip_by_global_norm, l1, l2, sgd, weight_decay};
-use tidemill_strategies::{Accumulate, Error, History, Hogwild, Online, Serial, State, Trainer, evaluate};
+use tidemill_strategies::{Distributed, Error, History, Hogwild, Online, Serial, State, Trainer, evaluate};
 
 use crate::model::close;
 
@@ -112,7 +113,11 @@ fn what_cannot_be_shared_is_refused_by_name() {
     assert!(error.contains("looks at the whole gradient"), "{error}");
     let error = refused(Trainer::new(program(), sgd(0.1)).unwrap().engine(Hogwild::new(0)));
     assert!(error.contains("at least 1 thread"), "{error}");
-    let error = refused(Trainer::new(program(), sgd(0.1)).unwrap().engine(Accumulate::new(2, Hogwild::new(2))));
+    let error = refused(
+        Trainer::new(program(), sgd(0.1))
+            .unwrap()
+            .engine(Distributed::new(Threads::world(1).remove(0), Hogwild::new(2))),
+    );
     assert!(error.contains("steps of its own"), "{error}");
     // Serial takes them all.
     let trainer = Trainer::new(program(), adam(0.1)).unwrap().engine(Serial);

@@ -12,6 +12,7 @@ mod ranks;
 mod refused;
 mod resume;
 mod same_steps;
+mod session;
 mod streams;
 mod sums;
 mod targets;

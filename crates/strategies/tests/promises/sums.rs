@@ -6,9 +6,7 @@ use tidemill_data::{Batch as Rows, Source};
 use tidemill_layers::{Dense, Layer, Sequential};
 use tidemill_losses::{Loss, MeanSquaredError};
 use tidemill_optim::{Compose, adam, clip_by_global_norm};
-use tidemill_strategies::{
-    Accumulate, Auto, Batch, Binding, DataParallel, Engine, Need, Online, Outputs, Serial, Task, Trainer,
-};
+use tidemill_strategies::{Auto, Batch, Binding, DataParallel, Engine, Need, Online, Outputs, Serial, Task, Trainer};
 
 use crate::model::{close, program, rows, train, trainer};
 
@@ -21,15 +19,11 @@ fn check(engine: impl Engine<f64> + 'static) {
 }
 
 #[test]
-fn pieces_and_shards_give_the_whole_batchs_step() {
-    check(Accumulate::new(1, Serial));
-    check(Accumulate::new(7, Serial));
-    check(Accumulate::new(32, Serial));
-    check(Accumulate::new(1000, Serial));
+fn shards_give_the_whole_batchs_step() {
     check(DataParallel::new(1));
     check(DataParallel::new(2));
     check(DataParallel::new(2).shards(5));
-    check(Accumulate::new(9, DataParallel::new(3)));
+    check(DataParallel::new(3).shards(32));
 }
 
 /// A transform that measures the whole gradient first.
@@ -55,7 +49,7 @@ fn wide_program() -> std::sync::Arc<Program<f64>> {
 fn blocks_of_rows_give_the_whole_batchs_step_and_outputs() {
     let trainer = || Trainer::new(wide_program(), adam(1e-3)).unwrap();
     let strategy = Online::new().batch_size(300);
-    let want = train(&trainer().engine(Accumulate::new(10, Serial)), &strategy, &mut rows(301));
+    let want = train(&trainer().engine(DataParallel::new(1).shards(31)), &strategy, &mut rows(301));
     let got = train(&trainer(), &strategy, &mut rows(301));
     close("blocks", &got, &want);
     for (got, want) in got.metrics.iter().zip(&want.metrics) {
@@ -71,8 +65,7 @@ fn check_calls(engine: &dyn Engine<f64>) {
     let mut batch = Rows::new(source.schema().clone());
     source.fill(&mut batch, 20).unwrap();
     let binding = Binding::new(&program, source.schema(), Need::Target).unwrap();
-    let task =
-        |rows| Task { params: &params, batch: &batch, binding: &binding, rows, key: Key::new(2), timeline: None };
+    let task = |rows| Task { rows, key: Key::new(2), ..Task::new(&params, &batch, &binding) };
     let run = |engine: &dyn Engine<f64>, cuts: &[usize], reduce_each: bool| {
         let mut running = engine.start(&program, 20).unwrap();
         let mut gradients = vec![f64::NAN; params.len()];
@@ -101,8 +94,7 @@ fn check_calls(engine: &dyn Engine<f64>) {
 fn gradients_are_whole_once_reduced() {
     check_calls(&Serial);
     check_calls(&DataParallel::new(2).shards(3));
-    check_calls(&Accumulate::new(4, Serial));
-    check_calls(&Accumulate::new(4, DataParallel::new(2)));
+    check_calls(&DataParallel::new(2));
 }
 
 #[test]

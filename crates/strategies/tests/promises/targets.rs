@@ -13,7 +13,7 @@ use tidemill_losses::{
 };
 use tidemill_optim::sgd;
 use tidemill_strategies::{
-    Accumulate, Batch, DataParallel, Distributed, Engine, Hogwild, Online, Serial, Trainer, evaluate, predict,
+    Batch, DataParallel, Distributed, Engine, Hogwild, Online, Serial, Trainer, evaluate, predict,
 };
 
 use crate::ranks::world;
@@ -89,12 +89,8 @@ fn program(loss: &dyn Loss, width: usize) -> Program<f32> {
 /// The errors of all ways to use a source, which must be one; `loaded` checks some things of its own.
 fn check_all(program: impl Fn() -> Program<f32> + Sync, source: impl Fn() -> Unchecked + Sync, want: &str) {
     let trainer = |engine: Box<dyn Wrap>| engine.wrap(Trainer::new(program(), sgd(0.1)).unwrap());
-    let engines: [fn() -> Box<dyn Wrap>; 4] = [
-        || Box::new(Serial),
-        || Box::new(DataParallel::new(2)),
-        || Box::new(Accumulate::new(2, Serial)),
-        || Box::new(Hogwild::new(2)),
-    ];
+    let engines: [fn() -> Box<dyn Wrap>; 3] =
+        [|| Box::new(Serial), || Box::new(DataParallel::new(2)), || Box::new(Hogwild::new(2))];
     for engine in engines {
         let trainer = trainer(engine());
         let mut state = trainer.start(1);

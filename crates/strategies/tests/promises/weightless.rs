@@ -7,8 +7,8 @@ use tidemill_losses::{Loss, MeanSquaredError};
 use tidemill_metrics::{MeanLoss, Metric, R2};
 use tidemill_optim::sgd;
 use tidemill_strategies::{
-    Accumulate, Batch, DataParallel, Distributed, Engine, Event, Flow, Hogwild, Model, Online, Serial, State, Strategy,
-    Trainer, on_event,
+    Batch, DataParallel, Distributed, Engine, Event, Flow, Hogwild, Model, Online, Serial, State, Strategy, Trainer,
+    on_event,
 };
 
 use crate::model::{bits, close};
@@ -74,8 +74,6 @@ fn what_is_in_them_changes_nothing_with_any_engine() {
         check(|| Serial, batch, dropout);
         check(|| Serial, online, dropout);
         check(|| Serial, Batch::new(2).full_batch().in_order(), dropout);
-        check(|| Accumulate::new(3, Serial), batch, dropout);
-        check(|| Accumulate::new(3, Serial), online, dropout);
         check(|| DataParallel::new(2).shards(3), batch, dropout);
         check(|| DataParallel::new(2).shards(3), online, dropout);
         check(|| Hogwild::new(1).rows(10), online, dropout);

@@ -1,0 +1,113 @@
+use tidemill_autograd::tensor::Scalar;
+use tidemill_data::Cursor;
+
+use super::clock::unless_interrupted;
+use super::{Of, Outcome, Session};
+use crate::timeline::{Activity, timed};
+use crate::{Error, Event, Flow, Observer, Summary, finite};
+
+impl<T: Scalar> Session<'_, T> {
+    /// Ends the epoch: the source goes to the start of the next one, if the plan has one. Says whether the run goes on.
+    ///
+    /// # Errors
+    ///
+    /// When training has diverged, an observer fails, the source cannot go back to its start, or had no rows in an endless
+    /// run.
+    pub fn end_epoch(&mut self) -> Result<bool, Error> {
+        self.close_round()?;
+        self.last_epoch = std::mem::take(&mut self.state.epoch);
+        if self.last_epoch.rows == 0 && self.read == 0 && self.plan.epochs.is_none() {
+            return Err(Error::setting("source", "it has no rows, and endless training was asked for"));
+        }
+        self.read = 0;
+        finite::check(self.trainer, self.state)?;
+        let number = self.state.cursor.epoch;
+        self.state.cursor = Cursor::start(number + 1);
+        self.tell_of_epoch(number)?;
+        if !self.stops
+            && self.is_running()
+            && unless_interrupted(self.clock.seek(self.source, self.state.cursor))?.is_none()
+        {
+            self.stops = true;
+        }
+        Ok(self.is_running())
+    }
+
+    fn tell_of_epoch(&mut self, number: u64) -> Result<(), Error> {
+        let (sums, optimizer) = (self.last_epoch, &**self.trainer.optimizer());
+        let event = Event::Epoch { state: self.state, number, sums, optimizer };
+        let observer = &mut self.observer;
+        let flow = timed(self.trainer.declared_timeline(), Activity::Observe, || observer.observe(&event))?;
+        self.stops |= flow == Flow::Stop;
+        self.remember();
+        Ok(())
+    }
+
+    /// Takes over what observers remember.
+    fn remember(&mut self) {
+        let Self { observer, state, .. } = self;
+        observer.memories(&mut |name, numbers| state.remember(name, numbers));
+    }
+
+    /// Has ranks that train apart agree on the steps that each has taken since they last did.
+    fn close_round(&mut self) -> Result<(), Error> {
+        while self.round.is_open() {
+            self.rows[Of::Source as usize].clear();
+            if self.train()? == Outcome::Stopped {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives every rank the whole of the state.
+    pub(super) fn gather_state(&mut self) -> Result<(), Error> {
+        self.world.gather_state(&mut *self.engine, self.trainer.optimizer(), self.state)
+    }
+
+    /// Ends the run, and says what it did.
+    ///
+    /// # Errors
+    ///
+    /// When there was nothing to train on, training has diverged, a rank is gone or late, or an observer fails.
+    pub fn finish(mut self) -> Result<Summary, Error> {
+        self.close_round()?;
+        let stopped = self.stops || self.is_over;
+        let is_whole_run = self.began.cursor.is_start() && self.began.is_empty && !self.began.was_over && !stopped;
+        if is_whole_run && !self.tested && self.state.step == self.began.step {
+            self.state.cursor = self.began.cursor;
+            let problem = match self.last_epoch.rows {
+                0 => "it has no rows, so there is nothing to train on".to_owned(),
+                rows => format!("all of its {rows} rows have the weight 0, so there is nothing to train on"),
+            };
+            return Err(Error::setting("source", problem));
+        }
+        self.gather_state()?;
+        finite::check(self.trainer, self.state)?;
+        let summary = Summary {
+            steps: self.state.step - self.began.step,
+            rows: self.state.rows_trained - self.began.rows,
+            time: self.began.at.elapsed(),
+            waiting: self.clock.waited,
+            last_epoch: if self.state.epoch.rows > 0 { self.state.epoch } else { self.last_epoch },
+            stopped,
+            was_over: self.began.was_over,
+        };
+        self.remember();
+        let (timeline, observer) = (self.trainer.declared_timeline(), &mut self.observer);
+        let event = Event::Finished { state: self.state, summary: &summary };
+        timed(timeline, Activity::Observe, || observer.observe(&event))?;
+        if let Some(timeline) = timeline {
+            let sent = self.engine.ranks().map_or(0, |ranks| ranks.collective.sent());
+            timeline.end(sent - self.began.sent)?;
+        }
+        Ok(summary)
+    }
+}
+
+impl<T: Scalar> Drop for Session<'_, T> {
+    /// Leaves the state as all ranks last agreed on it.
+    fn drop(&mut self) {
+        self.round.undo(self.state);
+    }
+}

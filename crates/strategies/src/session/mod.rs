@@ -1,0 +1,349 @@
+//! One run's hands: what every strategy is written with.
+
+mod cause;
+mod clock;
+mod end;
+mod plan;
+mod round;
+mod score;
+mod step;
+
+pub use clock::Waited;
+pub use plan::Plan;
+pub(crate) use score::scored;
+pub use step::Outcome;
+
+use std::path::Path;
+use std::time::Instant;
+
+use tidemill_autograd::tensor::{Arena, Scalar};
+use tidemill_collective::Values;
+use tidemill_data::{Batch as Rows, Cursor, Interrupt, Role, Source};
+
+use crate::binding::{Binding, Need};
+use crate::engine::{Outputs, Running};
+use crate::ranks::World;
+use crate::rows::{Checked, StepRows, check_in_memory};
+use crate::scores::Scores;
+use crate::{Error, Event, Flow, Observer, State, Sums, Trainer};
+use clock::{Clock, unless_interrupted};
+use round::Round;
+
+/// One run: a trainer, a state and a source, bound together, with all memory that the run needs. [`Batch`](crate::Batch)
+/// and [`Online`](crate::Online) are written with it, and so is anybody's [`Strategy`](crate::Strategy).
+///
+/// A step reads rows ([`next_batch`](Session::next_batch)) and trains on them ([`train`](Session::train),
+/// [`test_then_train`](Session::test_then_train)), or on others ([`train_on`](Session::train_on)). Where the source has no
+/// more, [`end_epoch`](Session::end_epoch) goes back to its start, and [`finish`](Session::finish) ends the run. Of several
+/// ranks, all make the same calls in the same order.
+///
+/// An error leaves the state of the last completed step. From the second step on, nothing is allocated.
+///
+/// # Example
+///
+/// A strategy that trains on every batch twice:
+///
+/// ```
+/// # use tidemill_autograd::{Program, tensor::Scalar};
+/// # use tidemill_data::{MemorySource, Source};
+/// # use tidemill_layers::{Dense, Layer};
+/// # use tidemill_losses::{Loss, MeanSquaredError};
+/// # use tidemill_optim::sgd;
+/// use tidemill_strategies::{Error, Observer, Outcome, Plan, Session, State, Strategy, Summary, Trainer};
+///
+/// struct Twice;
+///
+/// impl<T: Scalar> Strategy<T> for Twice {
+///     fn run(
+///         &self,
+///         trainer: &Trainer<T>,
+///         state: &mut State<T>,
+///         source: &mut dyn Source<T>,
+///         observer: &mut dyn Observer<T>,
+///     ) -> Result<Summary, Error> {
+///         let mut session = Session::start(trainer, state, source, observer, Plan::epochs(1).batch_size(2))?;
+///         while session.is_running() {
+///             session.next_batch(2)?;
+///             if session.train()? == Outcome::EpochOver {
+///                 session.end_epoch()?;
+///             } else {
+///                 session.train()?;
+///             }
+///         }
+///         session.finish()
+///     }
+/// }
+/// # let program = Program::<f64>::build(|graph| {
+/// #     let x = graph.input("x", &[1])?;
+/// #     let y = Dense::new(1).apply(graph, x)?;
+/// #     MeanSquaredError.apply(graph, y)
+/// # })?;
+/// # let mut rows = MemorySource::builder().reals("x", 1, vec![1.0, 2.0, 3.0]).target(vec![2.0, 4.0, 6.0]).build()?;
+/// let trainer = Trainer::new(program, sgd(0.1))?;
+/// let summary = trainer.run(&Twice, &mut trainer.start(7), &mut rows, &mut ())?;
+/// assert_eq!((summary.steps, summary.rows), (4, 6));
+/// # Ok::<(), tidemill_strategies::Error>(())
+/// ```
+pub struct Session<'r, T: Scalar> {
+    trainer: &'r Trainer<T>,
+    state: &'r mut State<T>,
+    source: &'r mut dyn Source<T>,
+    observer: &'r mut dyn Observer<T>,
+    plan: Plan,
+    engine: Box<dyn Running<T>>,
+    world: World,
+    binding: Binding,
+    /// Rows of the source, and those that come from elsewhere.
+    rows: [StepRows<T>; 2],
+    checked: Checked,
+    /// Rows that this rank has read of the epoch, as far as is known.
+    read: u64,
+    gradients: Arena<T>,
+    outputs: Outputs<T>,
+    scores: Scores<T>,
+    target: Option<usize>,
+    round: Round<T>,
+    clock: Clock<'r>,
+    /// Set by whoever stops the run while it waits for rows.
+    interrupt: Interrupt,
+    /// Whether it is to stop.
+    stops: bool,
+    /// Whether it has, on all ranks.
+    is_over: bool,
+    /// Whether rows were predicted or scored without being trained on.
+    tested: bool,
+    began: Beginning,
+    last_epoch: Sums,
+}
+
+/// Rows that a session computes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Source = 0,
+    Elsewhere = 1,
+}
+
+/// Where a run began.
+struct Beginning {
+    at: Instant,
+    step: u64,
+    rows: u64,
+    cursor: Cursor,
+    /// Whether no row of its epoch had been trained on.
+    is_empty: bool,
+    /// Whether there was nothing to do: the state came from a checkpoint of a run that had ended.
+    was_over: bool,
+    /// Bytes sent to other ranks before.
+    sent: u64,
+}
+
+impl<'r, T: Scalar> Session<'r, T> {
+    /// Binds a run together, allocates what it needs, has ranks compare their settings and share the first one's state,
+    /// and goes to where the state stands.
+    ///
+    /// # Errors
+    ///
+    /// When the source's columns do not fit the model, a setting is impossible, ranks differ, or nothing is left to do for
+    /// a state that has been trained for as many epochs already.
+    pub fn start(
+        trainer: &'r Trainer<T>,
+        state: &'r mut State<T>,
+        source: &'r mut dyn Source<T>,
+        observer: &'r mut dyn Observer<T>,
+        plan: Plan,
+    ) -> Result<Self, Error> {
+        if plan.batch_size == 0 {
+            return Err(Error::setting("batch size", "0 rows; expected 1 or more"));
+        }
+        let program = trainer.program();
+        if let Some(memory) = source.memory().filter(|_| plan.loads) {
+            check_in_memory(program, memory.data())?;
+        }
+        let most = source.rows().map_or(plan.batch_size, |rows| plan.batch_size.min(rows.max(1) as usize));
+        let mut engine = trainer.declared_engine().start(program, most)?;
+        engine.prepare(trainer.optimizer())?;
+        let world = World::of(&mut *engine);
+        let binding = Binding::new(program, source.schema(), Need::Target)?;
+        let rows = || StepRows::new(program, source.schema(), &binding, Need::Target);
+        let rows = [rows(), rows()];
+        let timeline = trainer.declared_timeline();
+        let sent = engine.ranks().map_or(0, |ranks| ranks.collective.sent());
+        if let Some(timeline) = timeline {
+            timeline.begin(world.rank, &world.name);
+        }
+        world.join(&mut *engine, trainer, state, &*source, &plan)?;
+        let was_over = is_over(state, &plan)?;
+        if state.cursor == Cursor::start(0) && state.epoch.rows == 0 {
+            // Of another training, if of any.
+            state.memories.clear();
+        }
+        // Of this run alone: when it is over, nobody has a handle of it.
+        let interrupt = Interrupt::any(observer.interrupt());
+        source.watch(&interrupt);
+        let mut clock = Clock::new(source, timeline);
+        let there = unless_interrupted(clock.seek(source, state.cursor))?;
+        let began = Beginning {
+            at: Instant::now(),
+            step: state.step,
+            rows: state.rows_trained,
+            cursor: state.cursor,
+            is_empty: state.epoch.rows == 0,
+            was_over,
+            sent,
+        };
+        let mut session = Self {
+            target: source.schema().role(Role::Target),
+            read: if world.size_of_own_rows() == 1 { state.epoch.rows } else { 0 },
+            last_epoch: state.epoch,
+            gradients: Arena::zeros(program.layout().len()),
+            checked: if plan.loads { Checked::Before } else { Checked::Now },
+            stops: there.is_none(),
+            trainer,
+            state,
+            source,
+            observer,
+            plan,
+            engine,
+            world,
+            binding,
+            rows,
+            outputs: Outputs::default(),
+            scores: Scores::default(),
+            round: Round::new(),
+            clock,
+            interrupt,
+            is_over: false,
+            tested: false,
+            began,
+        };
+        session.tell_of_start()?;
+        Ok(session)
+    }
+
+    fn tell_of_start(&mut self) -> Result<(), Error> {
+        let (engine, memory) = (self.engine.describe(), self.source.memory_plan());
+        let (rows, epochs) = (self.source.rows(), self.plan.epochs);
+        let event = Event::Started { state: self.state, rows, epochs, engine: &engine, memory: &memory };
+        self.stops |= self.observer.observe(&event)? == Flow::Stop;
+        Ok(())
+    }
+
+    /// Whether the run goes on: nobody has stopped it, and an epoch is left. The same on all ranks.
+    pub fn is_running(&self) -> bool {
+        !self.is_over && self.plan.epochs.is_none_or(|epochs| self.state.cursor.epoch < epochs)
+    }
+
+    /// Reads the next rows of the source, up to so many, for the steps that follow. They are checked, and those of weight
+    /// zero are left out. Gives how many were read, weightless ones too: zero at the end of the epoch, and when the run
+    /// stops.
+    ///
+    /// # Errors
+    ///
+    /// When the source cannot be read, or holds what the model cannot be trained on; and when more rows are asked for than
+    /// the [`Plan`] says, or none.
+    pub fn next_batch(&mut self, rows: usize) -> Result<usize, Error> {
+        let read = self.check_size(rows).and_then(|()| self.read_rows(rows));
+        if read.is_err() {
+            self.round.undo(self.state);
+        }
+        read
+    }
+
+    fn read_rows(&mut self, most: usize) -> Result<usize, Error> {
+        let rows = &mut self.rows[Of::Source as usize];
+        // Ranks that train apart come to the average first.
+        let goes_on = !self.stops || self.world.local(self.state.step).is_some();
+        if self.is_over || !goes_on {
+            rows.clear();
+            return Ok(0);
+        }
+        if unless_interrupted(self.clock.fill(self.source, rows.filling(), most))?.is_none() {
+            rows.clear();
+            self.stops = true;
+            return Ok(0);
+        }
+        rows.admit(self.read, self.checked)?;
+        self.read += rows.read() as u64;
+        Ok(rows.read())
+    }
+
+    fn check_size(&self, rows: usize) -> Result<(), Error> {
+        if (1..=self.plan.batch_size).contains(&rows) {
+            return Ok(());
+        }
+        let problem = format!("{rows} rows; the session was started for batches of 1 to {}", self.plan.batch_size);
+        Err(Error::setting("batch size", problem))
+    }
+
+    /// The rows that [`next_batch`](Session::next_batch) has read, without those of weight zero.
+    pub fn batch(&self) -> &Rows<T> {
+        self.rows[Of::Source as usize].batch()
+    }
+
+    /// The state as it is after the last step.
+    pub fn state(&self) -> &State<T> {
+        self.state
+    }
+
+    /// This rank's number, and how many take part.
+    pub fn rank(&self) -> (usize, usize) {
+        (self.world.rank, self.world.size)
+    }
+
+    /// Adds numbers up over all ranks, in place: such as rows read, or a decision that all must take alike.
+    ///
+    /// # Errors
+    ///
+    /// When a rank is gone or late.
+    pub fn sum_over_ranks(&mut self, numbers: &mut [f64]) -> Result<(), Error> {
+        let Some(ranks) = self.engine.ranks() else { return Ok(()) };
+        ranks.collective.sum(Values::of(numbers)).map_err(Error::lost(self.state.step))
+    }
+
+    /// Ends the run: the next step is not taken. Where ranks train apart, the run ends at their next average.
+    pub fn stop(&mut self) {
+        self.stops = true;
+    }
+
+    /// Puts the optimizer's memory, such as moments, back to what it is before the first step. Steps go on being counted.
+    pub fn reset_optimizer(&mut self) {
+        self.state.optimizer.copy_from_slice(&self.trainer.optimizer().initial_state());
+    }
+
+    /// Saves the state; of several ranks, the first one does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trainer::save`].
+    pub fn save(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let Self { observer, state, .. } = self;
+        observer.memories(&mut |name, numbers| state.remember(name, numbers));
+        match self.world.rank {
+            0 => self.trainer.save(self.state, path),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether nothing is left to do because a checkpoint is that of a run which had ended.
+///
+/// # Errors
+///
+/// When nothing is left to do for another reason: the state has been trained for as many epochs, or more.
+fn is_over<T>(state: &mut State<T>, plan: &Plan) -> Result<bool, Error> {
+    let is_resumed = std::mem::take(&mut state.is_resumed);
+    let Some(epochs) = plan.epochs.filter(|&epochs| state.cursor.epoch >= epochs) else { return Ok(false) };
+    if epochs == 0 {
+        return Err(Error::setting("strategy", "0 epochs; expected 1 or more"));
+    }
+    if is_resumed && state.cursor == Cursor::start(epochs) {
+        return Ok(true);
+    }
+    let problem = format!(
+        "it has been trained for {} epochs, and the strategy ends after {epochs}, counted from the state's first. To go \
+         on, ask for more in all; to begin anew, on these rows or by this strategy, set `state.cursor = \
+         Cursor::start(0)`: parameters, optimizer and steps stay",
+        state.cursor.epoch
+    );
+    Err(Error::setting("state", problem))
+}

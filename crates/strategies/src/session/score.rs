@@ -1,0 +1,108 @@
+use std::ops::Range;
+
+use tidemill_autograd::tensor::Scalar;
+use tidemill_data::Batch as Rows;
+use tidemill_metrics::{Rows as Scored, Target};
+
+use super::{Of, Session};
+use crate::binding::Need;
+use crate::engine::Outputs;
+use crate::ranks::Meeting;
+use crate::rows::StepRows;
+use crate::{Error, Predictions, Sums};
+
+impl<T: Scalar> Session<'_, T> {
+    /// Predicts the rows that were read, without training on them. Each rank those that it has read itself.
+    pub fn predict(&mut self) -> Predictions<'_, T> {
+        self.tested = true;
+        let rows = self.rows[Of::Source as usize].batch().rows();
+        self.evaluate(0..rows, Need::Features);
+        let width = self.trainer.program().prediction_width();
+        Predictions { values: &self.outputs.predictions, width, batch: self.rows[Of::Source as usize].batch() }
+    }
+
+    /// Tests on the rows that were read, updating the state's metrics, without training on them. Gives the sums of all
+    /// ranks.
+    ///
+    /// # Errors
+    ///
+    /// When the loss is not finite, a metric cannot score the rows, or a rank is gone or late.
+    pub fn score(&mut self) -> Result<Sums, Error> {
+        self.tested = true;
+        let of = Of::Source as usize;
+        let own = self.world.own_rows(self.rows[of].batch().rows());
+        let read = self.world.own_rows(self.rows[of].read());
+        let found = self.evaluate(own.clone(), Need::Target);
+        if !found.loss.is_finite() {
+            return Err(self.non_finite(Of::Source, own, found.loss));
+        }
+        let mut sums = StepRows::<T>::sums_of(found, read);
+        if let Some(ranks) = self.engine.ranks() {
+            let all = Meeting { sums, ..Meeting::default() }.of_all(ranks.collective);
+            sums = all.map_err(Error::lost(self.state.step))?.sums;
+        }
+        if sums.weight > 0.0 && !self.state.metrics.is_empty() {
+            if !self.world.is_alone {
+                self.keep_scores(Of::Source, own);
+                self.gather_scores()?;
+            }
+            self.update_metrics(Of::Source)?;
+        }
+        self.state.cursor = self.source.cursor();
+        Ok(sums)
+    }
+
+    fn evaluate(&mut self, rows: Range<usize>, need: Need) -> Sums {
+        let step = &self.rows[Of::Source as usize];
+        self.outputs.resize(self.trainer.program(), step.batch().rows(), need);
+        if rows.is_empty() {
+            return Sums::default();
+        }
+        let task = self.world.task(self.trainer, self.state, step, &self.binding, rows);
+        self.engine.evaluate(&task, &mut self.outputs)
+    }
+
+    /// Keeps what this rank has predicted until it is given to all.
+    pub(super) fn keep_scores(&mut self, of: Of, own: Range<usize>) {
+        if let Some(target) = self.target {
+            let width = self.trainer.program().prediction_width();
+            self.scores.push(width, self.rows[of as usize].batch(), own, target, &self.outputs);
+        }
+    }
+
+    /// Gives all ranks what each has predicted.
+    pub(super) fn gather_scores(&mut self) -> Result<(), Error> {
+        let (Some(_), Some(ranks)) = (self.target, self.engine.ranks()) else { return Ok(()) };
+        self.scores.gather(ranks.collective).map_err(Error::lost(self.state.step))
+    }
+
+    /// Has the metrics take in what all ranks have predicted.
+    pub(super) fn update_metrics(&mut self, of: Of) -> Result<(), Error> {
+        let Some(target) = self.target else { return Ok(()) };
+        let width = self.trainer.program().prediction_width();
+        let (batch, metrics) = (self.rows[of as usize].batch(), &mut self.state.metrics);
+        let mut update = |rows: &Scored<'_, T>| metrics.iter_mut().try_for_each(|metric| Ok(metric.update(rows)?));
+        if !self.world.is_alone {
+            return self.scores.each(width, batch, target, update);
+        }
+        update(&scored(width, batch, target, &self.outputs)?)
+    }
+}
+
+/// A batch's outputs as metrics see them.
+pub(crate) fn scored<'a, T: Scalar>(
+    width: usize,
+    batch: &'a Rows<T>,
+    target: usize,
+    outputs: &'a Outputs<T>,
+) -> Result<Scored<'a, T>, Error> {
+    let target = match batch.schema().fields[target].kind {
+        tidemill_data::Kind::Index { .. } => Target::Index(batch.indices(target)),
+        _ => Target::Real(batch.reals(target)),
+    };
+    let rows = Scored::new(&outputs.predictions, width, target)?.with_losses(&outputs.losses)?;
+    Ok(match batch.weights() {
+        Some(weights) => rows.with_weights(weights)?,
+        None => rows,
+    })
+}
