@@ -326,7 +326,7 @@ impl<T: Scalar> Program<T> {
             self.unwritten.iter().for_each(|range| gradients[range.clone()].fill(T::zero()));
         }
         write.slice(&mut gradients[self.layout.trainable_len()..], &workspace.updates);
-        let mut whole_from = gradients.len();
+        let mut whole_from = self.layout.trainable_len();
         for (number, step) in self.steps[..=self.root_step].iter().enumerate().rev() {
             if step.gradients.iter().all(Option::is_none) {
                 continue;

@@ -14,6 +14,7 @@ mod error;
 mod evaluate;
 mod file;
 mod finite;
+mod metrics;
 mod model;
 mod observer;
 mod observers;
@@ -37,6 +38,7 @@ pub use engine::{
 };
 pub use error::Error;
 pub use evaluate::{Evaluation, Predictions, evaluate, predict};
+pub use metrics::{HeadMetric, Metrics};
 pub use model::Model;
 pub use observer::{Event, Flow, Observer, OnEvent, on_event};
 pub use observers::{Checkpoints, EarlyStopping, History, HistoryPoint};

@@ -4,13 +4,14 @@ use std::hash::{DefaultHasher, Hasher};
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
+use tidemill_autograd::Program;
 use tidemill_autograd::tensor::{Scalar, kernels};
 use tidemill_collective::{Collective, Error as Lost, Gathered, Values, handshake};
 use tidemill_data::{Cursor, Schema, Source};
 use tidemill_optim::Optimizer;
 
 use crate::binding::Binding;
-use crate::engine::{LocalSteps, RankRows, Ranks, Running, Task};
+use crate::engine::{LocalSteps, RankRows, Ranks, Running, Task, group, share};
 use crate::rows::StepRows;
 use crate::state::RankMemory;
 use crate::{Error, Plan, State, Sums, Trainer};
@@ -26,10 +27,13 @@ pub(crate) struct World {
     /// As messages name this rank.
     pub(crate) name: String,
     local: Option<LocalSteps>,
+    /// Rows that stay together when a batch is shared out.
+    group: usize,
 }
 
 impl World {
-    pub(crate) fn of<T: Scalar>(engine: &mut dyn Running<T>) -> Self {
+    pub(crate) fn of<T: Scalar>(engine: &mut dyn Running<T>, program: &Program<T>) -> Self {
+        let group = group(program).unwrap_or(1);
         match engine.ranks() {
             None => Self {
                 rank: 0,
@@ -39,6 +43,7 @@ impl World {
                 is_alone: true,
                 name: "tidemill".into(),
                 local: None,
+                group,
             },
             Some(ranks) => Self {
                 rank: ranks.collective.rank(),
@@ -48,6 +53,7 @@ impl World {
                 is_alone: false,
                 name: ranks.collective.peer(ranks.collective.rank()).to_string(),
                 local: ranks.local,
+                group,
             },
         }
     }
@@ -69,7 +75,7 @@ impl World {
     pub(crate) fn own_rows(&self, rows: usize) -> Range<usize> {
         match self.rows {
             RankRows::Own => 0..rows,
-            RankRows::Shared => rows * self.rank / self.size..rows * (self.rank + 1) / self.size,
+            RankRows::Shared => share(0..rows, self.rank, self.size, self.group),
         }
     }
 

@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tidemill_autograd::tensor::{Key, Scalar};
 use tidemill_data::Cursor;
-use tidemill_metrics::Metric;
+
+use crate::Metrics;
 
 /// Row-weighted sums: of losses, of weights, and how many rows. Divided once, at the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -50,7 +51,7 @@ pub struct State<T> {
     /// Losses of the current epoch so far.
     pub epoch: Sums,
     /// Test-then-train scores, updated by [`Online`](crate::Online).
-    pub metrics: Vec<Box<dyn Metric<T>>>,
+    pub metrics: Metrics<T>,
     /// What this rank has not yet sent of its gradients, where it sends less than all; empty otherwise.
     pub feedback: Vec<T>,
     /// What each rank keeps for itself, as it is saved and as it is found again.

@@ -8,7 +8,9 @@ use tidemill_optim::Optimizer;
 
 use super::adasum::Adasum;
 use super::compress::{Compression, Compressor};
-use super::{AgreeStep, Arenas, Engine, InParts, Memory, Outputs, RankRows, Ranks, Running, Task, Updated};
+use super::{
+    AgreeStep, Arenas, Engine, InParts, Memory, Outputs, RankRows, Ranks, Running, Task, Updated, group, is_coupled,
+};
 use crate::timeline::{Activity, timed};
 use crate::{Error, Sums, Timeline};
 
@@ -226,11 +228,11 @@ impl<T: Scalar, E: Engine<T>> Engine<T> for Distributed<E> {
         }
         let rows = match settings.rows {
             RankRows::Own => rows,
-            RankRows::Shared if program.couples_rows() && settings.size > 1 => {
-                let problem = "the model looks at several rows at once; its batch cannot be shared out";
-                return Err(Error::setting("distributed", problem));
-            }
-            RankRows::Shared => rows.div_ceil(settings.size),
+            RankRows::Shared => match group(program) {
+                None if settings.size > 1 => return Err(Error::setting("distributed", is_coupled(program))),
+                None => rows,
+                Some(group) => rows.div_ceil(group).div_ceil(settings.size) * group,
+            },
         };
         match settings.exchange {
             Exchange::Local(_) if settings.rows == RankRows::Shared => {
@@ -258,10 +260,11 @@ impl<T: Scalar, E: Engine<T>> Engine<T> for Distributed<E> {
             return Err(Error::setting("distributed", "another run has these workers; they do one at a time"));
         };
         let compressor = match settings.exchange {
-            Exchange::Compressed(kind, _) => Some(Compressor::new(kind, program.layout())),
+            Exchange::Compressed(kind, _) => Some(Compressor::new(kind, &program.layout().trainable())),
             _ => None,
         };
-        let adasum = (settings.exchange == Exchange::Adasum).then(|| Adasum::new(program.layout(), settings.size));
+        let adasum =
+            (settings.exchange == Exchange::Adasum).then(|| Adasum::new(&program.layout().trainable(), settings.size));
         Ok(Box::new(Joined {
             compressor,
             adasum,
@@ -275,6 +278,7 @@ impl<T: Scalar, E: Engine<T>> Engine<T> for Distributed<E> {
             settings: settings.clone(),
             begun: Vec::new(),
             failed: None,
+            trained: program.layout().trainable_len(),
         }))
     }
 
@@ -325,6 +329,8 @@ fn describe(settings: &Settings, inner: &str) -> String {
 const WORTH_SHARING: usize = 4096;
 
 struct Joined<T> {
+    /// Where gradients end in their arena, and what buffers get begins.
+    trained: usize,
     /// Until this is dropped.
     collective: Option<Box<dyn Collective>>,
     link: Link,
@@ -406,7 +412,7 @@ impl<T: Scalar> Running<T> for Joined<T> {
                 }
             }
         };
-        let mut parts = InParts { least: bytes.div_ceil(size_of::<T>()), whole: &mut whole };
+        let mut parts = InParts { end: self.trained, least: bytes.div_ceil(size_of::<T>()), whole: &mut whole };
         self.inner.gradient_in_parts(task, gradients, write, outputs, &mut parts)
     }
 

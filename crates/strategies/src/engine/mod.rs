@@ -7,6 +7,7 @@ mod data_parallel;
 mod distributed;
 mod gate;
 mod hogwild;
+mod outputs;
 mod pool;
 mod serial;
 
@@ -19,15 +20,16 @@ pub use data_parallel::DataParallel;
 pub use distributed::Distributed;
 pub(crate) use distributed::LocalSteps;
 pub use hogwild::Hogwild;
+pub use outputs::Outputs;
 pub use serial::Serial;
 
 use tidemill_autograd::tensor::{Key, Scalar};
-use tidemill_autograd::{Program, Write};
+use tidemill_autograd::{Coupling, Program, Write};
 use tidemill_collective::Collective;
 use tidemill_data::Batch;
 use tidemill_optim::Optimizer;
 
-use crate::{Binding, Error, Need, Sums, Timeline};
+use crate::{Binding, Error, Sums, Timeline};
 
 /// A way to obtain the gradient of one batch: on this thread, in pieces, on several threads. A declaration;
 /// [`start`](Engine::start) makes what runs. Engines nest.
@@ -98,7 +100,7 @@ pub trait Running<T: Scalar>: Send {
     ) -> Sums {
         let sums = self.gradient(task, gradients, write, outputs);
         self.reduce(gradients);
-        (parts.whole)(0..gradients.len(), gradients);
+        (parts.whole)(0..parts.end, &mut gradients[..parts.end]);
         sums
     }
 
@@ -168,6 +170,8 @@ pub struct NonFinite {
 
 /// Who is told of parts of a gradient that are whole.
 pub struct InParts<'a, T> {
+    /// Where the gradient ends in the arena: behind it is what buffers get.
+    pub end: usize,
     /// Elements that a part has at least, but for the last.
     pub least: usize,
     /// Told of a part: where in the arena it is, and the part.
@@ -295,25 +299,24 @@ impl ReadRows<'_> {
     }
 }
 
-/// Prediction and loss of each row of a batch, in the batch's order.
-#[derive(Clone, Debug, Default)]
-pub struct Outputs<T> {
-    /// `[B, ...]`.
-    pub predictions: Vec<T>,
-    /// `[B]`; empty where no loss is computed.
-    pub losses: Vec<T>,
+/// Part `index` of `count` of a range: contiguous, in order, of equal size up to one group of rows, which stay whole.
+pub(crate) fn share(range: Range<usize>, index: usize, count: usize, group: usize) -> Range<usize> {
+    let groups = range.len().div_ceil(group);
+    let cut = |i: usize| range.start + range.len().min(groups * i / count * group);
+    cut(index)..cut(index + 1)
 }
 
-impl<T: Scalar> Outputs<T> {
-    /// Makes room for the rows of a batch.
-    pub(crate) fn resize(&mut self, program: &Program<T>, rows: usize, need: Need) {
-        self.predictions.resize(rows * program.prediction_width(), T::zero());
-        self.losses.resize(if need == Need::Target { rows } else { 0 }, T::zero());
+/// Rows that a batch of a program is cut between; `None` where it must not be cut.
+pub(crate) fn group<T: Scalar>(program: &Program<T>) -> Option<usize> {
+    match program.coupling(true) {
+        Coupling::None => Some(1),
+        Coupling::Group(rows) => Some(rows),
+        Coupling::Batch => None,
     }
 }
 
-/// Part `index` of `count` of a range: contiguous, in order, of equal size up to one.
-fn share(range: Range<usize>, index: usize, count: usize) -> Range<usize> {
-    let cut = |i: usize| range.start + range.len() * i / count;
-    cut(index)..cut(index + 1)
+/// Why a batch of a program must not be cut.
+pub(crate) fn is_coupled<T: Scalar>(program: &Program<T>) -> String {
+    let by = program.coupled_by(true);
+    format!("{by} looks at all rows of a batch, which cannot be cut; use the serial engine, or {by} in groups of rows")
 }

@@ -4,7 +4,7 @@ use tidemill_autograd::Program;
 use tidemill_autograd::tensor::Scalar;
 use tidemill_data::{Cursor, Source};
 
-use crate::{Error, Event, Flow, Observer, State, evaluate};
+use crate::{Error, Event, Flow, Metrics, Observer, State, evaluate};
 
 /// Stops when the loss on held-out rows has not fallen for so many epochs, and keeps the best parameters. What it has seen
 /// is saved with the state, so that a resumed run stops where it would have; a run from the state's first epoch on begins
@@ -82,7 +82,7 @@ impl<T: Scalar> Observer<T> for EarlyStopping<'_, T> {
             _ => return Ok(Flow::Continue),
         };
         self.held_out.seek(Cursor::start(0))?;
-        let loss = evaluate(&self.program, &state.params, self.held_out, &mut [])?.loss();
+        let loss = evaluate(&self.program, &state.params, self.held_out, &mut Metrics::new())?.loss();
         match &self.best {
             Some(best) if loss >= best.loss || loss.is_nan() => {
                 let since = number.saturating_sub(best.epoch);

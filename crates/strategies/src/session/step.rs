@@ -2,6 +2,7 @@ use std::ops::Range;
 
 use tidemill_autograd::Write;
 use tidemill_autograd::tensor::Scalar;
+use tidemill_collective::Values;
 use tidemill_data::Batch as Rows;
 
 use super::cause::cause;
@@ -27,6 +28,15 @@ pub enum Outcome {
     EpochOver,
     /// The run was stopped. Nothing was trained.
     Stopped,
+}
+
+/// Of what ranks make a sum in a step.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Agreed {
+    /// The gradient, and what buffers get.
+    All,
+    /// The gradient, where ranks that train apart have one to agree on; their buffers are averaged with the parameters.
+    GradientAlone,
 }
 
 /// Whether rows are scored before they are trained on.
@@ -144,7 +154,7 @@ impl<T: Scalar> Session<'_, T> {
                 if tests {
                     self.keep_scores(of, own.clone());
                 }
-                self.agree()?;
+                self.agree(Agreed::GradientAlone)?;
                 self.move_parameters(mine.weight)?;
             }
             self.round.batches += 1;
@@ -200,7 +210,7 @@ impl<T: Scalar> Session<'_, T> {
             self.keep_scores(of, own);
             self.gather_scores()?;
         }
-        self.agree()?;
+        self.agree(Agreed::All)?;
         if tests {
             self.update_metrics(of)?;
         }
@@ -234,7 +244,7 @@ impl<T: Scalar> Session<'_, T> {
 
     fn gradient(&mut self, of: Of, rows: Range<usize>, tests: bool) -> Result<Sums, Error> {
         if tests {
-            self.outputs.resize(self.trainer.program(), self.rows[of as usize].batch().rows(), Need::Target);
+            self.outputs.resize(self.rows[of as usize].batch().rows(), Need::Target);
         }
         let task = self.world.task(self.trainer, self.state, &self.rows[of as usize], &self.binding, rows.clone());
         let outputs = tests.then_some(&mut self.outputs);
@@ -263,26 +273,38 @@ impl<T: Scalar> Session<'_, T> {
         Err(Error::setting("row weights", problem))
     }
 
-    fn agree(&mut self) -> Result<(), Error> {
-        let timeline = self.trainer.declared_timeline();
+    fn agree(&mut self, what: Agreed) -> Result<(), Error> {
+        let (timeline, lost) = (self.trainer.declared_timeline(), Error::lost(self.state.step));
         let mut step = AgreeStep { number: self.state.step, feedback: &mut self.state.feedback, timeline };
-        self.engine.agree(&mut self.gradients, &mut step).map_err(Error::lost(self.state.step))
+        let (gradients, updates) = self.gradients.split_at_mut(self.trainer.program().layout().trainable_len());
+        self.engine.agree(gradients, &mut step).map_err(&lost)?;
+        match self.engine.ranks() {
+            Some(ranks) if what == Agreed::All && !updates.is_empty() => {
+                timed(timeline, Activity::Sum, || ranks.collective.sum(Values::of(updates))).map_err(&lost)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn move_parameters(&mut self, weight: f64) -> Result<(), Error> {
         let timeline = self.trainer.declared_timeline();
         let state = &mut *self.state;
         let (step, scale) = (state.step, T::of(1.0 / weight));
+        let program = self.trainer.program();
+        let trained = program.layout().trainable_len();
+        if self.gradients.len() > trained {
+            program.update_buffers(&mut state.params, &self.gradients, weight);
+        }
         let arenas = Arenas {
-            params: &mut state.params,
-            gradients: &mut self.gradients,
+            params: &mut state.params[..trained],
+            gradients: &mut self.gradients[..trained],
             optimizer: &mut state.optimizer,
             timeline,
         };
         let (engine, optimizer) = (&mut self.engine, self.trainer.optimizer());
         let updated = timed(timeline, Activity::Update, || engine.update(optimizer, step, scale, arenas));
         state.is_spread |= updated.memory == Memory::OwnShare;
-        engine.share(&mut state.params, timeline).map_err(Error::lost(step))?;
+        engine.share(&mut state.params[..trained], timeline).map_err(Error::lost(step))?;
         state.step += updated.steps;
         Ok(())
     }
@@ -303,11 +325,11 @@ impl<T: Scalar> Session<'_, T> {
         let (step, row, loss) = match self.engine.non_finite() {
             Some(found) => (found.step, found.row, found.loss),
             None => {
-                self.outputs.resize(self.trainer.program(), self.rows[of as usize].batch().rows(), Need::Target);
+                self.outputs.resize(self.rows[of as usize].batch().rows(), Need::Target);
                 let task =
                     self.world.task(self.trainer, self.state, &self.rows[of as usize], &self.binding, rows.clone());
                 self.engine.evaluate(&task, &mut self.outputs);
-                let losses = &self.outputs.losses[rows.clone()];
+                let losses = &self.outputs.losses()[rows.clone()];
                 let found = losses.iter().position(|loss| !loss.is_finite());
                 // Where each is finite by itself, without dropout, what is not is their sum.
                 let loss = found.map_or(total, |row| losses[row].widen());
