@@ -8,6 +8,7 @@
 
 mod batch;
 mod binding;
+mod callback;
 mod checkpoint;
 mod engine;
 mod error;
@@ -15,8 +16,6 @@ mod evaluate;
 mod file;
 mod finite;
 mod model;
-mod observer;
-mod observers;
 mod online;
 mod parameters;
 mod ranks;
@@ -30,6 +29,9 @@ mod trainer;
 
 pub use batch::Batch;
 pub use binding::{Binding, Need};
+pub use callback::{
+    Callback, CallbackMemory, Checkpoints, Control, EarlyStopping, Event, History, HistoryPoint, OnEvent, on_event,
+};
 pub use checkpoint::saved_encoder;
 pub use engine::{
     AgreeStep, Arenas, Auto, Compression, DataParallel, Distributed, Engine, Hogwild, InParts, Memory, NonFinite,
@@ -38,8 +40,6 @@ pub use engine::{
 pub use error::Error;
 pub use evaluate::{Evaluation, Predictions, evaluate, predict};
 pub use model::Model;
-pub use observer::{Event, Flow, Observer, OnEvent, on_event};
-pub use observers::{Checkpoints, EarlyStopping, History, HistoryPoint};
 pub use online::Online;
 pub use session::{Outcome, Plan, Session, Waited};
 pub use state::{State, Sums};
