@@ -46,8 +46,11 @@ fn passes(criterion: &mut Criterion) {
         let mut source = rows(categories);
         let mut bench = |name: BenchmarkId, trainer: Trainer<f32>, batch_size: usize| {
             let strategy = Online::new().batch_size(batch_size).endless();
-            let mut one_pass = on_event(|event: &Event<'_, f32>| {
-                Ok(if matches!(event, Event::Epoch { .. }) { Flow::Stop } else { Flow::Continue })
+            let mut one_pass = on_event(|event: &Event<'_, f32>, run: &mut Control| {
+                if matches!(event, Event::Epoch { .. }) {
+                    run.stop();
+                }
+                Ok(())
             });
             let mut state = trainer.start(0);
             group.bench_function(name, |b| {

@@ -22,8 +22,11 @@ fn passes(criterion: &mut Criterion) {
         let workload = Workload::new("own".into(), model, Goal::Bce, 1, ROWS).expect("a workload");
         let trainer = Trainer::new(workload.program().expect("a model"), sgd(0.01)).expect("settings in range");
         let strategy = Online::new().batch_size(1).endless();
-        let mut one_pass = on_event(|event: &Event<'_, f32>| {
-            Ok(if matches!(event, Event::Epoch { .. }) { Flow::Stop } else { Flow::Continue })
+        let mut one_pass = on_event(|event: &Event<'_, f32>, run: &mut Control| {
+            if matches!(event, Event::Epoch { .. }) {
+                run.stop();
+            }
+            Ok(())
         });
         let scored = Box::new(LogLoss::default()) as Box<dyn Metric<f32>>;
         for (name, metrics) in [("plain", Vec::new()), ("log loss", vec![scored])] {

@@ -36,7 +36,6 @@ struct Stepper {
     params: Vec<f32>,
     gradients: Vec<f32>,
     memory: Vec<f32>,
-    feedback: Vec<f32>,
     step: u64,
 }
 
@@ -53,7 +52,6 @@ impl Stepper {
             batch: Batch::new(source.schema().clone()),
             gradients: vec![0.0; params.len()],
             memory: optimizer.initial_state(),
-            feedback: Vec::new(),
             step: 0,
             optimizer,
             source,
@@ -67,11 +65,11 @@ impl Stepper {
             self.source.seek(Cursor::start(0)).expect("the start exists");
             self.source.fill(&mut self.batch, self.rows).expect("rows in memory");
         }
-        let Self { params, batch, binding, gradients, optimizer, memory, feedback, .. } = self;
-        let task = Task { params, batch, binding, rows: 0..self.rows, key: Key::new(self.step), timeline: None };
+        let Self { params, batch, binding, gradients, optimizer, memory, .. } = self;
+        let task = Task { key: Key::new(self.step), ..Task::new(params, batch, binding) };
         let sums = self.running.gradient(&task, gradients, Write::Assign, None);
-        let arenas = Arenas { params, gradients, optimizer: memory, feedback, timeline: None };
-        self.running.update(optimizer, self.step, (1.0 / sums.weight) as f32, arenas).expect("no rank to lose");
+        let arenas = Arenas { params, gradients, optimizer: memory, timeline: None };
+        self.running.update(optimizer, self.step, (1.0 / sums.weight) as f32, arenas);
         self.step += 1;
     }
 }

@@ -98,13 +98,13 @@ pub(crate) fn epoch_times(
     epochs: usize,
 ) -> Result<Clock> {
     let (mut ends, mut how) = (Vec::new(), String::new());
-    let mut clock = on_event(|event: &Event<'_, f32>| {
+    let mut clock = on_event(|event: &Event<'_, f32>, _: &mut Control| {
         match event {
             Event::Started { engine, .. } => how = (*engine).to_owned(),
             Event::Epoch { .. } => ends.push(Instant::now()),
             Event::Step { .. } | Event::Finished { .. } => {}
         }
-        Ok(Flow::Continue)
+        Ok(())
     });
     trainer.run(strategy, state, source, &mut clock)?;
     let ends: Vec<Instant> = ends.into_iter().step_by(epochs).collect();

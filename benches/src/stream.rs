@@ -87,11 +87,11 @@ impl Streaming {
             _ => (self.ahead(self.open(file)?, wide.batch_size)?, None),
         };
         let mut how = String::new();
-        let mut listen = on_event(|event: &Event<'_, f32>| {
+        let mut listen = on_event(|event: &Event<'_, f32>, _: &mut Control| {
             if let Event::Started { engine, .. } = event {
                 how = (*engine).to_owned();
             }
-            Ok(Flow::Continue)
+            Ok(())
         });
         let summary = trainer.run(&strategy, &mut trainer.start(0), &mut source, &mut listen)?;
         let waiting = summary.waiting.total.as_secs_f64() / summary.time.as_secs_f64();

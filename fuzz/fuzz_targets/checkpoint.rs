@@ -14,7 +14,7 @@ use tidemill_losses::{BinaryCrossEntropyWithLogits, Loss};
 use tidemill_metrics::{Accuracy, MeanLoss, Metric, RocAuc};
 use tidemill_optim::{Chain, Compose, Schedule, adam, clip_by_global_norm, sgd};
 use tidemill_strategies::{
-    Batch, Error as Failed, Event, Flow, Model, Observer, Online, Trainer, on_event, saved_encoder,
+    Batch, Callback, Control, Error as Failed, Event, Model, Online, Trainer, on_event, saved_encoder,
 };
 
 /// Bytes that the state, the model and a few rows may take beside the file's.
@@ -62,11 +62,14 @@ fn rows() -> MemorySource<f32> {
         .expect("rows that fit together")
 }
 
-fn a_few_steps() -> impl Observer<f32> {
+fn a_few_steps() -> impl Callback<f32> {
     let mut steps = 0;
-    on_event(move |event: &Event<'_, f32>| {
+    on_event(move |event: &Event<'_, f32>, run: &mut Control| {
         steps += u64::from(matches!(event, Event::Step { .. } | Event::Epoch { .. }));
-        Ok(if steps < 8 { Flow::Continue } else { Flow::Stop })
+        if steps >= 8 {
+            run.stop();
+        }
+        Ok(())
     })
 }
 

@@ -10,7 +10,7 @@ const SLICE: Duration = Duration::from_millis(50);
 /// Asks whoever waits for rows to stop waiting: a signal handler, another thread, the end of a program.
 ///
 /// Clones share the flag. A source that [watches](crate::Source::watch) it gives [`Error::Interrupted`] instead of
-/// waiting on; training with it as an observer ends after the last whole step, also while a stream is idle.
+/// waiting on; training with it as a callback ends after the last whole step, also while a stream is idle.
 ///
 /// # Example
 ///

@@ -9,7 +9,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use serde::{Deserialize, Serialize};
 use tidemill::data::Interrupt;
 use tidemill::prelude::*;
-use tidemill::strategies::{Error, Event, Flow};
+use tidemill::strategies::{Control, Error, Event};
 
 /// The environment variable with the faults of `run`, a JSON list of [`Fault`].
 pub const FAULTS: &str = "TIDEMILL_FAULTS";
@@ -76,7 +76,7 @@ pub enum Kind {
     Cut(String),
 }
 
-/// The faults of this rank, as an observer that makes them.
+/// The faults of this rank, as a callback that makes them.
 pub(crate) struct Faults<'a> {
     faults: Vec<&'a Fault>,
     stop: &'a Interrupt,
@@ -90,9 +90,9 @@ impl<'a> Faults<'a> {
     }
 }
 
-impl Observer<f32> for Faults<'_> {
-    fn observe(&mut self, event: &Event<'_, f32>) -> Result<Flow, Error> {
-        let Event::Step { state, .. } = event else { return Ok(Flow::Continue) };
+impl Callback<f32> for Faults<'_> {
+    fn on_event(&mut self, event: &Event<'_, f32>, _run: &mut Control) -> Result<(), Error> {
+        let Event::Step { state, .. } = event else { return Ok(()) };
         for fault in &self.faults {
             match &fault.kind {
                 Kind::Slow(milliseconds) if state.step >= fault.step => {
@@ -102,7 +102,7 @@ impl Observer<f32> for Faults<'_> {
                 _ => {}
             }
         }
-        Ok(Flow::Continue)
+        Ok(())
     }
 }
 

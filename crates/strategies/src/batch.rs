@@ -1,7 +1,7 @@
 use tidemill_autograd::tensor::Scalar;
 use tidemill_data::{Interrupt, MemorySource, Source};
 
-use crate::{Error, Observer, Outcome, Plan, Session, State, Strategy, Summary, Trainer};
+use crate::{Callback, Error, Outcome, Plan, Session, State, Strategy, Summary, Trainer};
 
 /// Batch training: load everything into memory, then go over it for many epochs in minibatches, shuffled anew in each.
 ///
@@ -56,11 +56,11 @@ impl<T: Scalar> Strategy<T> for Batch {
         trainer: &Trainer<T>,
         state: &mut State<T>,
         source: &mut dyn Source<T>,
-        observer: &mut dyn Observer<T>,
+        callback: &mut dyn Callback<T>,
     ) -> Result<Summary, Error> {
         let mut memory = match source.memory() {
             Some(memory) => memory,
-            None => match load(source, self.budget, observer) {
+            None => match load(source, self.budget, callback) {
                 Err(tidemill_data::Error::Interrupted) => return Ok(Summary { stopped: true, ..Summary::default() }),
                 loaded => loaded?,
             },
@@ -75,7 +75,7 @@ impl<T: Scalar> Strategy<T> for Batch {
         }
         let batch_size = self.batch_size.unwrap_or(rows.max(1));
         let plan = Plan::epochs(self.epochs).batch_size(batch_size).loaded();
-        let mut session = Session::start(trainer, state, &mut memory, observer, plan)?;
+        let mut session = Session::start(trainer, state, &mut memory, callback, plan)?;
         while session.is_running() {
             session.next_batch(batch_size)?;
             if session.train()? == Outcome::EpochOver {
@@ -86,13 +86,13 @@ impl<T: Scalar> Strategy<T> for Batch {
     }
 }
 
-/// Loads the rows, unless the observer interrupts it.
+/// Loads the rows, unless the callback interrupts it.
 fn load<T: Scalar>(
     source: &mut dyn Source<T>,
     budget: u64,
-    observer: &dyn Observer<T>,
+    callback: &dyn Callback<T>,
 ) -> Result<MemorySource<T>, tidemill_data::Error> {
-    let stop = Interrupt::any(observer.interrupt());
+    let stop = Interrupt::any(callback.interrupt());
     source.watch(&stop);
     MemorySource::load(source, budget)
 }

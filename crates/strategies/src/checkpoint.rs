@@ -6,14 +6,16 @@ use serde::{Deserialize, Serialize};
 use tidemill_autograd::tensor::Scalar;
 use tidemill_data::{Cursor, Encoder};
 
+use crate::callback::check_factor;
 use crate::parameters::{self, Written};
 use crate::state::RankMemory;
-use crate::{Error, Metrics, State, Sums, Trainer, file, finite};
+use crate::{CallbackMemory, Error, Metrics, State, Sums, Trainer, file, finite};
 
 /// The safetensors metadata under which [`Header`] is stored.
 const KEY: &str = "tidemill.state";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const EPOCH: &str = "training.epoch";
+const FACTOR: &str = "training.learning_rate_factor";
 
 /// The whole numbers of a [`State`]. Real numbers are tensors, so that they come back bit for bit.
 #[derive(Serialize, Deserialize)]
@@ -34,9 +36,9 @@ struct Header {
     /// Ranks that keep something for themselves.
     #[serde(default, skip_serializing_if = "is_zero")]
     ranks: usize,
-    /// What observers remember.
+    /// Names of what callbacks remember.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    observers: Vec<String>,
+    callbacks: Vec<String>,
     /// What rows went through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     encoder: Option<Encoder>,
@@ -75,7 +77,7 @@ pub fn saved_encoder(path: impl AsRef<Path>) -> Result<Option<Encoder>, Error> {
 
 pub(crate) fn save<T: Scalar>(trainer: &Trainer<T>, state: &State<T>, path: &Path) -> Result<(), Error> {
     if state.is_spread {
-        let problem = "parts of the state are on other ranks; an observer says by `saves` that it will save".into();
+        let problem = "parts of the state are on other ranks; a callback says by `saves` that it will save".into();
         return Err(Error::Checkpoint { path: path.to_owned(), problem });
     }
     finite::check(trainer, state)?;
@@ -94,12 +96,13 @@ pub(crate) fn save<T: Scalar>(trainer: &Trainer<T>, state: &State<T>, path: &Pat
             tensors.push(Written::new(rank_name(rank, what), &[values.len()], values));
         }
     }
-    for (name, numbers) in &state.memories {
-        tensors.push(Written::new(observer_name(name), &[numbers.len()], numbers));
+    tensors.push(Written::new(FACTOR, &[1], &[state.learning_rate_factor]));
+    for (name, numbers) in state.memory.iter() {
+        tensors.push(Written::new(callback_name(name), &[numbers.len()], numbers));
     }
     let header = Header {
         format: FORMAT,
-        observers: state.memories.keys().cloned().collect(),
+        callbacks: state.memory.iter().map(|(name, _)| name.to_owned()).collect(),
         world: state.world,
         cursors: state.cursors.clone(),
         ranks: state.ranks.len(),
@@ -156,7 +159,15 @@ fn parse<T: Scalar>(trainer: &Trainer<T>, bytes: &[u8], mut metrics: Metrics<T>)
     }
     let params = parameters::read(trainer.program().layout(), &tensors)?;
     nothing_else(trainer, &header, &tensors)?;
-    let memory = |name: &String| Ok((name.clone(), tensor(&tensors, &observer_name(name))?));
+    let mut memory = CallbackMemory::default();
+    for name in &header.callbacks {
+        memory.put(name, tensor::<f64>(&tensors, &callback_name(name))?);
+    }
+    let factor: Vec<f64> = tensor(&tensors, FACTOR)?;
+    let [learning_rate_factor] = factor[..] else {
+        return Err(format!("{FACTOR} has {} numbers, expected 1", factor.len()));
+    };
+    check_factor(learning_rate_factor).map_err(|error| format!("{FACTOR}: {error}"))?;
     Ok(State {
         params,
         optimizer,
@@ -171,7 +182,8 @@ fn parse<T: Scalar>(trainer: &Trainer<T>, bytes: &[u8], mut metrics: Metrics<T>)
         is_spread: false,
         world: header.world,
         cursors: header.cursors,
-        memories: header.observers.iter().map(memory).collect::<Result<_, String>>()?,
+        memory,
+        learning_rate_factor,
         is_resumed: true,
     })
 }
@@ -222,8 +234,8 @@ fn nothing_else<T: Scalar>(trainer: &Trainer<T>, header: &Header, tensors: &Safe
     let mut known: HashSet<String> = trainer.program().layout().parameters().iter().map(|p| p.name().into()).collect();
     known.extend(trainer.optimizer().state_blocks().iter().map(|block| format!("optimizer.{}", block.name)));
     known.extend((0..header.metrics.len()).map(metric_name));
-    known.extend(header.observers.iter().map(|name| observer_name(name)));
-    known.insert(EPOCH.into());
+    known.extend(header.callbacks.iter().map(|name| callback_name(name)));
+    known.extend([EPOCH, FACTOR].map(String::from));
     let of_a_rank = |name: &str| {
         (0..header.ranks).any(|rank| [OPTIMIZER, FEEDBACK].iter().any(|what| name == rank_name(rank, what)))
     };
@@ -279,6 +291,6 @@ fn metric_name(index: usize) -> String {
     format!("metrics.{index}")
 }
 
-fn observer_name(name: &str) -> String {
-    format!("observer.{name}")
+fn callback_name(name: &str) -> String {
+    format!("callback.{name}")
 }

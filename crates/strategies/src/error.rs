@@ -16,7 +16,7 @@ pub enum Error {
     /// A metric, or its saved state.
     #[error(transparent)]
     Metric(#[from] tidemill_metrics::Error),
-    /// A setting of a strategy, an engine or an observer.
+    /// A setting of a strategy, an engine or a callback.
     #[error("{what}: {problem}")]
     Setting {
         /// The setting.

@@ -8,6 +8,7 @@
 
 mod batch;
 mod binding;
+mod callback;
 mod checkpoint;
 mod engine;
 mod error;
@@ -16,8 +17,6 @@ mod file;
 mod finite;
 mod metrics;
 mod model;
-mod observer;
-mod observers;
 mod online;
 mod parameters;
 mod ranks;
@@ -31,6 +30,9 @@ mod trainer;
 
 pub use batch::Batch;
 pub use binding::{Binding, Need};
+pub use callback::{
+    Callback, CallbackMemory, Checkpoints, Control, EarlyStopping, Event, History, HistoryPoint, OnEvent, on_event,
+};
 pub use checkpoint::saved_encoder;
 pub use engine::{
     AgreeStep, Arenas, Auto, Compression, DataParallel, Distributed, Engine, Hogwild, InParts, Memory, NonFinite,
@@ -40,8 +42,6 @@ pub use error::Error;
 pub use evaluate::{Evaluation, Predictions, evaluate, predict};
 pub use metrics::{HeadMetric, Metrics};
 pub use model::Model;
-pub use observer::{Event, Flow, Observer, OnEvent, on_event};
-pub use observers::{Checkpoints, EarlyStopping, History, HistoryPoint};
 pub use online::Online;
 pub use session::{Outcome, Plan, Session, Waited};
 pub use state::{State, Sums};

@@ -1,7 +1,7 @@
 use tidemill_autograd::tensor::Scalar;
 use tidemill_data::Source;
 
-use crate::{Error, Observer, Outcome, Plan, Session, State, Strategy, Summary, Trainer};
+use crate::{Callback, Error, Outcome, Plan, Session, State, Strategy, Summary, Trainer};
 
 /// Online training: take rows as they come, in chunks; test on each chunk, then train on it, once. Memory is that of one
 /// chunk, whatever the size of the data.
@@ -43,7 +43,7 @@ impl Online {
         self
     }
 
-    /// Over and over, until an observer stops it.
+    /// Over and over, until an callback stops it.
     #[must_use]
     pub fn endless(mut self) -> Self {
         self.passes = None;
@@ -57,10 +57,10 @@ impl<T: Scalar> Strategy<T> for Online {
         trainer: &Trainer<T>,
         state: &mut State<T>,
         source: &mut dyn Source<T>,
-        observer: &mut dyn Observer<T>,
+        callback: &mut dyn Callback<T>,
     ) -> Result<Summary, Error> {
         let plan = self.passes.map_or_else(Plan::endless, Plan::epochs).batch_size(self.batch_size);
-        let mut session = Session::start(trainer, state, source, observer, plan)?;
+        let mut session = Session::start(trainer, state, source, callback, plan)?;
         while session.is_running() {
             session.next_batch(self.batch_size)?;
             if session.test_then_train()? == Outcome::EpochOver {

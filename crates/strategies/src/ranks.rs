@@ -152,21 +152,35 @@ impl World {
 
 /// What a rank brings to a step, and what all bring together.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Meeting {
+pub(crate) struct StepAllReduce {
     pub(crate) sums: Sums,
     /// Whether a rank stops here.
     pub(crate) stops: bool,
     /// Whether a rank saves the state that follows.
     pub(crate) saves: bool,
+    pub(crate) actions: Actions,
 }
 
-impl Meeting {
+/// What callbacks have asked for and all ranks are to do alike.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Actions {
+    /// The learning-rate factor of the first rank.
+    pub(crate) factor: f64,
+    /// Whether a rank has reset its optimizer.
+    pub(crate) resets: bool,
+}
+
+impl StepAllReduce {
     pub(crate) fn of_all(self, collective: &mut dyn Collective) -> Result<Self, Lost> {
-        let Self { sums: Sums { loss, weight, rows }, stops, saves } = self;
-        let mut numbers = [loss, weight, rows as f64, f64::from(stops), f64::from(saves)];
+        let Self { sums: Sums { loss, weight, rows }, stops, saves, actions: Actions { factor, resets } } = self;
+        let factor = if collective.rank() == 0 { factor } else { 0.0 };
+        let flags = [stops, saves, resets].map(f64::from);
+        let mut numbers = [loss, weight, rows as f64, flags[0], flags[1], flags[2], factor];
         collective.sum(Values::of(&mut numbers))?;
-        let [loss, weight, rows, stops, saves] = numbers;
-        Ok(Self { sums: Sums { loss, weight, rows: rows as u64 }, stops: stops > 0.0, saves: saves > 0.0 })
+        let [loss, weight, rows, flags @ .., factor] = numbers;
+        let [stops, saves, resets] = flags.map(|flag| flag > 0.0);
+        let sums = Sums { loss, weight, rows: rows as u64 };
+        Ok(Self { sums, stops, saves, actions: Actions { factor, resets } })
     }
 }
 
@@ -220,8 +234,9 @@ struct Head {
     metrics: Vec<Vec<u64>>,
     world: usize,
     cursors: Vec<Cursor>,
-    /// What observers remember: names and how many numbers.
-    memories: Vec<(String, usize)>,
+    learning_rate_factor: u64,
+    /// What callbacks remember: names and how many numbers.
+    memory: Vec<(String, usize)>,
     is_resumed: bool,
 }
 
@@ -236,7 +251,8 @@ fn share_state<T: Scalar>(collective: &mut dyn Collective, state: &mut State<T>)
         metrics: state.metrics.iter().map(|m| m.state().into_iter().map(f64::to_bits).collect()).collect(),
         world: state.world,
         cursors: state.cursors.clone(),
-        memories: state.memories.iter().map(|(name, numbers)| (name.clone(), numbers.len())).collect(),
+        memory: state.memory.iter().map(|(name, numbers)| (name.to_owned(), numbers.len())).collect(),
+        learning_rate_factor: state.learning_rate_factor.to_bits(),
         is_resumed: state.is_resumed,
     };
     let head = serde_json::to_vec(&head).expect("whole numbers can be written");
@@ -251,12 +267,13 @@ fn share_state<T: Scalar>(collective: &mut dyn Collective, state: &mut State<T>)
         let numbers: Vec<f64> = numbers.iter().map(|&bits| f64::from_bits(bits)).collect();
         metric.restore(&numbers).map_err(|error| foreign(&error))?;
     }
-    let mut saved = std::mem::take(&mut state.memories);
-    for (name, len) in head.memories {
-        let mut numbers = saved.remove(&name).unwrap_or_default();
+    state.learning_rate_factor = f64::from_bits(head.learning_rate_factor);
+    let saved = std::mem::take(&mut state.memory);
+    for (name, len) in head.memory {
+        let mut numbers = saved.get(&name).map(<[f64]>::to_vec).unwrap_or_default();
         numbers.resize(len, 0.0);
         collective.broadcast(0, Values::of(&mut numbers))?;
-        state.memories.insert(name, numbers);
+        state.memory.put(&name, numbers);
     }
     collective.broadcast(0, Values::of(&mut state.params))?;
     collective.broadcast(0, Values::of(&mut state.optimizer))?;

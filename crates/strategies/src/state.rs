@@ -1,10 +1,10 @@
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use tidemill_autograd::tensor::{Key, Scalar};
 use tidemill_data::Cursor;
 
 use crate::Metrics;
+
+use crate::CallbackMemory;
 
 /// Row-weighted sums: of losses, of weights, and how many rows. Divided once, at the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -50,6 +50,9 @@ pub struct State<T> {
     pub cursor: Cursor,
     /// Losses of the current epoch so far.
     pub epoch: Sums,
+    /// What every learning rate is multiplied by; set by
+    /// [`Control::set_learning_rate_factor`](crate::Control::set_learning_rate_factor).
+    pub learning_rate_factor: f64,
     /// Test-then-train scores, updated by [`Online`](crate::Online).
     pub metrics: Metrics<T>,
     /// What this rank has not yet sent of its gradients, where it sends less than all; empty otherwise.
@@ -62,8 +65,8 @@ pub struct State<T> {
     pub(crate) world: usize,
     /// Where each of their sources stands, as it is saved and as it is found again; none where all stand at `cursor`.
     pub(crate) cursors: Vec<Cursor>,
-    /// What observers remember, by their names for it.
-    pub(crate) memories: BTreeMap<String, Vec<f64>>,
+    /// What callbacks remember.
+    pub(crate) memory: CallbackMemory,
     /// Whether it has been read from a checkpoint, and not been trained since.
     pub(crate) is_resumed: bool,
 }
@@ -88,21 +91,9 @@ impl<T: Scalar> State<T> {
         Key::new(seed).fold(PARAMETERS)
     }
 
-    /// What an observer remembered when it was last asked, by its name for it: see
-    /// [`Observer::memories`](crate::Observer::memories).
-    pub fn memory(&self, name: &str) -> Option<&[f64]> {
-        self.memories.get(name).map(Vec::as_slice)
-    }
-
-    /// Takes over what an observer remembers.
-    pub(crate) fn remember(&mut self, name: &str, numbers: &mut dyn Iterator<Item = f64>) {
-        if !self.memories.contains_key(name) {
-            self.memories.insert(name.to_owned(), Vec::new());
-        }
-        if let Some(memory) = self.memories.get_mut(name) {
-            memory.clear();
-            memory.extend(numbers);
-        }
+    /// What callbacks remembered when they were last asked.
+    pub fn memory(&self) -> &CallbackMemory {
+        &self.memory
     }
 
     /// The value of a metric, by name.

@@ -3,7 +3,7 @@ use std::time::Duration;
 use tidemill_autograd::tensor::Scalar;
 use tidemill_data::Source;
 
-use crate::{Error, Observer, State, Sums, Trainer, Waited};
+use crate::{Callback, Error, State, Sums, Trainer, Waited};
 
 /// How data reaches the model, and when parameters move: a loop over the steps of a [`Session`](crate::Session).
 pub trait Strategy<T: Scalar> {
@@ -17,7 +17,7 @@ pub trait Strategy<T: Scalar> {
         trainer: &Trainer<T>,
         state: &mut State<T>,
         source: &mut dyn Source<T>,
-        observer: &mut dyn Observer<T>,
+        callback: &mut dyn Callback<T>,
     ) -> Result<Summary, Error>;
 }
 
@@ -34,7 +34,7 @@ pub struct Summary {
     pub waiting: Waited,
     /// Losses of the last epoch that ended, or of the one that was stopped.
     pub last_epoch: Sums,
-    /// Whether the observer stopped it, or an [`Interrupt`](tidemill_data::Interrupt) while it waited for rows.
+    /// Whether the callback stopped it, or an [`Interrupt`](tidemill_data::Interrupt) while it waited for rows.
     pub stopped: bool,
     /// Whether there was nothing to do: the state came from a checkpoint of a run that had ended.
     pub was_over: bool,

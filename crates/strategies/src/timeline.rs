@@ -27,8 +27,8 @@ pub enum Activity {
     Sum,
     /// Moving parameters.
     Update,
-    /// In observers: checkpoints, evaluations, logs.
-    Observe,
+    /// In callbacks: checkpoints, evaluations, logs.
+    Callbacks,
 }
 
 impl Activity {
@@ -41,7 +41,7 @@ impl Activity {
         Self::WaitForRanks,
         Self::Sum,
         Self::Update,
-        Self::Observe,
+        Self::Callbacks,
     ];
 
     /// As it is written in a trace.
@@ -54,7 +54,7 @@ impl Activity {
             Self::WaitForRanks => "wait for ranks",
             Self::Sum => "sum",
             Self::Update => "update",
-            Self::Observe => "checkpoint and observers",
+            Self::Callbacks => "callbacks",
         }
     }
 }
@@ -156,13 +156,7 @@ impl Timeline {
 
     /// How long the run's thread was at it.
     pub fn total(&self, activity: Activity) -> Duration {
-        let record = self.lock();
-        let total = record.totals[activity as usize];
-        match activity {
-            // Sums are parts of updates.
-            Activity::Update => total.saturating_sub(record.totals[Activity::Sum as usize]),
-            _ => total,
-        }
+        self.lock().totals[activity as usize]
     }
 
     /// How long the runs took.

@@ -7,7 +7,7 @@ use tidemill_data::{Cursor, Encoder, Source};
 use tidemill_optim::{Chain, Optimizer};
 
 use crate::engine::{Engine, Serial};
-use crate::{Error, Metrics, Observer, State, Strategy, Summary, Timeline, checkpoint};
+use crate::{Callback, CallbackMemory, Error, Metrics, State, Strategy, Summary, Timeline, checkpoint};
 
 /// A model, an optimizer and an engine: all that training needs and that training does not change. What changes is the
 /// [`State`].
@@ -108,13 +108,14 @@ impl<T: Scalar> Trainer<T> {
             seed,
             cursor: Cursor::start(0),
             epoch: crate::Sums::default(),
+            learning_rate_factor: 1.0,
             metrics: metrics.into(),
             feedback: Vec::new(),
             ranks: Vec::new(),
             is_spread: false,
             world: 1,
             cursors: Vec::new(),
-            memories: Default::default(),
+            memory: CallbackMemory::default(),
             is_resumed: false,
         }
     }
@@ -139,7 +140,7 @@ impl<T: Scalar> Trainer<T> {
         checkpoint::save(self, state, path.as_ref())
     }
 
-    /// Trains from where the state stands until the strategy's end, or until the observer stops it.
+    /// Trains from where the state stands until the strategy's end, or until the callback stops it.
     ///
     /// Epochs are counted from the state's first, so that a run which was stopped goes on to the same end. A state that
     /// [`resume`](Trainer::resume) gives may be at that end already: then nothing is done, and
@@ -155,8 +156,8 @@ impl<T: Scalar> Trainer<T> {
         strategy: &impl Strategy<T>,
         state: &mut State<T>,
         source: &mut dyn Source<T>,
-        observer: &mut dyn Observer<T>,
+        callback: &mut dyn Callback<T>,
     ) -> Result<Summary, Error> {
-        strategy.run(self, state, source, observer).inspect_err(|error| self.engine.abandon(&error.to_string()))
+        strategy.run(self, state, source, callback).inspect_err(|error| self.engine.abandon(&error.to_string()))
     }
 }

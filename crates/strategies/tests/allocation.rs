@@ -13,7 +13,7 @@ use tidemill_collective::Threads;
 use tidemill_data::{Source, SourceExt};
 use tidemill_optim::sgd;
 use tidemill_strategies::{
-    Batch, DataParallel, Distributed, Engine, Event, Flow, Hogwild, Online, Serial, Strategy, Timeline, Trainer,
+    Batch, Control, DataParallel, Distributed, Engine, Event, Hogwild, Online, Serial, Strategy, Timeline, Trainer,
     on_event,
 };
 
@@ -61,15 +61,15 @@ fn check_trainer(
     let trainer = trainer.engine(engine).timeline(timeline);
     let mut state = trainer.start_with(7, metrics());
     let (mut before, mut after, mut events) = (0, 0, 0);
-    let mut observer = on_event(|event: &Event<'_, f32>| {
+    let mut callback = on_event(|event: &Event<'_, f32>, _: &mut Control| {
         if let Event::Step { .. } = event {
             let count = COUNT.load(Ordering::Relaxed);
             events += 1;
             if events == 2 { before = count } else { after = count }
         }
-        Ok(Flow::Continue)
+        Ok(())
     });
-    trainer.run(&strategy, &mut state, &mut source, &mut observer).unwrap();
+    trainer.run(&strategy, &mut state, &mut source, &mut callback).unwrap();
     assert!(state.step > 10, "a run worth counting");
     assert_eq!(after - before, 0, "allocations with {what}");
 }

@@ -114,8 +114,8 @@ pub fn rank(job: &std::path::Path, stop: &Interrupt) -> ! {
     };
     let name = world.peer(world.rank()).to_string();
     match train(&job, world, stop) {
-        Ok(Flow::Continue) => mpi::exit(0),
-        Ok(Flow::Stop) => mpi::exit(i32::from(crate::compare::STOPPED)),
+        Ok(Ended::Finished) => mpi::exit(0),
+        Ok(Ended::Stopped) => mpi::exit(i32::from(crate::compare::STOPPED)),
         Err(error) => {
             let code = match error.downcast_ref::<Error>() {
                 Some(Error::Ranks { source: Lost::Differs { .. }, .. }) => IMPOSSIBLE,
@@ -133,8 +133,13 @@ fn fail(name: Option<&str>, error: &anyhow::Error, code: i32) -> ! {
     mpi::exit(code)
 }
 
-/// Whether it came to its end, or was stopped, as the first rank sees it.
-fn train(job: &Job, world: Box<dyn tidemill::collective::Collective>, stop: &Interrupt) -> Result<Flow> {
+/// How training ended, as the first rank sees it.
+enum Ended {
+    Finished,
+    Stopped,
+}
+
+fn train(job: &Job, world: Box<dyn tidemill::collective::Collective>, stop: &Interrupt) -> Result<Ended> {
     let text = fs::read_to_string(&job.spec).with_context(|| job.spec.display().to_string())?;
     let spec: Spec = serde_json::from_str(&text).with_context(|| job.spec.display().to_string())?;
     // Another host may have a copy of its own.
@@ -158,19 +163,19 @@ fn train(job: &Job, world: Box<dyn tidemill::collective::Collective>, stop: &Int
         0 => Some(Watcher::new(job, &spec, &trainer)?),
         _ => None,
     };
-    let checkpoints = job.checkpoint.as_ref().map(|path| Checkpoints::new(&trainer, path, job.save_every));
-    let mut observers = (checkpoints, (&mut watcher, (Faults::of(&job.faults, rank, stop), stop.clone())));
-    let summary = trainer.run(&strategy, &mut state, &mut source, &mut observers)?;
+    let checkpoints = job.checkpoint.as_ref().map(|path| Checkpoints::new(path, job.save_every));
+    let mut callbacks = (checkpoints, (&mut watcher, (Faults::of(&job.faults, rank, stop), stop.clone())));
+    let summary = trainer.run(&strategy, &mut state, &mut source, &mut callbacks)?;
     say::note(format_args!("tidemill: rank {rank} of {ranks}: {timeline}"));
     job.inputs.same_contents()?;
     // The first rank says that it was stopped, when it has saved; the others wait for it.
-    let Some(watcher) = watcher else { return Ok(Flow::Continue) };
+    let Some(watcher) = watcher else { return Ok(Ended::Finished) };
     let was_stopped = summary.stopped && !watcher.is_done;
     if let Some(path) = job.result.as_ref().filter(|_| !was_stopped) {
         let found = watcher.found(&state, ranks, &timeline)?;
         replace(path, serde_json::to_vec_pretty(&found)?)?;
     }
-    Ok(if was_stopped { Flow::Stop } else { Flow::Continue })
+    Ok(if was_stopped { Ended::Stopped } else { Ended::Finished })
 }
 
 /// What must be the same on all ranks: every setting, and how large the file is.
@@ -249,16 +254,16 @@ impl<'a> Watcher<'a> {
     }
 }
 
-impl Observer<f32> for Watcher<'_> {
-    fn observe(&mut self, event: &Event<'_, f32>) -> Result<Flow, Error> {
+impl Callback<f32> for Watcher<'_> {
+    fn on_event(&mut self, event: &Event<'_, f32>, run: &mut Control) -> Result<(), Error> {
         let (state, is_last) = match event {
             Event::Started { .. } => {
                 self.since = Instant::now();
-                return Ok(Flow::Continue);
+                return Ok(());
             }
             Event::Step { state, .. } => (state, false),
             Event::Finished { state, .. } => (state, true),
-            _ => return Ok(Flow::Continue),
+            _ => return Ok(()),
         };
         let is_due = state.rows_trained >= self.next_look;
         if is_due || is_last {
@@ -278,6 +283,9 @@ impl Observer<f32> for Watcher<'_> {
         self.is_done |= self.job.to_target && self.to_target.is_some()
             || self.job.most_seconds.is_some_and(|most| so_far > most)
             || self.job.most_steps.is_some_and(|most| state.step >= most);
-        Ok(if self.is_done && !is_last { Flow::Stop } else { Flow::Continue })
+        if self.is_done && !is_last {
+            run.stop();
+        }
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tidemill::data::{Cursor, Interrupt, Stage};
 use tidemill::prelude::*;
-use tidemill::strategies::{Error, Event, Flow, evaluate};
+use tidemill::strategies::{Control, Error, Event, evaluate};
 
 use super::partial::Partial;
 use super::paths::Paths;
@@ -85,8 +85,8 @@ impl Recorder<'_> {
     }
 }
 
-impl Observer<f32> for Recorder<'_> {
-    fn observe(&mut self, event: &Event<'_, f32>) -> Result<Flow, Error> {
+impl Callback<f32> for Recorder<'_> {
+    fn on_event(&mut self, event: &Event<'_, f32>, run: &mut Control) -> Result<(), Error> {
         match event {
             Event::Started { memory, .. } => {
                 let planned = |bytes: u64, stage: &Planned| bytes.saturating_add(stage.bytes);
@@ -120,7 +120,7 @@ impl Observer<f32> for Recorder<'_> {
                     self.show(state);
                 }
                 if stopped {
-                    return Ok(Flow::Stop);
+                    run.stop();
                 }
             }
             Event::Epoch { .. } => {}
@@ -132,7 +132,7 @@ impl Observer<f32> for Recorder<'_> {
                 }
             }
         }
-        Ok(Flow::Continue)
+        Ok(())
     }
 
     fn interrupt(&self) -> Option<Interrupt> {

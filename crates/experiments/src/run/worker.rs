@@ -192,14 +192,14 @@ impl<'a> Worker<'a> {
             shown: now,
             saved: now,
         };
-        let mut observers = (recorder, Faults::of(self.faults, 0, self.stop));
+        let mut callbacks = (recorder, Faults::of(self.faults, 0, self.stop));
         let summary = match phase.train {
             Train::Batch => {
                 let reading = source.memory_plan().total();
                 let budget = self.spec.budget.saturating_sub(reading);
                 let batch = Batch::new(self.spec.epochs).batch_size(self.spec.batch_size).budget(budget);
                 let memory = 2 * source.schema().row_bytes(size_of::<f32>()) as u64 * self.spec.rows_of(&phase.spans);
-                let summary = self.trainer.run(&batch, &mut self.state, &mut source, &mut observers);
+                let summary = self.trainer.run(&batch, &mut self.state, &mut source, &mut callbacks);
                 summary.map_err(|error| {
                     // With a larger budget, reading takes more as well.
                     let plenty = Spec { budget: u64::MAX, ..self.spec.clone() }.rows(phase.spans.clone());
@@ -209,7 +209,7 @@ impl<'a> Worker<'a> {
             }
             Train::Online => {
                 let online = Online::new().batch_size(self.spec.batch_size);
-                self.trainer.run(&online, &mut self.state, &mut source, &mut observers)?
+                self.trainer.run(&online, &mut self.state, &mut source, &mut callbacks)?
             }
         };
         if summary.stopped {

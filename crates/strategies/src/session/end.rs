@@ -3,15 +3,14 @@ use tidemill_data::Cursor;
 
 use super::clock::unless_interrupted;
 use super::{Of, Outcome, Session};
-use crate::timeline::{Activity, timed};
-use crate::{Error, Event, Flow, Observer, Summary, finite};
+use crate::{Error, Summary, finite};
 
 impl<T: Scalar> Session<'_, T> {
     /// Ends the epoch: the source goes to the start of the next one, if the plan has one. Says whether the run goes on.
     ///
     /// # Errors
     ///
-    /// When training has diverged, an observer fails, the source cannot go back to its start, or had no rows in an endless
+    /// When training has diverged, a callback fails, the source cannot go back to its start, or had no rows in an endless
     /// run.
     pub fn end_epoch(&mut self) -> Result<bool, Error> {
         self.close_round()?;
@@ -33,22 +32,6 @@ impl<T: Scalar> Session<'_, T> {
         Ok(self.is_running())
     }
 
-    fn tell_of_epoch(&mut self, number: u64) -> Result<(), Error> {
-        let (sums, optimizer) = (self.last_epoch, &**self.trainer.optimizer());
-        let event = Event::Epoch { state: self.state, number, sums, optimizer };
-        let observer = &mut self.observer;
-        let flow = timed(self.trainer.declared_timeline(), Activity::Observe, || observer.observe(&event))?;
-        self.stops |= flow == Flow::Stop;
-        self.remember();
-        Ok(())
-    }
-
-    /// Takes over what observers remember.
-    fn remember(&mut self) {
-        let Self { observer, state, .. } = self;
-        observer.memories(&mut |name, numbers| state.remember(name, numbers));
-    }
-
     /// Has ranks that train apart agree on the steps that each has taken since they last did.
     fn close_round(&mut self) -> Result<(), Error> {
         while self.round.is_open() {
@@ -60,8 +43,9 @@ impl<T: Scalar> Session<'_, T> {
         Ok(())
     }
 
-    /// Gives every rank the whole of the state.
+    /// Gives every rank the whole of the state, and has all do what one of them was asked for.
     pub(super) fn gather_state(&mut self) -> Result<(), Error> {
+        self.agree_on_actions()?;
         self.world.gather_state(&mut *self.engine, self.trainer.optimizer(), self.state)
     }
 
@@ -69,7 +53,7 @@ impl<T: Scalar> Session<'_, T> {
     ///
     /// # Errors
     ///
-    /// When there was nothing to train on, training has diverged, a rank is gone or late, or an observer fails.
+    /// When there was nothing to train on, training has diverged, a rank is gone or late, or a callback fails.
     pub fn finish(mut self) -> Result<Summary, Error> {
         self.close_round()?;
         let stopped = self.stops || self.is_over;
@@ -93,11 +77,9 @@ impl<T: Scalar> Session<'_, T> {
             stopped,
             was_over: self.began.was_over,
         };
-        self.remember();
-        let (timeline, observer) = (self.trainer.declared_timeline(), &mut self.observer);
-        let event = Event::Finished { state: self.state, summary: &summary };
-        timed(timeline, Activity::Observe, || observer.observe(&event))?;
-        if let Some(timeline) = timeline {
+        self.tell_of_end(&summary)?;
+        self.remember()?;
+        if let Some(timeline) = self.trainer.declared_timeline() {
             let sent = self.engine.ranks().map_or(0, |ranks| ranks.collective.sent());
             timeline.end(sent - self.began.sent)?;
         }
@@ -106,8 +88,12 @@ impl<T: Scalar> Session<'_, T> {
 }
 
 impl<T: Scalar> Drop for Session<'_, T> {
-    /// Leaves the state as all ranks last agreed on it.
+    /// Leaves the state as all ranks last agreed on it, with what callbacks remember.
     fn drop(&mut self) {
         self.round.undo(self.state);
+        if !std::thread::panicking() {
+            // Of two names that clash, the run has told when it ended, if it has.
+            let _ = self.remember();
+        }
     }
 }

@@ -7,12 +7,12 @@ mod plan;
 mod round;
 mod score;
 mod step;
+mod tell;
 
 pub use clock::Waited;
 pub use plan::Plan;
 pub use step::Outcome;
 
-use std::path::Path;
 use std::time::Instant;
 
 use tidemill_autograd::tensor::{Arena, Scalar};
@@ -25,7 +25,7 @@ use crate::metrics::ScoredHead;
 use crate::ranks::World;
 use crate::rows::{Checked, StepRows, check_in_memory};
 use crate::scores::Scores;
-use crate::{Error, Event, Flow, Observer, State, Sums, Trainer};
+use crate::{Callback, Control, Error, State, Sums, Trainer};
 use clock::{Clock, unless_interrupted};
 use round::Round;
 
@@ -49,7 +49,7 @@ use round::Round;
 /// # use tidemill_layers::{Dense, Layer};
 /// # use tidemill_losses::{Loss, MeanSquaredError};
 /// # use tidemill_optim::sgd;
-/// use tidemill_strategies::{Error, Observer, Outcome, Plan, Session, State, Strategy, Summary, Trainer};
+/// use tidemill_strategies::{Callback, Error, Outcome, Plan, Session, State, Strategy, Summary, Trainer};
 ///
 /// struct Twice;
 ///
@@ -59,9 +59,9 @@ use round::Round;
 ///         trainer: &Trainer<T>,
 ///         state: &mut State<T>,
 ///         source: &mut dyn Source<T>,
-///         observer: &mut dyn Observer<T>,
+///         callback: &mut dyn Callback<T>,
 ///     ) -> Result<Summary, Error> {
-///         let mut session = Session::start(trainer, state, source, observer, Plan::epochs(1).batch_size(2))?;
+///         let mut session = Session::start(trainer, state, source, callback, Plan::epochs(1).batch_size(2))?;
 ///         while session.is_running() {
 ///             session.next_batch(2)?;
 ///             if session.train()? == Outcome::EpochOver {
@@ -88,7 +88,7 @@ pub struct Session<'r, T: Scalar> {
     trainer: &'r Trainer<T>,
     state: &'r mut State<T>,
     source: &'r mut dyn Source<T>,
-    observer: &'r mut dyn Observer<T>,
+    callback: &'r mut dyn Callback<T>,
     plan: Plan,
     engine: Box<dyn Running<T>>,
     world: World,
@@ -107,6 +107,10 @@ pub struct Session<'r, T: Scalar> {
     clock: Clock<'r>,
     /// Set by whoever stops the run while it waits for rows.
     interrupt: Interrupt,
+    /// What callbacks have asked for.
+    control: Control,
+    /// Whether the optimizer was reset here, and other ranks are still to do it.
+    resets: bool,
     /// Whether it is to stop.
     stops: bool,
     /// Whether it has, on all ranks.
@@ -150,7 +154,7 @@ impl<'r, T: Scalar> Session<'r, T> {
         trainer: &'r Trainer<T>,
         state: &'r mut State<T>,
         source: &'r mut dyn Source<T>,
-        observer: &'r mut dyn Observer<T>,
+        callback: &'r mut dyn Callback<T>,
         plan: Plan,
     ) -> Result<Self, Error> {
         if plan.batch_size == 0 {
@@ -177,10 +181,10 @@ impl<'r, T: Scalar> Session<'r, T> {
         let was_over = is_over(state, &plan)?;
         if state.cursor == Cursor::start(0) && state.epoch.rows == 0 {
             // Of another training, if of any.
-            state.memories.clear();
+            state.memory.clear();
         }
         // Of this run alone: when it is over, nobody has a handle of it.
-        let interrupt = Interrupt::any(observer.interrupt());
+        let interrupt = Interrupt::any(callback.interrupt());
         source.watch(&interrupt);
         let mut clock = Clock::new(source, timeline);
         let there = unless_interrupted(clock.seek(source, state.cursor))?;
@@ -203,7 +207,7 @@ impl<'r, T: Scalar> Session<'r, T> {
             trainer,
             state,
             source,
-            observer,
+            callback,
             plan,
             engine,
             world,
@@ -214,20 +218,14 @@ impl<'r, T: Scalar> Session<'r, T> {
             round: Round::new(),
             clock,
             interrupt,
+            control: Control::default(),
+            resets: false,
             is_over: false,
             tested: false,
             began,
         };
         session.tell_of_start()?;
         Ok(session)
-    }
-
-    fn tell_of_start(&mut self) -> Result<(), Error> {
-        let (engine, memory) = (self.engine.describe(), self.source.memory_plan());
-        let (rows, epochs) = (self.source.rows(), self.plan.epochs);
-        let event = Event::Started { state: self.state, rows, epochs, engine: &engine, memory: &memory };
-        self.stops |= self.observer.observe(&event)? == Flow::Stop;
-        Ok(())
     }
 
     /// Whether the run goes on: nobody has stopped it, and an epoch is left. The same on all ranks.
@@ -300,30 +298,6 @@ impl<'r, T: Scalar> Session<'r, T> {
     pub fn sum_over_ranks(&mut self, numbers: &mut [f64]) -> Result<(), Error> {
         let Some(ranks) = self.engine.ranks() else { return Ok(()) };
         ranks.collective.sum(Values::of(numbers)).map_err(Error::lost(self.state.step))
-    }
-
-    /// Ends the run: the next step is not taken. Where ranks train apart, the run ends at their next average.
-    pub fn stop(&mut self) {
-        self.stops = true;
-    }
-
-    /// Puts the optimizer's memory, such as moments, back to what it is before the first step. Steps go on being counted.
-    pub fn reset_optimizer(&mut self) {
-        self.state.optimizer.copy_from_slice(&self.trainer.optimizer().initial_state());
-    }
-
-    /// Saves the state; of several ranks, the first one does.
-    ///
-    /// # Errors
-    ///
-    /// As [`Trainer::save`].
-    pub fn save(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
-        let Self { observer, state, .. } = self;
-        observer.memories(&mut |name, numbers| state.remember(name, numbers));
-        match self.world.rank {
-            0 => self.trainer.save(self.state, path),
-            _ => Ok(()),
-        }
     }
 }
 

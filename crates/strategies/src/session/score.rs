@@ -4,7 +4,7 @@ use tidemill_autograd::tensor::Scalar;
 
 use super::{Of, Session};
 use crate::binding::Need;
-use crate::ranks::Meeting;
+use crate::ranks::StepAllReduce;
 use crate::rows::StepRows;
 use crate::scores::update;
 use crate::{Error, Predictions, Sums};
@@ -35,7 +35,7 @@ impl<T: Scalar> Session<'_, T> {
         }
         let mut sums = StepRows::<T>::sums_of(found, read);
         if let Some(ranks) = self.engine.ranks() {
-            let all = Meeting { sums, ..Meeting::default() }.of_all(ranks.collective);
+            let all = StepAllReduce { sums, ..StepAllReduce::default() }.of_all(ranks.collective);
             sums = all.map_err(Error::lost(self.state.step))?.sums;
         }
         if sums.weight > 0.0 && !self.state.metrics.is_empty() {

@@ -9,10 +9,10 @@ use super::cause::cause;
 use super::{Of, Session};
 use crate::binding::Need;
 use crate::engine::{AgreeStep, Arenas, Memory};
-use crate::ranks::{self, Meeting};
+use crate::ranks::{self, StepAllReduce};
 use crate::rows::{Checked, StepRows};
 use crate::timeline::{Activity, timed};
-use crate::{Error, Event, Flow, Observer, Sums};
+use crate::{Error, Sums};
 
 /// What came of a call that trains.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,7 +51,7 @@ impl<T: Scalar> Session<'_, T> {
     ///
     /// # Errors
     ///
-    /// When the loss is not finite, a rank is gone or late, or an observer fails.
+    /// When the loss is not finite, a rank is gone or late, or a callback fails.
     pub fn train(&mut self) -> Result<Outcome, Error> {
         self.step(Of::Source, Test::Never)
     }
@@ -104,10 +104,10 @@ impl<T: Scalar> Session<'_, T> {
         if outcome.is_err() {
             self.round.undo(self.state);
         }
-        let outcome = outcome?;
+        let (outcome, saves) = outcome?;
         match outcome {
-            Outcome::Step(sums) => self.tell_of_step(sums)?,
-            // No event tells the observer.
+            Outcome::Step(sums) => self.tell_of_step(sums, saves)?,
+            // No event tells the callback.
             Outcome::Skipped => self.stops |= self.interrupt.is_set(),
             Outcome::Stopped => self.is_over = true,
             Outcome::OwnStep | Outcome::EpochOver => {}
@@ -115,32 +115,19 @@ impl<T: Scalar> Session<'_, T> {
         Ok(outcome)
     }
 
-    fn tell_of_step(&mut self, sums: Sums) -> Result<(), Error> {
-        let Self { observer, state, .. } = self;
-        if observer.saves(state.step) {
-            observer.memories(&mut |name, numbers| state.remember(name, numbers));
-        }
-        let (optimizer, waited) = (&**self.trainer.optimizer(), self.clock.waited);
-        let event = Event::Step { state: self.state, sums, optimizer, waited };
-        let observer = &mut self.observer;
-        let flow = timed(self.trainer.declared_timeline(), Activity::Observe, || observer.observe(&event))?;
-        self.stops |= flow == Flow::Stop;
-        Ok(())
-    }
-
-    /// A step of all ranks: each computes the gradient of its rows, all meet, and each moves its parameters by what they
-    /// agree on. Ranks that train apart move theirs first, and meet every few batches. A rank that has no rows left, or
-    /// stops, comes to the meeting all the same.
-    fn attempt(&mut self, of: Of, test: Test) -> Result<Outcome, Error> {
+    /// A step of all ranks: each computes the gradient of its rows, all reduce their sums, and each moves its parameters by what they
+    /// agree on. Ranks that train apart move theirs first, and reduce every few batches. A rank that has no rows left, or
+    /// stops, takes part in the reduction all the same.
+    fn attempt(&mut self, of: Of, test: Test) -> Result<(Outcome, bool), Error> {
         if self.is_over {
-            return Ok(Outcome::Stopped);
+            return Ok((Outcome::Stopped, false));
         }
         let read = self.rows[of as usize].read();
         if self.world.is_alone && self.stops {
-            return Ok(Outcome::Stopped);
+            return Ok((Outcome::Stopped, false));
         }
         if self.world.is_alone && read == 0 {
-            return Ok(if of == Of::Source { Outcome::EpochOver } else { Outcome::Skipped });
+            return Ok((if of == Of::Source { Outcome::EpochOver } else { Outcome::Skipped }, false));
         }
         let apart = self.world.local(self.state.step);
         self.round.begin(self.state, apart.is_some());
@@ -159,25 +146,28 @@ impl<T: Scalar> Session<'_, T> {
             }
             self.round.batches += 1;
             if apart.is_some_and(|steps| self.round.batches < steps) && read > 0 {
-                return Ok(Outcome::OwnStep);
+                return Ok((Outcome::OwnStep, false));
             }
         }
-        let all = self.meet(apart)?;
-        let Meeting { sums, stops, saves } = all;
+        let StepAllReduce { sums, stops, saves, actions } = self.all_reduce(apart)?;
+        if !self.world.is_alone {
+            self.follow(actions);
+        }
         let first = self.round.first;
         match apart {
-            None if stops => return Ok(Outcome::Stopped),
+            None if stops => return Ok((Outcome::Stopped, false)),
             None => {}
             // Behind the steps that others have taken already.
             Some(_) => self.is_stopped_next(stops),
         }
         if sums.rows == 0 {
             self.round.close();
-            return Ok(match (stops, of) {
+            let outcome = match (stops, of) {
                 (true, _) => Outcome::Stopped,
                 (false, Of::Source) => Outcome::EpochOver,
                 (false, Of::Elsewhere) => Outcome::Skipped,
-            });
+            };
+            return Ok((outcome, false));
         }
         if !sums.loss.is_finite() {
             return Err(self.non_finite(of, own, sums.loss));
@@ -193,13 +183,10 @@ impl<T: Scalar> Session<'_, T> {
         self.state.epoch.add(sums);
         self.state.cursor = self.source.cursor();
         if sums.weight == 0.0 {
-            return Ok(Outcome::Skipped);
+            return Ok((Outcome::Skipped, false));
         }
         self.compare(first)?;
-        if saves {
-            self.gather_state()?;
-        }
-        Ok(Outcome::Step(sums))
+        Ok((Outcome::Step(sums), saves))
     }
 
     /// Moves the parameters by the gradient of all ranks. What must be told to other ranks comes first, then scores, so that
@@ -252,15 +239,16 @@ impl<T: Scalar> Session<'_, T> {
         if sums.loss.is_finite() { Ok(sums) } else { Err(self.non_finite(of, rows, sums.loss)) }
     }
 
-    fn meet(&mut self, apart: Option<u64>) -> Result<Meeting, Error> {
-        let mine = Meeting { sums: self.round.sums, stops: self.stops, saves: false };
+    fn all_reduce(&mut self, apart: Option<u64>) -> Result<StepAllReduce, Error> {
+        let (sums, stops, actions) = (self.round.sums, self.stops, self.actions());
+        let mine = StepAllReduce { sums, stops, saves: false, actions };
         let Some(ranks) = self.engine.ranks() else { return Ok(mine) };
         let first = self.round.first;
-        let saves = self.observer.saves(first + apart.unwrap_or(1));
-        let met = timed(self.trainer.declared_timeline(), Activity::WaitForRanks, || {
-            Meeting { saves, ..mine }.of_all(ranks.collective)
+        let saves = self.callback.saves(first + apart.unwrap_or(1));
+        let all = timed(self.trainer.declared_timeline(), Activity::WaitForRanks, || {
+            StepAllReduce { saves, ..mine }.of_all(ranks.collective)
         });
-        met.map_err(Error::lost(first))
+        all.map_err(Error::lost(first))
     }
 
     fn check_weight(&self, weight: f64) -> Result<(), Error> {

@@ -1,4 +1,4 @@
-//! A run that has nothing to do says so; what was evaluated is evaluated again; what observers know is resumed.
+//! A run that has nothing to do says so; what was evaluated is evaluated again; what callbacks know is resumed.
 
 use tidemill_autograd::Program;
 use tidemill_data::{Cursor, MemorySource, Source, SourceExt};
@@ -6,7 +6,7 @@ use tidemill_layers::{Dense, Layer};
 use tidemill_losses::{Loss, MeanSquaredError};
 use tidemill_optim::sgd;
 use tidemill_strategies::{
-    Batch, Checkpoints, Distributed, EarlyStopping, Error, Event, Flow, Hogwild, Model, Online, Serial, Strategy,
+    Batch, Checkpoints, Control, Distributed, EarlyStopping, Error, Event, Hogwild, Model, Online, Serial, Strategy,
     Trainer, on_event,
 };
 
@@ -117,18 +117,21 @@ fn early_stopping_resumed_stops_where_it_would_have() {
     let batch = Batch::new(40).batch_size(4).in_order();
     let run = |resume: bool, kill_at: Option<u64>| {
         let trainer = linear();
-        let mut state =
-            if resume { trainer.resume(&path, tidemill_strategies::Metrics::new()).unwrap() } else { trainer.start(3) };
+        if !resume && path.exists() {
+            std::fs::remove_file(&path).unwrap();
+        }
+        // Killed in its first step, a run has saved nothing.
+        let mut state = if path.exists() { trainer.resume(&path, tidemill_strategies::Metrics::new()).unwrap() } else { trainer.start(3) };
         let mut held_out = source(0.7);
         let mut stopping = EarlyStopping::new(trainer.program(), &mut held_out, 5);
-        let kill = on_event(|event: &Event<'_, f32>| match event {
+        let kill = on_event(|event: &Event<'_, f32>, _: &mut Control| match event {
             Event::Step { state, .. } if Some(state.step) == kill_at => {
                 Err(Error::Setting { what: "the test".into(), problem: "ends the run".into() })
             }
-            _ => Ok(Flow::Continue),
+            _ => Ok(()),
         });
-        let mut observers = (Checkpoints::new(&trainer, &path, 1), &mut stopping, kill);
-        let ended = trainer.run(&batch, &mut state, &mut source(2.0), &mut observers);
+        let mut callbacks = (Checkpoints::new(&path, 1), &mut stopping, kill);
+        let ended = trainer.run(&batch, &mut state, &mut source(2.0), &mut callbacks);
         assert_eq!(ended.is_err(), kill_at.is_some());
         let best = stopping.best();
         stopping.restore(&mut state);
@@ -164,7 +167,7 @@ fn parameters_that_are_not_finite_are_not_handed_on() {
             _ => trainer.engine(Hogwild::new(1).rows(2)),
         };
         let mut state = trainer.start(1);
-        let mut saved = Checkpoints::new(&trainer, &path, 0);
+        let mut saved = Checkpoints::new(&path, 0);
         let error = trainer.run(&Online::new(), &mut state, &mut source(), &mut saved).unwrap_err();
         assert!(matches!(error, Error::Diverged { step: 1, .. }), "{error}");
         assert!(error.to_string().contains("parameter dense1.weight[0] is"), "{error}");
@@ -191,17 +194,17 @@ fn an_average_that_fails_leaves_the_last_one() {
         let trainer = trainer::<f64>(0.0).engine(Distributed::new(rank, Serial).average_every(3));
         let mut state = trainer.start(7);
         let mut agreed = None;
-        let mut observer = on_event(|event: &Event<'_, f64>| {
+        let mut callback = on_event(|event: &Event<'_, f64>, _: &mut Control| {
             if let Event::Step { state, .. } = event {
                 agreed = Some((state.params.clone(), state.optimizer.clone(), state.step, state.cursor));
                 if number == 1 && state.step == 6 {
                     return Err(Error::Setting { what: "the test".into(), problem: "ends the run".into() });
                 }
             }
-            Ok(Flow::Continue)
+            Ok(())
         });
         let online = Online::new().batch_size(4);
-        assert!(trainer.run(&online, &mut state, &mut rows(100), &mut observer).is_err());
+        assert!(trainer.run(&online, &mut state, &mut rows(100), &mut callback).is_err());
         assert_eq!(Some((state.params, state.optimizer, state.step, state.cursor)), agreed, "rank {number}");
         state.rows_trained
     });

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
-use tidemill_strategies::{Batch, Checkpoints, Event, Flow, State, on_event};
+use tidemill_strategies::{Batch, Checkpoints, Control, Event, State, on_event};
 
 use crate::model::{bits, metrics, rows, train, trainer};
 
@@ -23,7 +23,7 @@ fn run(path: &Path, is_child: bool) -> State<f32> {
     let mut state =
         if path.exists() { trainer.resume(path, metrics()).unwrap() } else { trainer.start_with(7, metrics()) };
     let last = state.step + STEPS;
-    let waits = on_event(|event: &Event<'_, f32>| {
+    let waits = on_event(|event: &Event<'_, f32>, _: &mut Control| {
         if let Event::Step { state, .. } = event
             && is_child
             && state.step == last
@@ -33,9 +33,9 @@ fn run(path: &Path, is_child: bool) -> State<f32> {
                 trainer.save(state, path).unwrap();
             }
         }
-        Ok(Flow::Continue)
+        Ok(())
     });
-    trainer.run(&strategy(), &mut state, &mut rows(37), &mut (Checkpoints::new(&trainer, path, 1), waits)).unwrap();
+    trainer.run(&strategy(), &mut state, &mut rows(37), &mut (Checkpoints::new(path, 1), waits)).unwrap();
     state
 }
 

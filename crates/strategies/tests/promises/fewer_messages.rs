@@ -4,7 +4,7 @@ use tidemill_collective::{Collective, Threads};
 use tidemill_data::{Source, SourceExt};
 use tidemill_optim::sgd;
 use tidemill_strategies::{
-    Batch, Checkpoints, Compression, Distributed, Error, Event, Flow, Online, Serial, State, Strategy, Trainer,
+    Batch, Checkpoints, Compression, Control, Distributed, Error, Event, Online, Serial, State, Strategy, Trainer,
     evaluate, on_event,
 };
 
@@ -108,15 +108,15 @@ fn resumed_is_as_never_stopped() {
                 } else {
                     trainer.start_with(7, metrics())
                 };
-                let stop = on_event(|event: &Event<'_, f64>| match event {
+                let stop = on_event(|event: &Event<'_, f64>, _: &mut Control| match event {
                     Event::Step { state, .. } if stop_at.is_some_and(|step| state.step >= step) => {
                         Err(Error::Setting { what: "the test".into(), problem: "ends the run".into() })
                     }
-                    _ => Ok(Flow::Continue),
+                    _ => Ok(()),
                 });
-                let mut observer = (Checkpoints::new(&trainer, &path, 20), stop);
+                let mut callback = (Checkpoints::new(&path, 20), stop);
                 let mut source = rows(98).shard(number as u64, 3).unwrap();
-                let ended = trainer.run(&strategy, &mut state, &mut source, &mut observer);
+                let ended = trainer.run(&strategy, &mut state, &mut source, &mut callback);
                 assert_eq!(ended.is_ok(), stop_at.is_none(), "{what}: {:?}", ended.err());
                 bits(&state)
             })
@@ -141,13 +141,16 @@ fn stopped_and_resumed_between_averages() {
             } else {
                 trainer.start_with(7, metrics())
             };
-            let stop = on_event(|event: &Event<'_, f64>| match event {
-                Event::Step { state, .. } if number == 1 && Some(state.step) == stop_at => Ok(Flow::Stop),
-                _ => Ok(Flow::Continue),
+            let stop = on_event(|event: &Event<'_, f64>, run: &mut Control| match event {
+                Event::Step { state, .. } if number == 1 && Some(state.step) == stop_at => {
+                    run.stop();
+                    Ok(())
+                }
+                _ => Ok(()),
             });
-            let mut observer = (Checkpoints::new(&trainer, &path, 0), stop);
+            let mut callback = (Checkpoints::new(&path, 0), stop);
             let mut source = rows(98).shard(number as u64, 2).unwrap();
-            let summary = trainer.run(&Online::new().batch_size(2), &mut state, &mut source, &mut observer).unwrap();
+            let summary = trainer.run(&Online::new().batch_size(2), &mut state, &mut source, &mut callback).unwrap();
             (summary.stopped, state.step, bits(&state))
         })
     };
@@ -170,8 +173,8 @@ fn what_ranks_kept_is_shared_out_among_fewer() {
         let mut source = shard(rank.rank(), 4);
         let trainer = trainer(0.0).engine(wrap(rank));
         let mut state = trainer.start_with(7, metrics());
-        let mut observer = Checkpoints::new(&trainer, &path, 0);
-        trainer.run(&Online::new(), &mut state, &mut source, &mut observer).unwrap();
+        let mut callback = Checkpoints::new(&path, 0);
+        trainer.run(&Online::new(), &mut state, &mut source, &mut callback).unwrap();
         state
     });
     assert!(sums(&saved).iter().any(|sum| *sum != 0.0));

@@ -2,6 +2,7 @@
 //! `tests/allocation.rs`, since it counts for the whole process.
 
 mod again;
+mod callbacks;
 mod crash;
 mod deterministic;
 mod early;

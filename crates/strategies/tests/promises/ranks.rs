@@ -12,7 +12,7 @@ use tidemill_layers::{Dense, Layer, Sequential};
 use tidemill_losses::{Loss, MeanSquaredError};
 use tidemill_optim::{Compose, Optimizer, adam, clip_by_global_norm};
 use tidemill_strategies::{
-    Arenas, Batch, Checkpoints, DataParallel, Distributed, Engine, Error, Event, Flow, Online, Outputs, Running,
+    Arenas, Batch, Checkpoints, Control, DataParallel, Distributed, Engine, Error, Event, Online, Outputs, Running,
     Serial, State, Strategy, Sums, Task, Trainer, Updated, on_event,
 };
 
@@ -170,14 +170,14 @@ fn one_rank_saves_and_any_number_resumes() {
             } else {
                 trainer.start_with(7, metrics())
             };
-            let stop = on_event(|event: &Event<'_, f64>| match event {
+            let stop = on_event(|event: &Event<'_, f64>, _: &mut Control| match event {
                 Event::Step { state, .. } if Some(state.step) == stop_at => {
                     Err(Error::Setting { what: "the test".into(), problem: "ends the run".into() })
                 }
-                _ => Ok(Flow::Continue),
+                _ => Ok(()),
             });
-            let mut observer = (Checkpoints::new(&trainer, &path, 4), stop);
-            let ended = trainer.run(&strategy, &mut state, &mut rows(101), &mut observer);
+            let mut callback = (Checkpoints::new(&path, 4), stop);
+            let ended = trainer.run(&strategy, &mut state, &mut rows(101), &mut callback);
             assert_eq!(ended.is_ok(), stop_at.is_none());
             bits(&state)
         });
@@ -201,14 +201,14 @@ fn what_one_rank_cannot_do_ends_all() {
     let outcomes = world(3, |rank| {
         let odd = rank.rank() == 1;
         let trainer = large().engine(Distributed::new(rank, Serial).share_rows());
-        let mut observer = on_event(|event: &Event<'_, f64>| match event {
+        let mut callback = on_event(|event: &Event<'_, f64>, _: &mut Control| match event {
             Event::Step { state, .. } if odd && state.step == 5 => {
                 Err(Error::Setting { what: "disk".into(), problem: "full".into() })
             }
-            _ => Ok(Flow::Continue),
+            _ => Ok(()),
         });
         let mut state = trainer.start(1);
-        let error = trainer.run(&Batch::new(9), &mut state, &mut rows(101), &mut observer).unwrap_err();
+        let error = trainer.run(&Batch::new(9), &mut state, &mut rows(101), &mut callback).unwrap_err();
         (state.step, error.to_string())
     });
     let others = "step 5: rank 1 of 3 could not go on: disk: full".to_owned();
@@ -241,14 +241,14 @@ fn a_rank_that_stops_stops_all_after_the_same_step() {
         let stops = rank.rank() == 2;
         let trainer = large().engine(Distributed::new(rank, Serial).share_rows());
         let set = stop.clone();
-        let watch = on_event(move |event: &Event<'_, f64>| {
+        let watch = on_event(move |event: &Event<'_, f64>, _: &mut Control| {
             if let Event::Step { state, .. } = event
                 && stops
                 && state.step == 7
             {
                 set.set();
             }
-            Ok(Flow::Continue)
+            Ok(())
         });
         let mut state = trainer.start(1);
         let summary = trainer.run(&Batch::new(9), &mut state, &mut rows(101), &mut (watch, stop)).unwrap();
@@ -379,15 +379,15 @@ fn a_rank_that_hangs_is_named_by_the_others_within_the_deadline() {
                 scope.spawn(move || {
                     let hangs = rank.rank() == 1;
                     let trainer = trainer::<f64>(0.0).engine(Distributed::new(rank, Serial));
-                    let mut observer = on_event(|event: &Event<'_, f64>| {
+                    let mut callback = on_event(|event: &Event<'_, f64>, _: &mut Control| {
                         if matches!(event, Event::Step { state, .. } if hangs && state.step == 3) {
                             // Until the other has given up.
                             others.wait();
                         }
-                        Ok(Flow::Continue)
+                        Ok(())
                     });
                     let error =
-                        trainer.run(&Batch::new(9), &mut trainer.start(1), &mut rows(101), &mut observer).unwrap_err();
+                        trainer.run(&Batch::new(9), &mut trainer.start(1), &mut rows(101), &mut callback).unwrap_err();
                     if !hangs {
                         others.wait();
                     }
@@ -446,15 +446,18 @@ fn loaded_shards_resume_on_as_many_ranks() {
             } else {
                 trainer.start_with(7, metrics())
             };
-            let stop = on_event(|event: &Event<'_, f64>| match event {
-                Event::Step { state, .. } if Some(state.step) == stop_at => Ok(Flow::Stop),
-                _ => Ok(Flow::Continue),
+            let stop = on_event(|event: &Event<'_, f64>, run: &mut Control| match event {
+                Event::Step { state, .. } if Some(state.step) == stop_at => {
+                    run.stop();
+                    Ok(())
+                }
+                _ => Ok(()),
             });
             let mut source = rows(98).shard(number as u64, size as u64).unwrap();
-            let mut observer = (Checkpoints::new(&trainer, &path, 0), stop);
+            let mut callback = (Checkpoints::new(&path, 0), stop);
             let strategy = Batch::new(epochs).batch_size(5);
             trainer
-                .run(&strategy, &mut state, &mut source, &mut observer)
+                .run(&strategy, &mut state, &mut source, &mut callback)
                 .map(|_| bits(&state))
                 .map_err(|e| e.to_string())
         })

@@ -74,6 +74,7 @@ fn every_field_is_looked_at() {
     trainer.resume(&path, metrics()).unwrap();
 
     let headers = [
+        ("\"format\":2", "\"format\":1", "it is of format 1, this version reads 2"),
         ("\"step\":3", "\"step\":18446744073709551615", "counts 18446744073709551615 steps"),
         ("\"rows_trained\":6", "\"rows_trained\":9007199254740993", "counts 9007199254740993 rows"),
         ("\"epoch_rows\":0", "\"epoch_rows\":18446744073709551615", "rows of the epoch"),
@@ -83,7 +84,7 @@ fn every_field_is_looked_at() {
         ("\"epoch_rows\":0", "\"epoch_rows\":0,\"world\":0", "0 ranks with rows of their own"),
         ("\"epoch_rows\":0", "\"epoch_rows\":0,\"ranks\":1048577", "1048577 ranks"),
         ("\"epoch_rows\":0", "\"epoch_rows\":0,\"ranks\":3", "it has no rank.0.optimizer"),
-        ("\"epoch_rows\":0", "\"epoch_rows\":0,\"observers\":[\"x\"]", "it has no observer.x"),
+        ("\"epoch_rows\":0", "\"epoch_rows\":0,\"callbacks\":[\"x\"]", "it has no callback.x"),
     ];
     for (from, to, why) in headers {
         let header = |header: String| {

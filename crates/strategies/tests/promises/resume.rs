@@ -6,16 +6,19 @@ use tidemill_layers::{Dense, Layer};
 use tidemill_losses::{BinaryCrossEntropy, Loss};
 use tidemill_optim::adam;
 use tidemill_strategies::{
-    Batch, Checkpoints, Event, Flow, Model, Observer, Online, State, Strategy, Trainer, on_event, saved_encoder,
+    Batch, Callback, Checkpoints, Control, Event, Model, Online, State, Strategy, Trainer, on_event, saved_encoder,
 };
 
 use crate::model::{bits, metrics, rows, train, trainer};
 
 /// Stops after the step of that number.
-fn stop_after(step: u64) -> impl Observer<f32> {
-    on_event(move |event: &Event<'_, f32>| match event {
-        Event::Step { state, .. } if state.step == step => Ok(Flow::Stop),
-        _ => Ok(Flow::Continue),
+fn stop_after(step: u64) -> impl Callback<f32> {
+    on_event(move |event: &Event<'_, f32>, run: &mut Control| match event {
+        Event::Step { state, .. } if state.step == step => {
+            run.stop();
+            Ok(())
+        }
+        _ => Ok(()),
     })
 }
 
@@ -67,8 +70,8 @@ fn a_checkpoint_is_the_state_and_nothing_else() {
     let path = folder.path().join("state.safetensors");
     let trainer = trainer::<f32>(0.0);
     let mut state = trainer.start_with(7, metrics());
-    let mut observer = Checkpoints::new(&trainer, &path, 2);
-    trainer.run(&Online::new(), &mut state, &mut rows(100), &mut observer).unwrap();
+    let mut callback = Checkpoints::new(&path, 2);
+    trainer.run(&Online::new(), &mut state, &mut rows(100), &mut callback).unwrap();
     assert_eq!(bits(&trainer.resume(&path, metrics()).unwrap()), bits(&state));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays");
 }

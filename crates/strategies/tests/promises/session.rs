@@ -3,7 +3,7 @@
 use tidemill_autograd::tensor::Scalar;
 use tidemill_data::{Batch as Rows, MemorySource, Source, SourceExt};
 use tidemill_strategies::{
-    DataParallel, Distributed, Error, Event, Flow, Hogwild, Observer, Online, Outcome, Plan, Serial, Session, State,
+    Callback, Control, DataParallel, Distributed, Error, Event, Hogwild, Online, Outcome, Plan, Serial, Session, State,
     Strategy, Summary, Trainer, evaluate, on_event,
 };
 
@@ -19,9 +19,9 @@ impl<T: Scalar, F: Fn(&mut Session<'_, T>) -> Result<(), Error>> Strategy<T> for
         trainer: &Trainer<T>,
         state: &mut State<T>,
         source: &mut dyn Source<T>,
-        observer: &mut dyn Observer<T>,
+        callback: &mut dyn Callback<T>,
     ) -> Result<Summary, Error> {
-        let mut session = Session::start(trainer, state, source, observer, self.0)?;
+        let mut session = Session::start(trainer, state, source, callback, self.0)?;
         (self.1)(&mut session)?;
         session.finish()
     }
@@ -74,10 +74,10 @@ impl<T: Scalar> Strategy<T> for Replay {
         trainer: &Trainer<T>,
         state: &mut State<T>,
         source: &mut dyn Source<T>,
-        observer: &mut dyn Observer<T>,
+        callback: &mut dyn Callback<T>,
     ) -> Result<Summary, Error> {
         let mut sample = Rows::new(source.schema().clone());
-        let mut session = Session::start(trainer, state, source, observer, Plan::epochs(2).batch_size(12))?;
+        let mut session = Session::start(trainer, state, source, callback, Plan::epochs(2).batch_size(12))?;
         while session.is_running() {
             let mut read = [session.next_batch(6)? as f64];
             session.sum_over_ranks(&mut read)?;
@@ -101,13 +101,13 @@ impl<T: Scalar> Strategy<T> for Replay {
 fn rows_of_the_callers_own_are_trained_on_and_counted() {
     let mut state = trainer::<f64>(0.3).start_with(7, metrics());
     let mut epochs = Vec::new();
-    let mut observer = on_event(|event: &Event<'_, f64>| {
+    let mut callback = on_event(|event: &Event<'_, f64>, _: &mut Control| {
         if let Event::Epoch { number, sums, .. } = event {
             epochs.push((*number, sums.rows));
         }
-        Ok(Flow::Continue)
+        Ok(())
     });
-    let summary = trainer(0.3).run(&Replay, &mut state, &mut weighted(60), &mut observer).unwrap();
+    let summary = trainer(0.3).run(&Replay, &mut state, &mut weighted(60), &mut callback).unwrap();
     // Ten batches of the source, and all but the first with the one before.
     assert_eq!((summary.steps, summary.rows), (20, 6 + 19 * 12));
     assert_eq!(epochs, [(0, 6 + 9 * 12), (1, 10 * 12)]);
@@ -229,7 +229,7 @@ fn steps_of_a_rank_alone_are_taken_back_or_averaged() {
             if gives_up {
                 drop(session)
             } else {
-                drop(session.finish().unwrap())
+                let _summary = session.finish().unwrap();
             }
             state
         });

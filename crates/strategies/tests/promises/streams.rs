@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use tidemill_data::{Batch as Rows, ChannelSource, Interrupt, RowSender, Source, SourceExt, channel};
-use tidemill_strategies::{Batch, Event, Flow, Observer, Online, on_event};
+use tidemill_strategies::{Batch, Callback, Control, Event, Online, on_event};
 
 use crate::model::{bits, metrics, rows, train, trainer};
 
@@ -35,9 +35,9 @@ fn a_stream_gives_the_steps_of_rows_in_memory() {
 }
 
 /// Sets an interrupt when a step has been taken, and observes with it.
-fn interrupt_after(step: u64, interrupt: &Interrupt) -> impl Observer<f32> {
+fn interrupt_after(step: u64, interrupt: &Interrupt) -> impl Callback<f32> {
     let setter = interrupt.clone();
-    let watcher = on_event(move |event: &Event<'_, f32>| {
+    let watcher = on_event(move |event: &Event<'_, f32>, _: &mut Control| {
         if matches!(event, Event::Step { state, .. } if state.step == step) {
             // Not before the run waits for rows again, most of the time; it need not be.
             let setter = setter.clone();
@@ -46,7 +46,7 @@ fn interrupt_after(step: u64, interrupt: &Interrupt) -> impl Observer<f32> {
                 setter.set();
             });
         }
-        Ok(Flow::Continue)
+        Ok(())
     });
     (watcher, interrupt.clone())
 }
@@ -68,8 +68,8 @@ fn check<S: Source<f32>>(sent: usize, whole_steps: u64, adapt: impl Fn(ChannelSo
     send(&sender, 0, sent);
     let (trainer, interrupt) = (trainer(0.3), Interrupt::new());
     let mut state = trainer.start_with(7, metrics());
-    let mut observer = interrupt_after(whole_steps, &interrupt);
-    let summary = trainer.run(&online, &mut state, &mut source, &mut observer).unwrap();
+    let mut callback = interrupt_after(whole_steps, &interrupt);
+    let summary = trainer.run(&online, &mut state, &mut source, &mut callback).unwrap();
     assert!(summary.stopped);
     assert_eq!((state.step, summary.steps), (whole_steps, whole_steps));
     assert!(summary.waiting.total >= summary.waiting.blocked && summary.waiting.total <= summary.time);
@@ -111,8 +111,11 @@ fn a_slow_stream_trains_on_what_there_is() {
     send(&sender, 0, 5);
     let trainer = trainer::<f32>(0.0);
     let mut state = trainer.start(7);
-    let mut stop = on_event(|event: &Event<'_, f32>| {
-        Ok(if matches!(event, Event::Step { .. }) { Flow::Stop } else { Flow::Continue })
+    let mut stop = on_event(|event: &Event<'_, f32>, run: &mut Control| {
+        if matches!(event, Event::Step { .. }) {
+            run.stop();
+        }
+        Ok(())
     });
     let summary = trainer.run(&Online::new().batch_size(8), &mut state, &mut source, &mut stop).unwrap();
     assert_eq!((summary.steps, summary.rows), (1, 5));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tidemill_data::SourceExt;
-use tidemill_strategies::{Activity, Batch, DataParallel, Distributed, Flow, Online, Serial, Timeline, on_event};
+use tidemill_strategies::{Activity, Batch, DataParallel, Distributed, Online, Serial, Timeline, on_event};
 
 use crate::model::{bits, metrics, rows, trainer};
 use crate::ranks::{large, serial, world};
@@ -27,9 +27,9 @@ fn each_rank_writes_a_trace() {
         let timeline = Timeline::to_file(path(number)).unwrap();
         let trainer = large().engine(Distributed::new(rank, Serial)).timeline(timeline.clone());
         let mut state = trainer.start_with(7, metrics());
-        let mut slow = on_event(|_| {
+        let mut slow = on_event(|_, _| {
             std::thread::sleep(Duration::from_millis(1));
-            Ok(Flow::Continue)
+            Ok(())
         });
         let mut source = rows(100).shard(number as u64, 2).unwrap();
         trainer.run(&online, &mut state, &mut source, &mut slow).unwrap();
@@ -62,7 +62,7 @@ fn each_rank_writes_a_trace() {
         // Gradients are summed and parameters gathered.
         assert_eq!(counts["sum"], 2 * steps, "{counts:?}");
         assert!(counts["wait for ranks"] >= steps && counts["read"] > steps, "{counts:?}");
-        assert!(timeline.total(Activity::Observe) >= Duration::from_millis(steps as u64));
+        assert!(timeline.total(Activity::Callbacks) >= Duration::from_millis(steps as u64));
         let sum: Duration = Activity::ALL.iter().map(|&activity| timeline.total(activity)).sum();
         assert!(sum <= timeline.whole(), "{sum:?} of {:?}", timeline.whole());
     }

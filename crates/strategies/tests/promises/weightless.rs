@@ -7,8 +7,8 @@ use tidemill_losses::{Loss, MeanSquaredError};
 use tidemill_metrics::{MeanLoss, R2};
 use tidemill_optim::sgd;
 use tidemill_strategies::{
-    Batch, DataParallel, Distributed, Engine, Event, Flow, Hogwild, Metrics, Model, Online, Serial, State, Strategy,
-    Trainer, on_event,
+    Batch, Control, DataParallel, Distributed, Engine, Event, Hogwild, Metrics, Model, Online, Serial, State, Strategy, Trainer,
+    on_event,
 };
 
 use crate::model::{bits, close};
@@ -152,14 +152,14 @@ fn batches_without_weight_are_no_steps() {
     weights[4..8].fill(0.0);
     let trainer = trainer(0.0);
     let (mut state, mut events) = (trainer.start(1), Vec::new());
-    let mut observer = on_event(|event: &Event<'_, f64>| {
+    let mut callback = on_event(|event: &Event<'_, f64>, _: &mut Control| {
         if let Event::Step { state, .. } = event {
             events.push((state.step, state.rows_trained));
         }
-        Ok(Flow::Continue)
+        Ok(())
     });
     let online = Online::new().batch_size(4);
-    let summary = trainer.run(&online, &mut state, &mut source(weights), &mut observer).unwrap();
+    let summary = trainer.run(&online, &mut state, &mut source(weights), &mut callback).unwrap();
     assert_eq!(events, [(1, 4), (2, 12)]);
     assert_eq!((summary.steps, summary.rows), (2, 12));
 

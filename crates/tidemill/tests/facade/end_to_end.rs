@@ -71,7 +71,7 @@ fn run<T: Scalar>(case: &Case<'_>, trainer: &Trainer<T>, strategy: &impl Strateg
         state.params[range].iter_mut().zip(values).for_each(|(to, value)| *to = T::of(value));
     }
     let (mut losses, mut epoch_losses, mut accuracy_so_far) = (Vec::new(), Vec::new(), Vec::new());
-    let mut observer = on_event(|event: &Event<'_, T>| {
+    let mut callback = on_event(|event: &Event<'_, T>, _: &mut Control| {
         match event {
             Event::Step { sums, .. } => losses.push(sums.mean_loss()),
             Event::Epoch { sums, state, .. } => {
@@ -80,9 +80,9 @@ fn run<T: Scalar>(case: &Case<'_>, trainer: &Trainer<T>, strategy: &impl Strateg
             }
             Event::Started { .. } | Event::Finished { .. } => {}
         }
-        Ok(Flow::Continue)
+        Ok(())
     });
-    trainer.run(strategy, &mut state, &mut rows(case), &mut observer).unwrap();
+    trainer.run(strategy, &mut state, &mut rows(case), &mut callback).unwrap();
     Trained { losses, epoch_losses, accuracy_so_far, state }
 }
 

@@ -173,7 +173,7 @@ fn a_file_that_is_damaged_is_found_on_the_way_and_costs_nothing_before_it() {
     ];
     for mut source in sources {
         let mut state = trainer.start_with(7, metrics());
-        let mut checkpoints = Checkpoints::new(&trainer, &checkpoint, 1);
+        let mut checkpoints = Checkpoints::new(&checkpoint, 1);
         let online = Online::new().batch_size(10);
         let error = trainer.run(&online, &mut state, &mut *source, &mut checkpoints).unwrap_err().to_string();
         assert!(error.starts_with(&place), "{error}");

@@ -48,15 +48,15 @@ fn check(case: &Case<'_>) {
     state.params.fill(0.0);
 
     let mut tested = Tested { trainer: &trainer, before: &before, table: &table, scores: Scores::new() };
-    let mut observer = on_event(|event: &Event<'_, f64>| {
+    let mut callback = on_event(|event: &Event<'_, f64>, _: &mut Control| {
         if let Event::Started { state, .. } | Event::Step { state, .. } = event {
             tested.predict_next(state)?;
         }
-        Ok(Flow::Continue)
+        Ok(())
     });
     let mut source =
         MemorySource::builder().reals("x", table.width, after).target(table.target.clone()).build().unwrap();
-    trainer.run(&Online::new().batch_size(1), &mut state, &mut source, &mut observer).unwrap();
+    trainer.run(&Online::new().batch_size(1), &mut state, &mut source, &mut callback).unwrap();
 
     let Scores { proba, accuracy, metrics } = tested.scores;
     case.close("proba", proba, &case.tensor("proba").values, 1e-9, 0.0);

@@ -9,10 +9,13 @@ use crate::table::{COLUMNS, Table, open};
 use crate::training::{bits, encoder, metrics, train, trainer};
 
 /// Stops after the step of that number.
-fn stop_after(step: u64) -> impl Observer<f32> {
-    on_event(move |event: &Event<'_, f32>| match event {
-        Event::Step { state, .. } if state.step == step => Ok(Flow::Stop),
-        _ => Ok(Flow::Continue),
+fn stop_after(step: u64) -> impl Callback<f32> {
+    on_event(move |event: &Event<'_, f32>, run: &mut Control| match event {
+        Event::Step { state, .. } if state.step == step => {
+            run.stop();
+            Ok(())
+        }
+        _ => Ok(()),
     })
 }
 
@@ -54,8 +57,8 @@ fn go_on(
     } else {
         trainer.start_with(7, metrics())
     };
-    let mut observer = (stop_after(stop.unwrap_or(u64::MAX)), Checkpoints::new(&trainer, checkpoint, 0));
-    trainer.run(strategy, &mut state, source, &mut observer).unwrap();
+    let mut callback = (stop_after(stop.unwrap_or(u64::MAX)), Checkpoints::new(checkpoint, 0));
+    trainer.run(strategy, &mut state, source, &mut callback).unwrap();
 }
 
 #[test]

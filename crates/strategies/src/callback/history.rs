@@ -2,7 +2,8 @@ use std::time::{Duration, Instant};
 
 use tidemill_autograd::tensor::Scalar;
 
-use crate::{Error, Event, Flow, Observer};
+use super::{Callback, Control, Event};
+use crate::Error;
 
 /// One entry of a [`History`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,31 +41,31 @@ impl History {
     }
 }
 
-impl<T: Scalar> Observer<T> for History {
-    fn observe(&mut self, event: &Event<'_, T>) -> Result<Flow, Error> {
+impl<T: Scalar> Callback<T> for History {
+    fn on_event(&mut self, event: &Event<'_, T>, _run: &mut Control) -> Result<(), Error> {
         let time = self.began.get_or_insert_with(Instant::now).elapsed();
         let (state, sums, optimizer, points) = match event {
             Event::Started { state, .. } => {
                 self.last = state.step;
-                return Ok(Flow::Continue);
+                return Ok(());
             }
             Event::Step { state, sums, optimizer, .. } => {
                 let before = std::mem::replace(&mut self.last, state.step);
                 if self.every == 0 || state.step / self.every == before / self.every {
-                    return Ok(Flow::Continue);
+                    return Ok(());
                 }
                 (state, sums, optimizer, &mut self.steps)
             }
             Event::Epoch { state, sums, optimizer, .. } => (state, sums, optimizer, &mut self.epochs),
-            Event::Finished { .. } => return Ok(Flow::Continue),
+            Event::Finished { .. } => return Ok(()),
         };
         points.push(HistoryPoint {
             step: state.step,
             rows: state.rows_trained,
             time,
             loss: sums.mean_loss(),
-            learning_rate: optimizer.learning_rate(state.step.saturating_sub(1)),
+            learning_rate: optimizer.learning_rate(state.step.saturating_sub(1)) * state.learning_rate_factor,
         });
-        Ok(Flow::Continue)
+        Ok(())
     }
 }
