@@ -121,7 +121,11 @@ fn early_stopping_resumed_stops_where_it_would_have() {
             std::fs::remove_file(&path).unwrap();
         }
         // Killed in its first step, a run has saved nothing.
-        let mut state = if path.exists() { trainer.resume(&path, tidemill_strategies::Metrics::new()).unwrap() } else { trainer.start(3) };
+        let mut state = if path.exists() {
+            trainer.resume(&path, tidemill_strategies::Metrics::new()).unwrap()
+        } else {
+            trainer.start(3)
+        };
         let mut held_out = source(0.7);
         let mut stopping = EarlyStopping::new(trainer.program(), &mut held_out, 5);
         let kill = on_event(|event: &Event<'_, f32>, _: &mut Control| match event {

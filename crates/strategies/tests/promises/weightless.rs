@@ -7,8 +7,8 @@ use tidemill_losses::{Loss, MeanSquaredError};
 use tidemill_metrics::{MeanLoss, R2};
 use tidemill_optim::sgd;
 use tidemill_strategies::{
-    Batch, Control, DataParallel, Distributed, Engine, Event, Hogwild, Metrics, Model, Online, Serial, State, Strategy, Trainer,
-    on_event,
+    Batch, Control, DataParallel, Distributed, Engine, Event, Hogwild, Metrics, Model, Online, Serial, State, Strategy,
+    Trainer, on_event,
 };
 
 use crate::model::{bits, close};
