@@ -224,7 +224,6 @@ fn golden_end_to_end_prediction() {
             assert_eq!(params.len(), program.layout().len());
             let x_values = narrowed(x);
             let inputs = Slices::new().reals(&x_values);
-            let mode = if case.params["training"] == true { Mode::Train(Key::new(1)) } else { Mode::Evaluate };
             let run = Run {
                 params: &params,
                 inputs: &inputs,

@@ -19,7 +19,7 @@ use crate::{Binding, Error};
 /// let one_head: Metrics<f32> = vec![Box::new(MeanLoss::default()) as Box<dyn Metric<f32>>].into();
 /// let two_heads: Metrics<f32> = Metrics::new().of("price", MeanLoss::default()).of("sold", RocAuc::exact());
 /// assert_eq!(one_head[0].name(), "loss");
-/// assert_eq!(two_heads[1].name(), "sold.roc auc");
+/// assert_eq!(two_heads[1].name(), "sold.roc_auc");
 /// ```
 #[derive(Default)]
 pub struct Metrics<T> {

@@ -9,6 +9,7 @@ mod early;
 mod fewer_messages;
 mod hogwild;
 mod model;
+mod open;
 mod ranks;
 mod refused;
 mod resume;
