@@ -32,7 +32,7 @@ use crate::{Error, Graph, Op, Var};
 /// # Errors
 ///
 /// Each fails when its operands are categories or of different shapes.
-#[expect(clippy::missing_errors_doc, clippy::should_implement_trait, reason = "said once for all, above")]
+#[expect(clippy::missing_errors_doc, reason = "said once for all, above")]
 impl Graph {
     fn unary(&mut self, op: impl Op, x: Var) -> Result<Var, Error> {
         self.add(op, &[x], &[])

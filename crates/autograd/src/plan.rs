@@ -174,7 +174,7 @@ fn total_loss(graph: &mut Graph, heads: &[Head]) -> Result<Option<Var>, Error> {
     let losses: Vec<(Var, f64)> = heads.iter().filter_map(|head| Some((head.loss?, head.weight))).collect();
     match losses[..] {
         [] => Ok(None),
-        [(loss, weight)] if weight == 1.0 => Ok(Some(loss)),
+        [(loss, 1.0)] => Ok(Some(loss)),
         _ => {
             let (losses, weights): (Vec<Var>, Vec<f64>) = losses.into_iter().unzip();
             Ok(Some(graph.add(ops::WeightedSum::new(weights), &losses, &[])?))

@@ -184,10 +184,9 @@ impl<T: Scalar> Kernel<T> for Sizes {
             for row in 0..rows {
                 for (sum, c) in sums.iter_mut().zip(block.clone()) {
                     let start = (row * channels + c) * plane;
-                    for i in start..start + plane {
-                        let h = upstream[i].widen();
-                        sum[0] += h;
-                        sum[1] += h * z(i, c).widen();
+                    for (i, g) in (start..).zip(&upstream[start..start + plane]) {
+                        sum[0] += g.widen();
+                        sum[1] += g.widen() * z(i, c).widen();
                     }
                 }
             }
@@ -196,8 +195,8 @@ impl<T: Scalar> Kernel<T> for Sizes {
                 for (sum, c) in sums.iter().zip(block.clone()) {
                     let [mean, slope] = sum.map(|sum| T::of(sum * share));
                     let start = (row * channels + c) * plane;
-                    for i in start..start + plane {
-                        put(i, gain(c) * scales[c] * (upstream[i] - mean - z(i, c) * slope));
+                    for (i, &g) in (start..).zip(&upstream[start..start + plane]) {
+                        put(i, gain(c) * scales[c] * (g - mean - z(i, c) * slope));
                     }
                 }
             }

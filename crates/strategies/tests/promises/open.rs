@@ -189,7 +189,11 @@ fn whole_batches_are_not_cut() {
     let model = Model::new(program.clone(), &state);
     let predict = |model: &Model<f64>| {
         let mut found = Vec::new();
-        model.predict(&mut rows(50), |rows| Ok(found.extend_from_slice(rows.head("sold").unwrap()))).unwrap();
+        let each = |rows: tidemill_strategies::Predictions<'_, f64>| {
+            found.extend_from_slice(rows.head("sold").unwrap());
+            Ok(())
+        };
+        model.predict(&mut rows(50), each).unwrap();
         found
     };
     let whole = predict(&model);
