@@ -11,7 +11,7 @@ const BLOCK: usize = 4096;
 const LANES: usize = 16;
 
 /// What one block contributes to the norms of updates and parameters: a sum of squares or a maximum.
-pub type BlockSum = [f64; 2];
+pub(crate) type BlockSum = [f64; 2];
 
 /// A part of the arena that is reduced to one [`BlockSum`]; all blocks of a group make one pair of norms.
 ///

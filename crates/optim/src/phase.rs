@@ -5,8 +5,9 @@ use tidemill_tensor::ndarray::ArrayViewMut2;
 use tidemill_tensor::{Scalar, kernels, vectorized};
 
 use crate::norm::{self, BlockSum, Group};
+use crate::part::Part;
 use crate::transform::{Chunk, Coefficients, Descent, Norm, Reduction, Rule, Transform};
-use crate::{MAX_SLOTS, Part};
+use crate::{MAX_SLOTS, UpdateStep};
 
 /// Elements that go through all steps before the next ones do: three arrays of state, gradients and parameters of them
 /// fit into a first-level cache of 32 KiB in `f32`.
@@ -17,8 +18,8 @@ pub(crate) const MAX_STEPS: usize = 8;
 
 /// One pass over memory: transforms of which only the first may need a reduction.
 ///
-/// [`Optimizer::update`](crate::Optimizer::update) runs all phases; the methods here are its parallel form.
-pub struct Phase<T> {
+/// [`Optimizer::update`](crate::Optimizer::update) runs all phases.
+pub(crate) struct Phase<T> {
     /// The first phase brings gradients to scale.
     pub(crate) first: bool,
     pub(crate) reduce: Option<Reduce>,
@@ -56,34 +57,8 @@ impl<T: Scalar> Phase<T> {
         self.reduce.iter().flat_map(|r| &r.groups).map(|g| g.blocks.len()).sum()
     }
 
-    /// Measures the blocks numbered `blocks`, one sum each. Reads whole arenas, as the phase before left them.
-    ///
-    /// # Panics
-    ///
-    /// When `sums` and `blocks` differ in length, or there are not so many blocks.
-    pub fn measure(&self, blocks: Range<usize>, parameters: &[T], gradients: &[T], sums: &mut [BlockSum]) {
-        assert_eq!(blocks.len(), sums.len());
-        assert!(blocks.end <= self.blocks(), "blocks {blocks:?} of {}", self.blocks());
-        let Some(reduce) = &self.reduce else { return };
-        let all = reduce.groups.iter().flat_map(|g| &g.blocks);
-        for (sum, block) in sums.iter_mut().zip(all.skip(blocks.start)) {
-            *sum = reduce.sum(block, parameters, gradients);
-        }
-    }
-
-    /// Turns the sums of all blocks into the `factors` with which [`update`](Self::update) works.
-    ///
-    /// # Panics
-    ///
-    /// When there are not [`blocks`](Self::blocks) sums.
-    pub fn settle(&self, scale: T, sums: &[BlockSum], factors: &mut [T]) {
-        assert_eq!(sums.len(), self.blocks());
-        if let Some(reduce) = &self.reduce {
-            reduce.settle(self.scale(scale), sums.iter().copied(), factors);
-        }
-    }
-
-    /// [`measure`](Self::measure) and [`settle`](Self::settle) in one.
+    /// Measures what must be known of the whole arenas, as the phase before left them, and turns it into the `factors` with
+    /// which [`update`](Self::update) works.
     pub fn prepare(&self, scale: T, parameters: &[T], gradients: &[T], factors: &mut [T]) {
         if let Some(reduce) = &self.reduce {
             let blocks = reduce.groups.iter().flat_map(|g| &g.blocks);
@@ -94,7 +69,7 @@ impl<T: Scalar> Phase<T> {
     /// Updates one part. The bits do not depend on how the arena is cut into parts.
     ///
     /// Gradients are used up; after the last phase the parameters have moved.
-    pub fn update(&self, step: u64, scale: T, part: &mut Part<'_, T>, factors: &[T]) {
+    pub fn update(&self, step: UpdateStep, scale: T, part: &mut Part<'_, T>, factors: &[T]) {
         self.update_after(step, scale, part, factors, |_, _| ());
     }
 
@@ -102,7 +77,7 @@ impl<T: Scalar> Phase<T> {
     /// those of other workers, while they are in the cache. `complete` gets their range in the arena and the gradients.
     pub fn update_after(
         &self,
-        step: u64,
+        step: UpdateStep,
         scale: T,
         part: &mut Part<'_, T>,
         factors: &[T],
@@ -196,7 +171,7 @@ impl Reduce {
 }
 
 impl<T: Scalar> Step<T> {
-    fn coefficients(&self, step: u64) -> Coefficients {
+    fn coefficients(&self, step: UpdateStep) -> Coefficients {
         self.at.as_ref().map_or([1.0; 4], |transform| transform.coefficients(step))
     }
 
