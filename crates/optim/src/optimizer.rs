@@ -6,8 +6,9 @@ use tidemill_tensor::ndarray::ArrayViewMut2;
 
 use crate::part::Part;
 use crate::phase::Phase;
-use crate::workers::share_out;
-use crate::{Schedule, UpdateStep, Workers};
+use crate::rows::Rows;
+use crate::workers::{share_out, share_out_rows};
+use crate::{Schedule, TableRows, UpdateStep, Workers};
 
 /// A [`Chain`](crate::Chain) made ready for the parameters of one layout; immutable, shared by all threads.
 ///
@@ -40,6 +41,8 @@ pub struct Optimizer<T> {
     pub(crate) phases: Vec<Phase<T>>,
     /// What moves without a gradient.
     pub(crate) moved: Vec<Range<usize>>,
+    /// Of what no rows can be updated alone.
+    pub(crate) whole: Vec<Range<usize>>,
 }
 
 /// A named range of the state arena.
@@ -185,6 +188,58 @@ impl<T: Scalar> Optimizer<T> {
             let factors = &*factors;
             let first: &(dyn Fn(Range<usize>, &mut [T]) + Sync) = if number == 0 { complete } else { &nothing };
             share_out(workers, part, &|part| phase.update_after(step, scale, part, factors, first));
+        }
+    }
+
+    /// Whether [rows](Self::update_rows) of a table that lies there can be updated without a look at the others.
+    pub fn updates_rows(&self, table: Range<usize>) -> bool {
+        !self.whole.iter().any(|whole| whole.start < table.end && table.start < whole.end)
+    }
+
+    /// As [`update_in_parallel`](Self::update_in_parallel), where the end of the arena is tables of which only some rows
+    /// have a gradient: it looks at those rows, and at what lies in front of the tables, and costs nothing for the others.
+    /// The gradients of the rows are zero afterwards.
+    ///
+    /// SGD and Adagrad come to the same as an update of everything, to the bit; so does a clipped norm, to rounding. Adam
+    /// leaves moments of rows alone that have no gradient, and does not move them, as PyTorch's `SparseAdam` does.
+    /// Transforms that move parameters without a gradient, such as weight decay, or that measure each parameter have no
+    /// such update: see [`updates_rows`](Self::updates_rows).
+    ///
+    /// # Panics
+    ///
+    /// As [`update`](Self::update); and when tables do not lie one behind the other up to the end of the arena, or rows
+    /// of one cannot be updated alone.
+    pub fn update_rows(
+        &self,
+        step: impl Into<UpdateStep>,
+        scale: T,
+        [parameters, gradients, state]: [&mut [T]; 3],
+        tables: &[TableRows<'_>],
+        workers: &mut dyn Workers,
+        complete: &(dyn Fn(Range<usize>, &mut [T]) + Sync),
+    ) {
+        let (step, rows) = (step.into(), Rows(tables));
+        rows.check(self.len);
+        let front = rows.start(self.len);
+        assert!(self.updates_rows(front..self.len), "rows of these tables cannot be updated alone");
+        let nothing = |_: Range<usize>, _: &mut [T]| ();
+        for (number, phase) in self.phases.iter().enumerate() {
+            let (part, factors) = self.split(parameters, gradients, state);
+            phase.prepare_rows(scale, part.parameters, part.gradients, factors, front, rows);
+            let factors = &*factors;
+            let first: &(dyn Fn(Range<usize>, &mut [T]) + Sync) = if number == 0 { complete } else { &nothing };
+            let (dense, behind) = part.split_at(front);
+            share_out(workers, dense, &|part| phase.update_after(step, scale, part, factors, first));
+            let is_last = number + 1 == self.phases.len();
+            share_out_rows(workers, behind, rows, &|numbers, part| {
+                phase.update_rows_after(step, scale, (rows, numbers.clone()), part, factors, first);
+                if is_last {
+                    let origin = part.range().start;
+                    rows.each(numbers, usize::MAX, |place| {
+                        part.gradients[place.start - origin..place.end - origin].fill(T::zero());
+                    });
+                }
+            });
         }
     }
 

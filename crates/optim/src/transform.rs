@@ -172,6 +172,14 @@ pub trait Transform: Rule<f32> + Rule<f64> + Debug + 'static {
         true
     }
 
+    /// Whether rows of a table that a step does not touch may be left alone, state and all: see
+    /// [`Optimizer::update_rows`](crate::Optimizer::update_rows). By default, where it neither keeps state nor moves
+    /// anything without a gradient; others say so where a gradient of zero changes nothing, or where leaving rows alone is
+    /// what they are documented to do.
+    fn leaves_rows(&self) -> bool {
+        self.slots().is_empty() && !self.moves_without_gradient()
+    }
+
     /// A norm that must be known before the first element can be updated. It costs one more pass over memory, which
     /// only reads.
     fn reduction(&self) -> Option<Reduction> {

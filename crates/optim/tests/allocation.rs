@@ -3,7 +3,9 @@
 use std::alloc::{GlobalAlloc, Layout as Memory, System};
 use std::cell::Cell;
 
-use tidemill_optim::{Chain, Compose, Schedule, Workers, adam, adamw, clip_by_global_norm, ftrl, l1, l2, lamb, nadam, sgd};
+use tidemill_optim::{
+    Chain, Compose, Schedule, Workers, adam, adamw, clip_by_global_norm, ftrl, l1, l2, lamb, nadam, sgd,
+};
 use tidemill_tensor::{Initializer, Layout};
 
 struct Counting;

@@ -72,6 +72,11 @@ impl Transform for Rescale {
         vec![Slot { name: "sum_of_squares", initial: self.initial }]
     }
 
+    /// A gradient of zero changes nothing.
+    fn leaves_rows(&self) -> bool {
+        true
+    }
+
     fn coefficients(&self, step: UpdateStep) -> Coefficients {
         [1.0 / (1.0 + step.number as f64 * self.lr_decay), 0.0, 0.0, 0.0]
     }

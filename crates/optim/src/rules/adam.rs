@@ -173,6 +173,11 @@ impl Transform for Rescale {
     }
 
     /// `m̂ / (√v̂ + ε)` is `m / (a √v + e)`: both modes are one kernel.
+    /// As PyTorch's `SparseAdam`: moments of rows without a gradient stay, and do not move them.
+    fn leaves_rows(&self) -> bool {
+        true
+    }
+
     fn coefficients(&self, step: UpdateStep) -> Coefficients {
         let (first, second) = (correction(self.beta1, step.number), correction(self.beta2, step.number).sqrt());
         let e = match self.mode {
