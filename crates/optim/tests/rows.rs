@@ -93,7 +93,8 @@ fn check<T: Scalar>(chain: &Chain, tolerance: f64) {
         let apart = |(a, b): (&T, &T)| (a.widen() - b.widen()).abs() <= tolerance * (1.0 + b.widen().abs());
         found.iter().zip(wanted).all(apart)
     };
-    assert!(near(&found.parameters, &wanted.parameters) && near(&found.state, &wanted.state), "{chain:?}");
+    assert!(near(&found.parameters, &wanted.parameters), "{chain:?}");
+    assert!(near(&found.state, &wanted.state), "{chain:?}");
     for workers in [2, 3, 100] {
         let again = by_rows(&optimizer, workers);
         assert!(again.parameters == found.parameters && again.state == found.state, "{chain:?} by {workers}");
