@@ -8,7 +8,8 @@ use tidemill_metrics::Metric;
 use tidemill_optim::{Chain, Optimizer};
 
 use crate::engine::{Engine, Serial};
-use crate::{Callback, CallbackMemory, Error, State, Strategy, Summary, Timeline, checkpoint};
+use crate::extension::Extensions;
+use crate::{Callback, Error, State, Strategy, Summary, Timeline, checkpoint};
 
 /// A model, an optimizer and an engine: all that training needs and that training does not change. What changes is the
 /// [`State`].
@@ -111,12 +112,7 @@ impl<T: Scalar> Trainer<T> {
             epoch: crate::Sums::default(),
             learning_rate_factor: 1.0,
             metrics,
-            feedback: Vec::new(),
-            ranks: Vec::new(),
-            is_spread: false,
-            world: 1,
-            cursors: Vec::new(),
-            memory: CallbackMemory::default(),
+            extensions: Extensions::default(),
             is_resumed: false,
         }
     }

@@ -1,11 +1,9 @@
 //! How the gradient of one batch is obtained.
 
-mod adasum;
 mod auto;
-mod compress;
 mod data_parallel;
 mod distributed;
-mod gate;
+mod event_count;
 mod hogwild;
 mod pool;
 mod serial;
@@ -14,10 +12,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use auto::Auto;
-pub use compress::Compression;
 pub use data_parallel::DataParallel;
 pub use distributed::Distributed;
-pub(crate) use distributed::LocalSteps;
 pub use hogwild::Hogwild;
 pub use serial::Serial;
 
@@ -27,7 +23,7 @@ use tidemill_collective::Collective;
 use tidemill_data::Batch;
 use tidemill_optim::Optimizer;
 
-use crate::{Binding, Error, Need, Sums, Timeline};
+use crate::{Binding, Error, GradientSync, Need, Sums, Timeline};
 
 /// A way to obtain the gradient of one batch: on this thread, in pieces, on several threads. A declaration;
 /// [`start`](Engine::start) makes what runs. Engines nest.
@@ -117,8 +113,18 @@ pub trait Running<T: Scalar>: Send {
     /// # Errors
     ///
     /// When a rank is gone or late.
-    fn agree(&mut self, gradients: &mut [T], step: &mut AgreeStep<'_, T>) -> Result<(), tidemill_collective::Error> {
+    fn agree(&mut self, gradients: &mut [T], step: &AgreeStep<'_>) -> Result<(), tidemill_collective::Error> {
         let _ = (gradients, step);
+        Ok(())
+    }
+
+    /// Ends what computing the last gradient has begun to tell other ranks: the step is not taken.
+    ///
+    /// # Errors
+    ///
+    /// When a rank is gone or late.
+    fn cancel(&mut self, gradients: &mut [T]) -> Result<(), tidemill_collective::Error> {
+        let _ = gradients;
         Ok(())
     }
 
@@ -140,7 +146,7 @@ pub trait Running<T: Scalar>: Send {
     }
 
     /// The ranks that take part in each step, where there are any but this one.
-    fn ranks(&mut self) -> Option<Ranks<'_>> {
+    fn ranks(&mut self) -> Option<Ranks<'_, T>> {
         None
     }
 
@@ -175,17 +181,17 @@ pub struct InParts<'a, T> {
 }
 
 /// Other ranks that train the same parameters.
-pub struct Ranks<'a> {
+pub struct Ranks<'a, T> {
     /// What reaches them.
     pub collective: &'a mut dyn Collective,
     /// Whether they compute on rows of their own, or share out the same.
     pub rows: RankRows,
     /// Steps after which parameters are compared again.
     pub compare_every: u64,
-    /// What else must be the same on all of them: names and texts.
+    /// What else must be the same on all of them: names and strings.
     pub agreed: &'a [(String, String)],
-    /// When they train apart.
-    pub(crate) local: Option<LocalSteps>,
+    /// How they agree.
+    pub sync: &'a mut dyn GradientSync<T>,
 }
 
 /// Which rows the ranks of a distributed run compute on.
@@ -198,11 +204,10 @@ pub enum RankRows {
 }
 
 /// What [`Running::agree`] is told of the step.
-pub struct AgreeStep<'a, T> {
+#[derive(Clone, Copy, Debug)]
+pub struct AgreeStep<'a> {
     /// Its number, from zero.
     pub number: u64,
-    /// What this rank has not sent of gradients before.
-    pub feedback: &'a mut Vec<T>,
     /// Optional profiler.
     pub timeline: Option<&'a Timeline>,
 }
@@ -213,19 +218,19 @@ pub struct Updated {
     /// How many steps it was: one, but for engines that move the parameters while they compute.
     pub steps: u64,
     /// Of what the optimizer's memory is up to date here.
-    pub memory: Memory,
+    pub memory: OptimizerMemory,
 }
 
 impl Default for Updated {
     /// One step, with everything up to date.
     fn default() -> Self {
-        Self { steps: 1, memory: Memory::Whole }
+        Self { steps: 1, memory: OptimizerMemory::Whole }
     }
 }
 
 /// Of which parameters the optimizer's memory is up to date on a rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Memory {
+pub enum OptimizerMemory {
     /// All.
     Whole,
     /// Those of this rank's [`share`](tidemill_collective::share).

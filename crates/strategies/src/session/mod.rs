@@ -108,6 +108,8 @@ pub struct Session<'r, T: Scalar> {
     interrupt: Interrupt,
     /// What callbacks have asked for.
     control: Control,
+    /// Whether this rank has only its share of the optimizer's memory.
+    is_sharded: bool,
     /// Whether the optimizer was reset here, and other ranks are still to do it.
     resets: bool,
     /// Whether it is to stop.
@@ -159,6 +161,10 @@ impl<'r, T: Scalar> Session<'r, T> {
         if plan.batch_size == 0 {
             return Err(Error::setting("batch size", "0 rows; expected 1 or more"));
         }
+        if let Some(why) = state.extensions.incomplete {
+            let problem = format!("{why}; the run that it is of ended by an error: resume from the last checkpoint");
+            return Err(Error::setting("state", problem));
+        }
         let program = trainer.program();
         if let Some(memory) = source.memory().filter(|_| plan.loads) {
             check_in_memory(program, memory.data())?;
@@ -179,7 +185,7 @@ impl<'r, T: Scalar> Session<'r, T> {
         let was_over = is_over(state, &plan)?;
         if state.cursor == Cursor::start(0) && state.epoch.rows == 0 {
             // Of another training, if of any.
-            state.memory.clear();
+            state.extensions.callbacks.clear();
         }
         // Of this run alone: when it is over, nobody has a handle of it.
         let interrupt = Interrupt::any(callback.interrupt());
@@ -217,6 +223,7 @@ impl<'r, T: Scalar> Session<'r, T> {
             clock,
             interrupt,
             control: Control::default(),
+            is_sharded: false,
             resets: false,
             is_over: false,
             tested: false,
@@ -248,9 +255,9 @@ impl<'r, T: Scalar> Session<'r, T> {
     }
 
     fn read_rows(&mut self, most: usize) -> Result<usize, Error> {
-        let rows = &mut self.rows[Of::Source as usize];
         // Ranks that train apart come to the average first.
-        let goes_on = !self.stops || self.world.local(self.state.step).is_some();
+        let goes_on = !self.stops || self.local_steps().is_some();
+        let rows = &mut self.rows[Of::Source as usize];
         if self.is_over || !goes_on {
             rows.clear();
             return Ok(0);
@@ -263,6 +270,12 @@ impl<'r, T: Scalar> Session<'r, T> {
         rows.admit(self.read, self.checked)?;
         self.read += rows.read() as u64;
         Ok(rows.read())
+    }
+
+    /// How many batches ranks train on by themselves from here on, before they take the average.
+    fn local_steps(&mut self) -> Option<u64> {
+        let step = self.state.step;
+        self.engine.ranks().filter(|_| !self.world.is_alone).and_then(|ranks| ranks.sync.local_steps(step))
     }
 
     fn check_size(&self, rows: usize) -> Result<(), Error> {

@@ -7,9 +7,11 @@ use tidemill_data::Batch as Rows;
 use super::cause::cause;
 use super::{Of, Session};
 use crate::binding::Need;
-use crate::engine::{AgreeStep, Arenas, Memory};
+use crate::engine::{AgreeStep, Arenas, OptimizerMemory};
+use crate::extension::{ELSEWHERE, LOST};
 use crate::ranks::{self, StepAllReduce};
 use crate::rows::{Checked, StepRows};
+use crate::sync::LocalRound;
 use crate::timeline::{Activity, timed};
 use crate::{Error, Sums};
 
@@ -119,7 +121,7 @@ impl<T: Scalar> Session<'_, T> {
         if self.world.is_alone && read == 0 {
             return Ok((if of == Of::Source { Outcome::EpochOver } else { Outcome::Skipped }, false));
         }
-        let apart = self.world.local(self.state.step);
+        let apart = if self.world.is_alone { None } else { self.local_steps() };
         self.round.begin(self.state, apart.is_some());
         let tests = test == Test::First && !self.state.metrics.is_empty();
         let own = self.world.own_rows(self.rows[of as usize].batch().rows());
@@ -144,6 +146,9 @@ impl<T: Scalar> Session<'_, T> {
             self.follow(actions);
         }
         let first = self.round.first;
+        if apart.is_none() && (stops || sums.weight == 0.0) {
+            self.engine.cancel(&mut self.gradients).map_err(Error::lost(first))?;
+        }
         match apart {
             None if stops => return Ok((Outcome::Stopped, false)),
             None => {}
@@ -196,16 +201,15 @@ impl<T: Scalar> Session<'_, T> {
 
     /// Takes the average of the parameters of ranks that have trained apart.
     fn average(&mut self, weight: f64, tests: bool) -> Result<(), Error> {
-        let (first, mine) = (self.round.first, self.round.sums.weight);
+        let first = self.round.first;
+        let round = LocalRound { own_weight: self.round.sums.weight, weight };
         let lost = Error::lost(first);
         let ranks = self.engine.ranks().expect("there are others to train apart from");
         let taken = ranks::largest(ranks.collective, self.state.step - first).map_err(&lost)?;
         self.state.step = first + taken;
         let params = &mut self.state.params;
-        timed(self.trainer.declared_timeline(), Activity::Sum, || {
-            ranks::average(ranks.collective, params, mine, weight)
-        })
-        .map_err(&lost)?;
+        timed(self.trainer.declared_timeline(), Activity::Sum, || ranks.sync.average(ranks.collective, params, &round))
+            .map_err(&lost)?;
         if tests {
             self.gather_scores()?;
             self.update_metrics(Of::Source)?;
@@ -253,8 +257,8 @@ impl<T: Scalar> Session<'_, T> {
 
     fn agree(&mut self) -> Result<(), Error> {
         let timeline = self.trainer.declared_timeline();
-        let mut step = AgreeStep { number: self.state.step, feedback: &mut self.state.feedback, timeline };
-        self.engine.agree(&mut self.gradients, &mut step).map_err(Error::lost(self.state.step))
+        let step = AgreeStep { number: self.state.step, timeline };
+        self.engine.agree(&mut self.gradients, &step).map_err(Error::lost(self.state.step))
     }
 
     fn move_parameters(&mut self, weight: f64) -> Result<(), Error> {
@@ -269,8 +273,14 @@ impl<T: Scalar> Session<'_, T> {
         };
         let (engine, optimizer) = (&mut self.engine, self.trainer.optimizer());
         let updated = timed(timeline, Activity::Update, || engine.update(optimizer, step, scale, arenas));
-        state.is_spread |= updated.memory == Memory::OwnShare;
-        engine.share(&mut state.params, timeline).map_err(Error::lost(step))?;
+        self.is_sharded |= updated.memory == OptimizerMemory::OwnShare;
+        if let Err(lost) = engine.share(&mut state.params, timeline) {
+            state.extensions.incomplete = Some(LOST);
+            return Err(Error::StateLost { step, source: Box::new(lost) });
+        }
+        if !self.world.is_alone {
+            state.extensions.incomplete = Some(ELSEWHERE);
+        }
         state.step += updated.steps;
         Ok(())
     }
