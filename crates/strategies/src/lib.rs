@@ -28,6 +28,7 @@ mod strategy;
 mod sync;
 mod timeline;
 mod trainer;
+mod world;
 
 pub use batch::Batch;
 pub use binding::{Binding, Need};

@@ -22,9 +22,9 @@ use tidemill_data::{Batch as Rows, Cursor, Interrupt, Role, Source};
 
 use crate::binding::{Binding, Need};
 use crate::engine::{Outputs, Running};
-use crate::ranks::World;
 use crate::rows::{Checked, StepRows, check_in_memory};
 use crate::scores::Scores;
+use crate::world::World;
 use crate::{Callback, Control, Error, State, Sums, Trainer};
 use clock::{Clock, unless_interrupted};
 use round::Round;
@@ -182,7 +182,7 @@ impl<'r, T: Scalar> Session<'r, T> {
             timeline.begin(world.rank, &world.name);
         }
         world.join(&mut *engine, trainer, state, &*source, &plan)?;
-        let was_over = is_over(state, &plan)?;
+        let was_over = plan.is_over(state)?;
         if state.cursor == Cursor::start(0) && state.epoch.rows == 0 {
             // Of another training, if of any.
             state.extensions.callbacks.clear();
@@ -310,27 +310,4 @@ impl<'r, T: Scalar> Session<'r, T> {
         let Some(ranks) = self.engine.ranks() else { return Ok(()) };
         ranks.collective.sum(Values::of(numbers)).map_err(Error::lost(self.state.step))
     }
-}
-
-/// Whether nothing is left to do because a checkpoint is that of a run which had ended.
-///
-/// # Errors
-///
-/// When nothing is left to do for another reason: the state has been trained for as many epochs, or more.
-fn is_over<T>(state: &mut State<T>, plan: &Plan) -> Result<bool, Error> {
-    let is_resumed = std::mem::take(&mut state.is_resumed);
-    let Some(epochs) = plan.epochs.filter(|&epochs| state.cursor.epoch >= epochs) else { return Ok(false) };
-    if epochs == 0 {
-        return Err(Error::setting("strategy", "0 epochs; expected 1 or more"));
-    }
-    if is_resumed && state.cursor == Cursor::start(epochs) {
-        return Ok(true);
-    }
-    let problem = format!(
-        "it has been trained for {} epochs, and the strategy ends after {epochs}, counted from the state's first. To go \
-         on, ask for more in all; to begin anew, on these rows or by this strategy, set `state.cursor = \
-         Cursor::start(0)`: parameters, optimizer and steps stay",
-        state.cursor.epoch
-    );
-    Err(Error::setting("state", problem))
 }

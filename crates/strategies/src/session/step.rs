@@ -107,8 +107,8 @@ impl<T: Scalar> Session<'_, T> {
         Ok(outcome)
     }
 
-    /// A step of all ranks: each computes the gradient of its rows, all reduce their sums, and each moves its parameters by what they
-    /// agree on. Ranks that train apart move theirs first, and reduce every few batches. A rank that has no rows left, or
+    /// A step of all ranks: each computes the gradient of its rows, all reduce their sums, and each moves its parameters
+    /// by what they agree on. Ranks that train apart move theirs first, and reduce every few batches. A rank that has no rows left, or
     /// stops, takes part in the reduction all the same.
     fn attempt(&mut self, of: Of, test: Test) -> Result<(Outcome, bool), Error> {
         if self.is_over {
