@@ -28,8 +28,7 @@ fn passes(criterion: &mut Criterion) {
             }
             Ok(())
         });
-        let scored = Box::new(LogLoss::default()) as Box<dyn Metric<f32>>;
-        for (name, metrics) in [("plain", Vec::new()), ("log loss", vec![scored])] {
+        for (name, metrics) in [("plain", Metrics::new()), ("log loss", Metrics::new().with(LogLoss::default()))] {
             let (mut state, mut source) = (trainer.start_with(0, metrics), rows.clone());
             group.bench_function(name, |b| {
                 b.iter(|| trainer.run(&strategy, &mut state, &mut source, &mut one_pass).expect("finite rows"));

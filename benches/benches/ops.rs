@@ -24,7 +24,14 @@ fn layers(criterion: &mut Criterion) {
         let params = program.layout().initialize(Key::new(1));
         let (x, target) = (normal(ROWS * shape.iter().product::<usize>()), normal(ROWS * program.prediction_width()));
         let inputs = Slices::new().reals(&x).reals(&target);
-        let run = Run { params: &params, inputs: &inputs, rows: ROWS, first_row: 0, mode: Mode::Train(Key::new(0)) };
+        let run = Run {
+            params: &params,
+            inputs: &inputs,
+            rows: ROWS,
+            first_row: 0,
+            weights: None,
+            mode: Mode::Train(Key::new(0)),
+        };
         let (mut workspace, mut gradient) = (Workspace::new(&program, ROWS), vec![0.0; params.len()]);
         let mut group = criterion.benchmark_group(format!("layer {name}"));
         group.throughput(Throughput::Elements(ROWS as u64));

@@ -41,7 +41,7 @@ impl OneByOne {
             let clock = epoch_times(&trainer, &strategy, &mut trainer.start_with(0, metrics), &mut source, 1)?;
             Ok(Found::of_times("online1", self.threads, rows, rows, clock))
         };
-        let (plain, scored) = (found(Vec::new())?, found(vec![Box::new(LogLoss::default())])?);
+        let (plain, scored) = (found(Metrics::new())?, found(Metrics::new().with(LogLoss::default()))?);
         let median_with_metric = scored.repeated.map(|scored| scored.median);
         let repeated = plain.repeated.clone().map(|plain| crate::Repeated { median_with_metric, ..plain });
         Ok(Found { mode: Some(self.mode.name()), repeated, ..plain })

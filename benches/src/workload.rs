@@ -216,7 +216,8 @@ mod tests {
             let program = std::sync::Arc::new(workload.program().unwrap());
             let params = program.layout().initialize(Key::new(1));
             let mut source = workload.source().unwrap();
-            let loss = tidemill::strategies::evaluate(&program, &params, &mut source, &mut []).unwrap().loss();
+            let loss =
+                tidemill::strategies::evaluate(&program, &params, &mut source, &mut Metrics::new()).unwrap().loss();
             assert!(loss.is_finite() && loss > 0.0, "{goal:?}: {loss}");
         }
     }

@@ -11,10 +11,10 @@ use tidemill_data::{Error, MemorySource, Source, SourceExt};
 use tidemill_fuzz::{check_file, seed, watch_panics};
 use tidemill_layers::{Dense, Dropout, Embedding, Layer};
 use tidemill_losses::{BinaryCrossEntropyWithLogits, Loss};
-use tidemill_metrics::{Accuracy, MeanLoss, Metric, RocAuc};
+use tidemill_metrics::{Accuracy, MeanLoss, RocAuc};
 use tidemill_optim::{Chain, Compose, Schedule, adam, clip_by_global_norm, sgd};
 use tidemill_strategies::{
-    Batch, Callback, Control, Error as Failed, Event, Model, Online, Trainer, on_event, saved_encoder,
+    Batch, Callback, Control, Error as Failed, Event, Metrics, Model, Online, Trainer, on_event, saved_encoder,
 };
 
 /// Bytes that the state, the model and a few rows may take beside the file's.
@@ -45,12 +45,11 @@ fn optimizer(seed: u64) -> Chain {
     }
 }
 
-fn metrics() -> Vec<Box<dyn Metric<f32>>> {
-    vec![
-        Box::new(MeanLoss::default()),
-        Box::new(Accuracy::binary(0.5).expect("a threshold")),
-        Box::new(RocAuc::binned(16).expect("bins")),
-    ]
+fn metrics() -> Metrics<f32> {
+    Metrics::new()
+        .with(MeanLoss::default())
+        .with(Accuracy::binary(0.5).expect("a threshold"))
+        .with(RocAuc::binned(16).expect("bins"))
 }
 
 fn rows() -> MemorySource<f32> {

@@ -72,12 +72,17 @@ fn filtered(rows: ParquetSourceBuilder, columns: &[String], seed: u64) {
     let quoted = format!("\"{}\"", name.replace('"', "\"\""));
     let condition = if seed & 1 == 0 { format!("{quoted} is not null") } else { format!("{quoted} > 1") };
     let Ok(condition) = condition.parse() else { return };
-    let (Ok(mut all), Ok(mut some)) = (rows.clone().build::<f32>(), rows.filter(condition).build::<f32>()) else { return };
+    let (Ok(mut all), Ok(mut some)) = (rows.clone().build::<f32>(), rows.filter(condition).build::<f32>()) else {
+        return;
+    };
     let (all, some) = (read_some(&mut all, seed), read_some(&mut some, seed));
     if all.problem.is_none() {
         let mut rest = all.rows.iter();
         // Rows behind the last batch were not read.
-        assert!(some.rows.iter().all(|row| rest.any(|other| other == row) || rest.len() == 0), "rows that are not there");
+        assert!(
+            some.rows.iter().all(|row| rest.any(|other| other == row) || rest.len() == 0),
+            "rows that are not there"
+        );
     }
 }
 

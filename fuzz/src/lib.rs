@@ -69,6 +69,12 @@ impl Outcome {
     }
 }
 
+/// Whether reading ended where compressed bytes are broken. The decompressor says so sooner or later, as many bytes are
+/// asked for at a time; what it gave before may be refused for another reason.
+pub fn is_of_compression(problem: &str) -> bool {
+    problem.contains("cannot be decompressed")
+}
+
 /// Reads so many rows a batch, and no more batches than those.
 pub fn read(source: &mut impl Source<f32>, rows: usize, batches: usize) -> Outcome {
     let mut outcome = Outcome { rows: Vec::new(), problem: None };

@@ -1,7 +1,7 @@
 use tidemill_tensor::Key;
 use tidemill_tensor::ndarray_rand::rand_distr::{Distribution, StandardNormal};
 
-use crate::{Domain, Ending, Error, Graph, Inputs, Mode, Program, Run, Workspace, Write};
+use crate::{Domain, Error, Graph, Inputs, Mode, ModelOutput, Program, Run, Workspace, Write};
 
 /// How a model's gradients are checked, by [`check_gradients`].
 #[derive(Clone, Copy, Debug)]
@@ -32,13 +32,13 @@ impl Default for GradientCheck {
 /// # Example
 ///
 /// ```
-/// use tidemill_autograd::{Ending, GradientCheck, check_gradients, ops};
+/// use tidemill_autograd::{GradientCheck, Head, check_gradients, ops};
 /// use tidemill_tensor::kernels::Activation;
 ///
 /// check_gradients(GradientCheck::default(), |graph| {
 ///     let x = graph.input("x", &[3])?;
 ///     let y = graph.add(ops::Activate(Activation::Tanh), &[x], &[])?;
-///     Ok(Ending { prediction: y, loss: None })
+///     Ok(Head::new(y))
 /// })?;
 /// # Ok::<(), tidemill_autograd::Error>(())
 /// ```
@@ -46,16 +46,16 @@ impl Default for GradientCheck {
 /// # Errors
 ///
 /// When a gradient is off: which, by how much; and those of the recording.
-pub fn check_gradients(
+pub fn check_gradients<O: Into<ModelOutput>>(
     check: GradientCheck,
-    record: impl FnOnce(&mut Graph) -> Result<Ending, Error>,
+    record: impl FnOnce(&mut Graph) -> Result<O, Error>,
 ) -> Result<(), Error> {
     let mut graph = Graph::new();
-    let ending = record(&mut graph)?;
-    let program = graph.compile_with_input_gradients::<f64>(ending)?;
+    let output = record(&mut graph)?;
+    let program = graph.compile_with_input_gradients::<f64>(output)?;
     let mut drawn = Drawn::new(&program, check);
     let mut workspace = Workspace::new(&program, check.rows);
-    let mut gradients = vec![f64::NAN; program.layout().len()];
+    let mut gradients = vec![f64::NAN; program.gradient_len()];
 
     drawn.objective(&program, check, &mut workspace);
     workspace.upstream().copy_from_slice(&drawn.upstream);
@@ -64,7 +64,7 @@ pub fn check_gradients(
     let input_gradients: Vec<Option<Vec<f64>>> =
         (0..program.inputs().len()).map(|i| workspace.input_gradient(i).map(<[f64]>::to_vec)).collect();
 
-    for parameter in program.layout().parameters() {
+    for parameter in program.layout().trainable().parameters() {
         for (i, index) in parameter.range().enumerate() {
             let numeric = drawn.difference(&program, check, &mut workspace, |d| &mut d.params[index]);
             compare(check, format_args!("{}[{i}]", parameter.name()), gradients[index], numeric)?;
@@ -114,17 +114,16 @@ impl Drawn {
             reals.push(numbers);
             indices.push(categories);
         }
-        Self {
-            params: normal(key.fold(0), program.layout().len()),
-            reals,
-            indices,
-            upstream: normal(key.fold(1), check.rows * program.upstream.width),
-        }
+        let mut params = normal(key.fold(0), program.layout().len());
+        // Buffers may be no such numbers: a variance is not below zero.
+        let first_buffer = params.len() - program.layout().buffer_len();
+        params[first_buffer..].copy_from_slice(&program.layout().initialize::<f64>(key)[first_buffer..]);
+        Self { params, reals, indices, upstream: normal(key.fold(1), check.rows * program.upstream.width) }
     }
 
     fn run<'a>(&'a self, params: &'a [f64], check: GradientCheck) -> Run<'a, f64> {
         let mode = if check.training { Mode::Train(Key::new(check.seed)) } else { Mode::Evaluate };
-        Run { params, inputs: self, rows: check.rows, first_row: 0, mode }
+        Run { params, inputs: self, rows: check.rows, first_row: 0, weights: None, mode }
     }
 
     /// The sum of the root's values, each times its upstream gradient.

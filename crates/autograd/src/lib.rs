@@ -2,24 +2,24 @@
 //! rows in a [`Workspace`], forward and backward, without allocating.
 //!
 //! Shapes in a graph are *per row*: the batch dimension is implicit. Operations work on rows independently unless they
-//! say otherwise, so a batch may be cut by rows. [`Op`] is the one extension point. This crate does not know layers,
+//! say otherwise ([`Coupling`]), so a batch may be cut by rows. [`Op`] is the one extension point. This crate does not know layers,
 //! losses, optimizers or where rows come from.
 //!
 //! # Example
 //!
 //! ```
-//! use tidemill_autograd::{Ending, Initializer, Mode, Program, Run, Slices, Workspace, Write, ops};
+//! use tidemill_autograd::{Head, Initializer, Mode, Program, Run, Slices, Workspace, Write, ops};
 //!
 //! // y = x W^T for one number a row, differentiated with respect to W.
 //! let program: Program<f64> = Program::build(|graph| {
 //!     let x = graph.input("x", &[1])?;
 //!     let w = graph.parameter("w", &[1, 1], Initializer::Constant(3.0))?;
 //!     let y = graph.add(ops::Linear::new(), &[x], &[w])?;
-//!     Ok(Ending { prediction: y, loss: Some(y) })
+//!     Ok(Head::with_loss(y, y))
 //! })?;
 //! let x = [2.0, 5.0];
 //! let inputs = Slices::new().reals(&x);
-//! let run = Run { params: &[3.0], inputs: &inputs, rows: 2, first_row: 0, mode: Mode::Predict };
+//! let run = Run { params: &[3.0], inputs: &inputs, rows: 2, first_row: 0, weights: None, mode: Mode::Predict };
 //! let mut workspace = Workspace::new(&program, 2);
 //! program.forward(&run, &mut workspace);
 //! assert_eq!(workspace.prediction(), [6.0, 15.0]);
@@ -30,10 +30,13 @@
 //! # Ok::<(), tidemill_autograd::Error>(())
 //! ```
 
+mod arithmetic;
 mod check;
 mod error;
 mod graph;
+mod head;
 mod inputs;
+mod kernel;
 mod op;
 pub mod ops;
 mod plan;
@@ -42,10 +45,12 @@ mod workspace;
 
 pub use check::{GradientCheck, check_gradients};
 pub use error::Error;
-pub use graph::{Domain, Ending, Graph, Input, Param, Role, Var};
+pub use graph::{Buffer, Domain, Graph, Input, Param, Role, Var};
+pub use head::{Head, ModelOutput};
 pub use inputs::{Inputs, Slices};
-pub use op::{Backward, Forward, Gradient, Kernel, Op, Operand, TwoGradients};
-pub use program::{Mode, Program, Run, Table, TargetCheck};
+pub use kernel::{Backward, Forward, Gradient, Kernel, Others, TwoGradients, Updates};
+pub use op::{Bound, Coupling, Merge, Op, Operand, Specs};
+pub use program::{HeadSpec, Mode, Program, Run, Table, TargetCheck};
 pub use workspace::Workspace;
 
 pub use tidemill_tensor as tensor;

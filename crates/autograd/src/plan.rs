@@ -1,41 +1,39 @@
 //! From a graph to the steps of a program: what is needed, what is fused, where everything lies.
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use tidemill_tensor::Scalar;
+use tidemill_tensor::{ParameterKind, Scalar};
 
-use crate::graph::{Domain, Graph, Role, Source};
-use crate::op::{self, Op, Place, Target};
-use crate::program::{Differentiate, Needed, Operand, Program, Step, Table, TargetCheck};
-use crate::{Ending, Error, Var, Write};
-
-/// A node of the graph after fusing.
-struct Planned {
-    op: Arc<dyn Op>,
-    operands: Vec<Var>,
-    params: Vec<usize>,
-}
+use crate::graph::{Domain, Graph, Node, Origin, Role};
+use crate::kernel::{Place, Target};
+use crate::op::Coupling;
+use crate::program::{Coupled, Differentiate, HeadSpec, Needed, Operand, Program, Step, Table, TargetCheck};
+use crate::{Error, Head, ModelOutput, Var, Write, ops};
 
 pub(crate) fn compile<T: Scalar>(
     graph: &Graph,
-    ending: Ending,
+    output: &ModelOutput,
     differentiate: Differentiate,
 ) -> Result<Program<T>, Error> {
-    check_ending(graph, ending)?;
-    let nodes = fuse(graph, ending);
-    let for_prediction = ancestors(graph, &nodes, ending.prediction);
-    let for_loss = ending.loss.map(|loss| ancestors(graph, &nodes, loss));
-    let root = ending.loss.unwrap_or(ending.prediction);
-    let on_path = for_loss.as_ref().unwrap_or(&for_prediction);
-    let wanted = wants_gradient(graph, &nodes, on_path, differentiate);
+    let heads = &output.heads[..];
+    check_heads(graph, heads)?;
+    let mut graph = graph.clone();
+    let loss = total_loss(&mut graph, heads)?;
+    let ends: Vec<Var> =
+        heads.iter().flat_map(|head| [Some(head.prediction), head.loss]).flatten().chain(loss).collect();
+    fuse(&mut graph, &ends);
+    let graph = &graph;
+    let for_prediction = ancestors(graph, heads.iter().map(|head| head.prediction));
+    let for_heads = ancestors(graph, ends.iter().copied());
+    let root = loss.unwrap_or(heads[0].prediction);
+    let for_loss = ancestors(graph, [root]);
+    let wanted = wants_gradient(graph, &for_loss, differentiate);
 
     let mut program = Program {
         layout: graph.layout.clone(),
         inputs: graph.inputs.clone(),
         steps: Vec::new(),
-        prediction: Place { offset: 0, width: graph.width(ending.prediction) },
-        prediction_shape: graph.shape(ending.prediction).to_vec(),
+        heads: Vec::new(),
         loss: None,
         upstream: Place { offset: 0, width: graph.width(root) },
         root_step: 0,
@@ -43,217 +41,317 @@ pub(crate) fn compile<T: Scalar>(
         gradient_len: 0,
         input_gradients: vec![None; graph.inputs.len()],
         unwritten: Vec::new(),
-        couples_rows: false,
+        coupling: Coupled::default(),
+        coupling_outside_training: Coupled::default(),
         multiplications: 0,
         random: false,
         tables: Vec::new(),
         target_checks: Vec::new(),
+        merges: Vec::new(),
     };
-    let mut values = vec![None; graph.nodes.len()];
-    let mut gradients: Vec<Option<Place>> = vec![None; graph.nodes.len()];
+    let mut values: Vec<Option<Operand>> = vec![None; graph.values.len()];
+    let mut gradients: Vec<Option<Place>> = vec![None; graph.values.len()];
     let mut places = Vec::new();
-    for index in 0..graph.nodes.len() {
+    for index in 0..graph.values.len() {
         let width = graph.width(Var(index));
         if wanted[index] {
             gradients[index] = Some(allot(&mut program.gradient_len, width));
         }
-        match (&graph.nodes[index].source, &nodes[index]) {
-            (&Source::Input(input), _) => {
+        let node = match graph.values[index].origin {
+            Origin::Input(input) => {
                 values[index] = Some(Operand::Input { input, width });
                 program.input_gradients[input] = gradients[index];
+                continue;
             }
-            (Source::Op { .. }, None) => {}
-            (Source::Op { .. }, Some(node)) => {
-                let in_loss = for_loss.as_ref().is_some_and(|set| set[index]);
-                let needed = Needed { prediction: for_prediction[index], loss: in_loss };
-                if !needed.prediction && !needed.loss {
-                    continue;
-                }
-                let output = allot(&mut program.value_len, width);
-                let saved = allot(&mut program.value_len, node.op.saved(&graph.nodes[index].shape));
-                let operands = node.operands.iter().map(|v| values[v.0].expect("operands come before")).collect();
-                values[index] = Some(Operand::Value(output));
-                program.target_checks.extend(target_checks(graph, node));
-                program.couples_rows |= node.op.couples_rows();
-                let shapes: Vec<&[usize]> = node.params.iter().map(|&p| graph.layout[p].shape()).collect();
-                // Backward takes two products for each one of forward.
-                program.multiplications += 3 * node.op.multiplications(&graph.nodes[index].shape, &shapes);
-                program.random |= node.op.is_random();
-                places.push(index);
-                program.steps.push(Step {
-                    kernel: op::kernel::<T>(&node.op),
-                    node: index as u64,
-                    random: node.op.is_random(),
-                    shape: graph.nodes[index].shape.clone(),
-                    operands,
-                    output,
-                    saved,
-                    ranges: node.params.iter().map(|&p| graph.layout[p].range()).collect(),
-                    needed,
-                    gradient: gradients[index],
-                    targets: Vec::new(),
-                    param_writes: Vec::new(),
-                    whole_from: 0,
-                });
-            }
+            Origin::Node(number) if graph.nodes[number].first == index => number,
+            Origin::Node(_) => continue,
+        };
+        let outputs = graph.nodes[node].outputs();
+        if outputs.clone().all(|value| !for_heads[value]) {
+            continue;
         }
+        // Consecutive: those of further outputs are allotted when their turn comes, without any between.
+        for value in outputs.clone() {
+            values[value] = Some(Operand::Value(allot(&mut program.value_len, graph.width(Var(value)))));
+        }
+        let any = |set: &[bool]| outputs.clone().any(|value| set[value]);
+        let needed = Needed { prediction: any(&for_prediction), loss: any(&for_loss) };
+        places.push(node);
+        let step = step(graph, &graph.nodes[node], needed, &values, &mut program);
+        program.steps.push(step);
+    }
+    for (step, &node) in program.steps.iter_mut().zip(&places) {
+        step.gradients = graph.nodes[node].outputs().map(|value| gradients[value]).collect();
     }
     let place = |var: Var| match values[var.0] {
         Some(Operand::Value(place)) => place,
-        _ => unreachable!("the ending was checked to be an operation's"),
+        _ => unreachable!("heads were checked to end in operations"),
     };
-    (program.prediction, program.loss) = (place(ending.prediction), ending.loss.map(&place));
-    program.root_step = places.iter().position(|&i| i == root.0).expect("the root is a step");
+    program.loss = loss.map(place);
+    program.heads = heads
+        .iter()
+        .map(|head| HeadSpec {
+            name: head.name.clone(),
+            shape: graph.shape(head.prediction).to_vec(),
+            target: head.loss.and_then(|loss| only_target(graph, loss)),
+            place: place(head.prediction),
+            loss: head.loss.map(place),
+        })
+        .collect();
+    let is_root = |&node: &usize| graph.nodes[node].outputs().contains(&root.0);
+    program.root_step = places.iter().position(is_root).expect("the root is a step");
     program.upstream = gradients[root.0].unwrap_or_else(|| allot(&mut program.gradient_len, graph.width(root)));
-    program.tables = tables(&nodes, &places, &program.steps, graph);
-    plan_writes(graph, &nodes, &places, &gradients, &mut program);
+    program.tables = tables(graph, &places, &program.steps);
+    plan_writes(graph, &places, &gradients, root, &mut program);
     Ok(program)
 }
 
-/// What an operation accepts of the target, where it reads it.
-fn target_checks(graph: &Graph, node: &Planned) -> impl Iterator<Item = TargetCheck> {
-    node.operands.iter().filter_map(|operand| match graph.nodes[operand.0].source {
-        Source::Input(input) if graph.inputs[input].role == Role::Target => {
-            Some(TargetCheck { input, loss: Op::name(&*node.op), range: node.op.target_range() })
+/// A node as a step, which takes its share of what the program says of itself.
+fn step<T: Scalar>(
+    graph: &Graph,
+    node: &Node,
+    needed: Needed,
+    values: &[Option<Operand>],
+    program: &mut Program<T>,
+) -> Step<T> {
+    let bound = &node.bound;
+    let outputs = node.outputs().map(|value| match values[value] {
+        Some(Operand::Value(place)) => place,
+        _ => unreachable!("operations give values"),
+    });
+    let layout = &graph.layout;
+    let first_buffer = layout.len() - layout.buffer_len();
+    let frozen = node.buffers.iter().any(|&index| layout[index].kind() == ParameterKind::Frozen);
+    let updated: &[usize] = if frozen { &[] } else { &node.buffers };
+    let updates: Vec<Range<usize>> = updated
+        .iter()
+        .map(|&index| layout[index].range())
+        .map(|range| range.start - first_buffer..range.end - first_buffer)
+        .collect();
+    let coupling = if frozen { bound.coupling_outside_training } else { bound.coupling };
+    program.merges.extend(updates.iter().cloned().zip(bound.merges.iter().copied()));
+    program.target_checks.extend(target_checks(graph, node));
+    couple(&mut program.coupling, coupling, node);
+    couple(&mut program.coupling_outside_training, bound.coupling_outside_training, node);
+    // Backward takes two products for each one of forward.
+    program.multiplications += 3 * bound.multiplications;
+    program.random |= bound.random;
+    Step {
+        kernel: bound.kernel::<T>(),
+        number: node.first as u64,
+        random: bound.random,
+        shape: bound.outputs[0].clone(),
+        operands: node.operands.iter().map(|v| values[v.0].expect("operands come before")).collect(),
+        outputs: outputs.collect(),
+        saved: allot(&mut program.value_len, bound.saved),
+        of_batch: bound.saved_of_batch,
+        scratch: [bound.scratch, bound.scratch_of_batch],
+        ranges: node.params.iter().map(|&p| layout[p].range()).collect(),
+        buffers: node.buffers.iter().map(|&b| layout[b].range()).collect(),
+        updates,
+        merges: bound.merges.clone(),
+        frozen,
+        coupling,
+        coupling_outside_training: bound.coupling_outside_training,
+        needed,
+        gradients: Vec::new(),
+        zeroed: Vec::new(),
+        targets: Vec::new(),
+        param_writes: Vec::new(),
+        whole_from: 0,
+    }
+}
+
+fn couple(coupled: &mut Coupled, coupling: Coupling, node: &Node) {
+    let both = coupled.coupling.and(coupling);
+    if both != coupled.coupling {
+        *coupled = Coupled { coupling: both, by: node.op.name() };
+    }
+}
+
+/// The sum of the heads' losses, each times its weight.
+fn total_loss(graph: &mut Graph, heads: &[Head]) -> Result<Option<Var>, Error> {
+    let losses: Vec<(Var, f64)> = heads.iter().filter_map(|head| Some((head.loss?, head.weight))).collect();
+    match losses[..] {
+        [] => Ok(None),
+        [(loss, 1.0)] => Ok(Some(loss)),
+        _ => {
+            let (losses, weights): (Vec<Var>, Vec<f64>) = losses.into_iter().unzip();
+            Ok(Some(graph.add(ops::WeightedSum::new(weights), &losses, &[])?))
         }
-        _ => None,
+    }
+}
+
+/// What an operation accepts of a target, where it reads one.
+fn target_checks(graph: &Graph, node: &Node) -> impl Iterator<Item = TargetCheck> {
+    node.operands.iter().filter_map(|operand| {
+        let input = target(graph, operand.0)?;
+        Some(TargetCheck { input, loss: node.op.name(), range: node.bound.target_range.clone() })
     })
 }
 
-/// Parameters that are read by rows alone, by whatever reads them.
-fn tables<T>(nodes: &[Option<Planned>], places: &[usize], steps: &[Step<T>], graph: &Graph) -> Vec<Table> {
-    let table = |(step, &index): (&Step<T>, &usize)| {
-        let node = nodes[index].as_ref()?;
-        let (&[Operand::Input { input, .. }], &[param]) = (&step.operands[..], &node.params[..]) else { return None };
-        let width = graph.layout[param].shape()[1..].iter().product();
-        node.op.reads_rows().then(|| Table { input, range: graph.layout[param].range(), width })
-    };
-    let all: Vec<Table> = steps.iter().zip(places).filter_map(table).collect();
-    let readers = |range: &Range<usize>| steps.iter().filter(|step| step.ranges.contains(range)).count();
-    let by_rows = |range: &Range<usize>| all.iter().filter(|table| table.range == *range).count();
-    all.iter().filter(|table| readers(&table.range) == by_rows(&table.range)).cloned().collect()
+/// The number of the input that a value is, where that is a target.
+fn target(graph: &Graph, value: usize) -> Option<usize> {
+    match graph.values[value].origin {
+        Origin::Input(input) if graph.inputs[input].role == Role::Target => Some(input),
+        _ => None,
+    }
 }
 
-fn check_ending(graph: &Graph, ending: Ending) -> Result<(), Error> {
-    for var in [Some(ending.prediction), ending.loss].into_iter().flatten() {
-        if matches!(graph.nodes[var.0].source, Source::Input(_)) {
-            return Err(Error::invalid("graph", format_args!("it ends in its input {}", graph.label(var))));
+/// The target that a loss is computed of, if it is one alone.
+fn only_target(graph: &Graph, loss: Var) -> Option<usize> {
+    let set = ancestors(graph, [loss]);
+    let mut targets = (0..set.len()).filter(|&value| set[value]).filter_map(|value| target(graph, value));
+    let first = targets.next()?;
+    targets.next().is_none().then_some(first)
+}
+
+/// Parameters that are read by rows alone, by whatever reads them.
+fn tables<T>(graph: &Graph, places: &[usize], steps: &[Step<T>]) -> Vec<Table> {
+    let mut tables: Vec<Table> = Vec::new();
+    for (step, &index) in steps.iter().zip(places) {
+        let node = &graph.nodes[index];
+        let (&[Operand::Input { input, .. }], &[param]) = (&step.operands[..], &node.params[..]) else { continue };
+        let parameter = &graph.layout[param];
+        if !node.bound.reads_rows || parameter.kind() != ParameterKind::Trainable {
+            continue;
+        }
+        match tables.iter_mut().find(|table| table.range == parameter.range()) {
+            Some(table) => table.inputs.push(input),
+            None => {
+                let width = parameter.shape()[1..].iter().product();
+                tables.push(Table { inputs: vec![input], range: parameter.range(), width });
+            }
         }
     }
-    match ending.loss {
-        Some(loss) if graph.width(loss) != 1 => Err(Error::invalid(
-            graph.label(loss),
-            format_args!("a loss is one value a row, this is {:?}", graph.shape(loss)),
-        )),
-        _ => Ok(()),
+    let readers = |range: &Range<usize>| steps.iter().filter(|step| step.ranges.contains(range)).count();
+    tables.retain(|table| readers(&table.range) == table.inputs.len());
+    tables
+}
+
+fn check_heads(graph: &Graph, heads: &[Head]) -> Result<(), Error> {
+    if heads.is_empty() {
+        return Err(Error::invalid("graph", "it ends in no head"));
     }
+    for (number, head) in heads.iter().enumerate() {
+        let invalid =
+            |problem: std::fmt::Arguments<'_>| Err(Error::invalid(format_args!("head {}", head.name), problem));
+        if heads[..number].iter().any(|other| other.name == head.name) {
+            return invalid(format_args!("two heads have this name; give each its own"));
+        }
+        if !(head.weight.is_finite() && head.weight >= 0.0) {
+            return invalid(format_args!("its weight is {}, expected a number not below zero", head.weight));
+        }
+        for var in [Some(head.prediction), head.loss].into_iter().flatten() {
+            if matches!(graph.values[var.0].origin, Origin::Input(_)) {
+                return Err(Error::invalid("graph", format_args!("it ends in its input {}", graph.label(var))));
+            }
+        }
+        if let Some(loss) = head.loss.filter(|&loss| graph.width(loss) != 1) {
+            let problem = format_args!("a loss is one value a row, this is {:?}", graph.shape(loss));
+            return Err(Error::invalid(graph.label(loss), problem));
+        }
+    }
+    Ok(())
 }
 
 /// Builds activations into the operations before them, where those can and nobody else looks between.
-fn fuse(graph: &Graph, ending: Ending) -> Vec<Option<Planned>> {
-    let mut nodes: Vec<Option<Planned>> = graph
-        .nodes
-        .iter()
-        .map(|node| match &node.source {
-            Source::Input(_) => None,
-            Source::Op { op, operands, params } => Some(Planned {
-                op: Arc::clone(op),
-                operands: operands.clone(),
-                params: params.iter().map(|p| p.0).collect(),
-            }),
-        })
-        .collect();
-    let mut uses = vec![0; graph.nodes.len()];
-    for node in nodes.iter().flatten() {
+fn fuse(graph: &mut Graph, ends: &[Var]) {
+    let mut uses = vec![0; graph.values.len()];
+    for node in &graph.nodes {
         node.operands.iter().for_each(|v| uses[v.0] += 1);
     }
-    uses[ending.prediction.0] += 1;
-    if let Some(loss) = ending.loss {
-        uses[loss.0] += 1;
-    }
-    for index in 0..nodes.len() {
-        let Some(node) = &nodes[index] else { continue };
+    ends.iter().for_each(|end| uses[end.0] += 1);
+    for index in 0..graph.nodes.len() {
+        let node = &graph.nodes[index];
         let Some(activation) = node.op.as_activation() else { continue };
-        let before = node.operands[0].0;
-        if uses[before] != 1 {
+        let (before, Origin::Node(number)) = (node.operands[0].0, graph.values[node.operands[0].0].origin) else {
+            continue;
+        };
+        let absorbed = &graph.nodes[number];
+        if uses[before] != 1 || absorbed.bound.outputs.len() != 1 {
             continue;
         }
-        let Some(fused) = nodes[before].as_ref().and_then(|b| b.op.with_activation(activation)) else { continue };
-        let absorbed = nodes[before].take().expect("it was there a line ago");
-        nodes[index] = Some(Planned { op: fused, ..absorbed });
+        let Some(op) = absorbed.op.with_activation(activation) else { continue };
+        let Ok(bound) = graph.bind(&*op, &absorbed.operands, &absorbed.params, &absorbed.buffers) else { continue };
+        let fused = Node { op, bound, first: node.first, ..absorbed.clone() };
+        graph.nodes[index] = fused;
     }
-    nodes
 }
 
-fn ancestors(graph: &Graph, nodes: &[Option<Planned>], root: Var) -> Vec<bool> {
-    let mut set = vec![false; graph.nodes.len()];
-    set[root.0] = true;
-    for index in (0..=root.0).rev() {
-        if let (true, Some(node)) = (set[index], &nodes[index]) {
+/// Whether each value is needed to compute one of these, itself included.
+fn ancestors(graph: &Graph, roots: impl IntoIterator<Item = Var>) -> Vec<bool> {
+    let mut set = vec![false; graph.values.len()];
+    roots.into_iter().for_each(|root| set[root.0] = true);
+    for node in graph.nodes.iter().rev() {
+        if node.outputs().any(|value| set[value]) {
             node.operands.iter().for_each(|v| set[v.0] = true);
         }
     }
     set
 }
 
-fn wants_gradient(
-    graph: &Graph,
-    nodes: &[Option<Planned>],
-    on_path: &[bool],
-    differentiate: Differentiate,
-) -> Vec<bool> {
-    let mut wanted = vec![false; graph.nodes.len()];
-    for index in 0..graph.nodes.len() {
-        wanted[index] = on_path[index]
-            && match &nodes[index] {
-                None => differentiate == Differentiate::ParametersAndInputs && is_real_feature(graph, Var(index)),
-                Some(node) => !node.params.is_empty() || node.operands.iter().any(|v| wanted[v.0]),
-            };
+/// Whether each value gets a gradient: those between what is differentiated by and the root.
+fn wants_gradient(graph: &Graph, for_loss: &[bool], differentiate: Differentiate) -> Vec<bool> {
+    let mut wanted = vec![false; graph.values.len()];
+    for (index, value) in graph.values.iter().enumerate() {
+        if let Origin::Input(input) = value.origin {
+            // Targets get no gradient: losses do not give one.
+            let is_real_feature = value.domain == Domain::Real && graph.inputs[input].role == Role::Feature;
+            wanted[index] = for_loss[index] && is_real_feature && differentiate == Differentiate::ParametersAndInputs;
+        }
+    }
+    let is_trained = |&index: &usize| graph.layout[index].kind() == ParameterKind::Trainable;
+    for node in &graph.nodes {
+        let on_path = node.outputs().any(|value| for_loss[value]);
+        if on_path && (node.params.iter().any(is_trained) || node.operands.iter().any(|v| wanted[v.0])) {
+            node.outputs().for_each(|value| wanted[value] = true);
+        }
     }
     wanted
-}
-
-/// Targets get no gradient: losses do not give one.
-fn is_real_feature(graph: &Graph, var: Var) -> bool {
-    match graph.nodes[var.0].source {
-        Source::Input(input) => graph.domain(var) == Domain::Real && graph.inputs[input].role == Role::Feature,
-        Source::Op { .. } => false,
-    }
 }
 
 /// Decides who writes first. Backward goes through the steps from the last to the first, and through the operands and
 /// parameters of a step from the first to the last.
 fn plan_writes<T: Scalar>(
     graph: &Graph,
-    nodes: &[Option<Planned>],
     places: &[usize],
     gradients: &[Option<Place>],
+    root: Var,
     program: &mut Program<T>,
 ) {
-    let mut written = vec![false; graph.nodes.len()];
+    let mut written = vec![false; graph.values.len()];
+    // By whoever runs the program.
+    written[root.0] = true;
     let mut param_written = vec![false; graph.layout.parameters().len()];
     let first = |seen: &mut bool| if std::mem::replace(seen, true) { Write::Add } else { Write::Assign };
-    for (step, &index) in program.steps.iter_mut().zip(places).rev() {
-        let node = nodes[index].as_ref().expect("steps are operations");
-        if step.gradient.is_none() {
+    let root_step = program.root_step;
+    for (step, &index) in program.steps.iter_mut().zip(places).take(root_step + 1).rev() {
+        let node = &graph.nodes[index];
+        if step.gradients.iter().all(Option::is_none) {
             continue;
         }
+        step.zeroed = node.outputs().filter(|&value| !written[value]).filter_map(|value| gradients[value]).collect();
         for var in &node.operands {
             let target = gradients[var.0].map(|place| Target { place, write: first(&mut written[var.0]) });
             step.targets.push(target);
         }
         for &param in &node.params {
-            step.param_writes.push(first(&mut param_written[param]));
+            let is_trained = graph.layout[param].kind() == ParameterKind::Trainable;
+            step.param_writes.push(is_trained.then(|| first(&mut param_written[param])));
         }
     }
-    let unwritten = graph.layout.parameters().iter().zip(&param_written).filter(|(_, written)| !**written);
+    let parameters = graph.layout.parameters().iter().zip(&param_written);
+    let unwritten = parameters.filter(|(p, written)| !**written && p.kind() == ParameterKind::Trainable);
     program.unwritten = unwritten.map(|(parameter, _)| parameter.range()).collect();
     // What a step adds to is not whole after any step that comes before it in backward.
     let mut end = 0;
-    for step in &mut program.steps {
+    for (step, &index) in program.steps.iter_mut().zip(places) {
         step.whole_from = end;
-        if step.gradient.is_some() {
-            end = step.ranges.iter().map(|range| range.end).fold(end, usize::max);
+        if step.gradients.iter().any(Option::is_some) {
+            let trained =
+                graph.nodes[index].params.iter().filter(|&&p| graph.layout[p].kind() == ParameterKind::Trainable);
+            end = trained.map(|&param| graph.layout[param].range().end).fold(end, usize::max);
         }
     }
 }

@@ -3,16 +3,15 @@ use std::sync::Arc;
 
 use tidemill_tensor::{Key, Layout, Scalar};
 
-use crate::op::{Backward, Forward, Kernel, Place, Target, View};
-use crate::{Ending, Error, Graph, Input, Inputs, Workspace, Write, plan};
+use crate::kernel::{Backward, Forward, Kernel, Others, Place, Target, Updates, View};
+use crate::{Coupling, Error, Graph, Input, Inputs, Merge, ModelOutput, Workspace, Write, plan};
 
 /// A compiled model: immutable, shared by threads. Running it cannot fail and allocates nothing.
 pub struct Program<T> {
     pub(crate) layout: Layout,
     pub(crate) inputs: Vec<Input>,
     pub(crate) steps: Vec<Step<T>>,
-    pub(crate) prediction: Place,
-    pub(crate) prediction_shape: Vec<usize>,
+    pub(crate) heads: Vec<HeadSpec>,
     pub(crate) loss: Option<Place>,
     pub(crate) upstream: Place,
     pub(crate) root_step: usize,
@@ -20,11 +19,59 @@ pub struct Program<T> {
     pub(crate) gradient_len: usize,
     pub(crate) input_gradients: Vec<Option<Place>>,
     pub(crate) unwritten: Vec<Range<usize>>,
-    pub(crate) couples_rows: bool,
+    pub(crate) coupling: Coupled,
+    pub(crate) coupling_outside_training: Coupled,
     pub(crate) multiplications: usize,
     pub(crate) random: bool,
     pub(crate) tables: Vec<Table>,
     pub(crate) target_checks: Vec<TargetCheck>,
+    /// Each buffer that is updated in training: where it lies among all of them, and how.
+    pub(crate) merges: Vec<(Range<usize>, Merge)>,
+}
+
+/// How a program couples rows, and the operation that makes it so.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Coupled {
+    pub(crate) coupling: Coupling,
+    pub(crate) by: &'static str,
+}
+
+/// A head of a compiled model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeadSpec {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) target: Option<usize>,
+    pub(crate) place: Place,
+    pub(crate) loss: Option<Place>,
+}
+
+impl HeadSpec {
+    /// Its name; [`Head::NAME`](crate::Head::NAME) where it was given none.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The shape of its prediction, per row.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Numbers of its prediction, per row.
+    pub fn width(&self) -> usize {
+        self.place.width
+    }
+
+    /// Number of the input that its loss compares the prediction with; `None` when it has no loss, or one of several
+    /// targets.
+    pub fn target(&self) -> Option<usize> {
+        self.target
+    }
+
+    /// Whether it has a loss.
+    pub fn has_loss(&self) -> bool {
+        self.loss.is_some()
+    }
 }
 
 /// What an operation that reads the target, such as a loss, can be computed of. The program does not look: whoever
@@ -42,8 +89,8 @@ pub struct TargetCheck {
 /// A parameter of which a run reads only the rows that its categories name: an embedding's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
-    /// Number of the input whose categories are the rows.
-    pub input: usize,
+    /// Numbers of the inputs whose categories are the rows.
+    pub inputs: Vec<usize>,
     /// Where in the arena it lies.
     pub range: Range<usize>,
     /// Elements of a row.
@@ -52,17 +99,33 @@ pub struct Table {
 
 pub(crate) struct Step<T> {
     pub(crate) kernel: Arc<dyn Kernel<T>>,
-    pub(crate) node: u64,
+    /// What the step's random numbers are told apart by.
+    pub(crate) number: u64,
     pub(crate) random: bool,
     pub(crate) shape: Vec<usize>,
     pub(crate) operands: Vec<Operand>,
-    pub(crate) output: Place,
+    /// Consecutive, and followed by what is saved.
+    pub(crate) outputs: Vec<Place>,
     pub(crate) saved: Place,
+    /// Numbers that are saved of each batch or group.
+    pub(crate) of_batch: usize,
+    /// Numbers of scratch memory of each row, and beside.
+    pub(crate) scratch: [usize; 2],
     pub(crate) ranges: Vec<Range<usize>>,
+    /// Where buffers lie in the arena of parameters, and in that of updates.
+    pub(crate) buffers: Vec<Range<usize>>,
+    pub(crate) updates: Vec<Range<usize>>,
+    pub(crate) merges: Vec<Merge>,
+    /// Whether it computes in training as it predicts.
+    pub(crate) frozen: bool,
+    pub(crate) coupling: Coupling,
+    pub(crate) coupling_outside_training: Coupling,
     pub(crate) needed: Needed,
-    pub(crate) gradient: Option<Place>,
+    pub(crate) gradients: Vec<Option<Place>>,
+    /// Gradients of outputs that nothing writes.
+    pub(crate) zeroed: Vec<Place>,
     pub(crate) targets: Vec<Option<Target>>,
-    pub(crate) param_writes: Vec<Write>,
+    pub(crate) param_writes: Vec<Option<Write>>,
     /// Once backward has done this step, nothing is added any more to gradients of parameters from here on.
     pub(crate) whole_from: usize,
 }
@@ -80,7 +143,7 @@ pub(crate) struct Needed {
     pub(crate) loss: bool,
 }
 
-/// With respect to what a program is differentiated.
+/// Which leaves get gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Differentiate {
     Parameters,
@@ -90,18 +153,18 @@ pub(crate) enum Differentiate {
 /// What a forward pass is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// The prediction alone; nothing random, no target needed.
+    /// Predictions alone; nothing random, no target needed.
     Predict,
-    /// Prediction and loss; nothing random.
+    /// Predictions and loss; nothing random.
     Evaluate,
-    /// The loss alone, with random operations (dropout) drawing from the key of this step.
+    /// The loss alone: random operations (dropout) draw from the key of this step, and buffers get their updates.
     Train(Key),
 }
 
 /// What a program is run on.
 #[derive(Clone, Copy)]
 pub struct Run<'a, T> {
-    /// The parameters, one arena of the program's layout.
+    /// The parameters and buffers, one arena of the program's layout.
     pub params: &'a [T],
     /// The rows.
     pub inputs: &'a dyn Inputs<T>,
@@ -109,6 +172,8 @@ pub struct Run<'a, T> {
     pub rows: usize,
     /// Number of the first of them within the step's whole batch.
     pub first_row: usize,
+    /// What each row weighs; 1 where absent.
+    pub weights: Option<&'a [T]>,
     /// What for.
     pub mode: Mode,
 }
@@ -119,15 +184,20 @@ impl<T: Scalar> Program<T> {
     /// # Errors
     ///
     /// Those of the recording; and when the graph does not end as it should.
-    pub fn build(record: impl FnOnce(&mut Graph) -> Result<Ending, Error>) -> Result<Self, Error> {
+    pub fn build<O: Into<ModelOutput>>(record: impl FnOnce(&mut Graph) -> Result<O, Error>) -> Result<Self, Error> {
         let mut graph = Graph::new();
-        let ending = record(&mut graph)?;
-        graph.compile(ending)
+        let output = record(&mut graph)?;
+        graph.compile(output)
     }
 
-    /// The parameters.
+    /// The parameters and buffers.
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// Elements of a gradient arena: those of trainable parameters, and behind them what buffers get.
+    pub fn gradient_len(&self) -> usize {
+        self.layout.trainable_len() + self.layout.buffer_len()
     }
 
     /// What a batch must bring.
@@ -135,14 +205,24 @@ impl<T: Scalar> Program<T> {
         &self.inputs
     }
 
-    /// The shape of a prediction, per row.
-    pub fn prediction_shape(&self) -> &[usize] {
-        &self.prediction_shape
+    /// The heads, in the order in which the graph ends in them.
+    pub fn heads(&self) -> &[HeadSpec] {
+        &self.heads
     }
 
-    /// Numbers of a prediction, per row.
+    /// The number of the head of that name.
+    pub fn head(&self, name: &str) -> Option<usize> {
+        self.heads.iter().position(|head| head.name == name)
+    }
+
+    /// The shape of the first head's prediction, per row.
+    pub fn prediction_shape(&self) -> &[usize] {
+        &self.heads[0].shape
+    }
+
+    /// Numbers of the first head's prediction, per row.
     pub fn prediction_width(&self) -> usize {
-        self.prediction.width
+        self.heads[0].width()
     }
 
     /// Whether it ends in a loss, and can so be trained.
@@ -150,23 +230,33 @@ impl<T: Scalar> Program<T> {
         self.loss.is_some()
     }
 
-    /// Whether some operation looks at several rows at once, so that a batch must not be cut.
-    pub fn couples_rows(&self) -> bool {
-        self.couples_rows
+    /// How rows of a batch depend on each other in training, and outside of it otherwise.
+    pub fn coupling(&self, training: bool) -> Coupling {
+        if training { self.coupling.coupling } else { self.coupling_outside_training.coupling }
     }
 
-    /// Whether training draws random numbers, as dropout does.
+    /// The operation by which rows depend on each other, for errors.
+    pub fn coupled_by(&self, training: bool) -> &'static str {
+        if training { self.coupling.by } else { self.coupling_outside_training.by }
+    }
+
+    /// Whether training computes other values than evaluation does: it draws random numbers, as dropout does, or
+    /// normalises by the batch.
+    pub fn trains_differently(&self) -> bool {
+        self.random || !self.merges.is_empty() || self.coupling.coupling != self.coupling_outside_training.coupling
+    }
+
+    /// Whether training draws random numbers.
     pub fn is_random(&self) -> bool {
         self.random
     }
 
-    /// The parameters of which a run reads only some rows; no other row gets a gradient. A table that several inputs read
-    /// is there once for each.
+    /// The parameters of which a run reads only some rows; no other row gets a gradient.
     pub fn tables(&self) -> &[Table] {
         &self.tables
     }
 
-    /// What each operation that reads the target accepts of it.
+    /// What each operation that reads a target accepts of it.
     pub fn target_checks(&self) -> &[TargetCheck] {
         &self.target_checks
     }
@@ -181,7 +271,7 @@ impl<T: Scalar> Program<T> {
         self.multiplications
     }
 
-    /// Computes prediction and loss, as the mode says, into the workspace.
+    /// Computes predictions and loss, as the mode says, into the workspace.
     ///
     /// # Panics
     ///
@@ -189,35 +279,22 @@ impl<T: Scalar> Program<T> {
     /// ask for.
     pub fn forward(&self, run: &Run<'_, T>, workspace: &mut Workspace<T>) {
         workspace.begin(self, run.rows);
-        let capacity = workspace.stride;
-        for step in &self.steps {
+        workspace.updates.fill(T::zero());
+        for (number, step) in self.steps.iter().enumerate() {
             let wanted = match run.mode {
                 Mode::Predict => step.needed.prediction,
                 Mode::Evaluate => true,
                 Mode::Train(_) => step.needed.loss || self.loss.is_none(),
             };
-            if !wanted {
-                continue;
+            if wanted {
+                step.calls(run).for_each(|(call, rows)| step.forward(run, number, call, rows, workspace));
             }
-            let (before, here) = workspace.values.split_at_mut(step.output.offset * capacity);
-            let (output, saved) = here.split_at_mut(step.output.width * capacity);
-            let before = &*before;
-            step.kernel.forward(&mut Forward {
-                rows: run.rows,
-                first_row: run.first_row,
-                shape: &step.shape,
-                key: step.key(run.mode),
-                output: &mut output[..step.output.width * run.rows],
-                saved: &mut saved[..step.saved.width * run.rows],
-                operands: &|i| step.operand(i, run, before, capacity),
-                params: run.params,
-                ranges: &step.ranges,
-            });
         }
     }
 
     /// Given [`Workspace::upstream`], the gradient with respect to the loss of each row (or the prediction, where there
-    /// is no loss), computes the gradient with respect to the parameters, summed over rows.
+    /// is no loss), computes the gradient with respect to the trainable parameters, summed over rows; and behind it what
+    /// buffers get, each part of the batch times its weight.
     ///
     /// `gradients` is overwritten or added to, as `write` says.
     ///
@@ -243,35 +320,24 @@ impl<T: Scalar> Program<T> {
         least: usize,
         mut whole: impl FnMut(Range<usize>, &mut [T]),
     ) {
-        assert_eq!(gradients.len(), self.layout.len(), "elements of the gradient arena");
+        assert_eq!(gradients.len(), self.gradient_len(), "elements of the gradient arena");
         assert_eq!(workspace.rows(), run.rows, "rows of the forward pass");
         if write == Write::Assign {
             self.unwritten.iter().for_each(|range| gradients[range.clone()].fill(T::zero()));
         }
-        let capacity = workspace.stride;
-        let mut whole_from = gradients.len();
-        for step in self.steps[..=self.root_step].iter().rev() {
-            let Some(place) = step.gradient else { continue };
-            let values = &workspace.values[..];
-            let (before, here) = workspace.gradients.split_at_mut(place.offset * capacity);
-            step.kernel.backward(&mut Backward {
-                rows: run.rows,
-                first_row: run.first_row,
-                shape: &step.shape,
-                key: step.key(run.mode),
-                upstream: &mut here[..place.width * run.rows],
-                output: &values[step.output.range(capacity, run.rows)],
-                saved: &values[step.saved.range(capacity, run.rows)],
-                operands: &|i| step.operand(i, run, values, capacity),
-                params: run.params,
-                ranges: &step.ranges,
-                gradients: before,
-                targets: &step.targets,
-                capacity,
-                param_gradients: gradients,
-                param_writes: &step.param_writes,
-                write,
-            });
+        write.slice(&mut gradients[self.layout.trainable_len()..], &workspace.updates);
+        let mut whole_from = self.layout.trainable_len();
+        for (number, step) in self.steps[..=self.root_step].iter().enumerate().rev() {
+            if step.gradients.iter().all(Option::is_none) {
+                continue;
+            }
+            for place in &step.zeroed {
+                workspace.gradients[place.range(workspace.stride, run.rows)].fill(T::zero());
+            }
+            for (call, rows) in step.calls(run) {
+                let adds = write == Write::Add || call > 0;
+                step.backward(run, number, call, rows, workspace, gradients, adds);
+            }
             if whole_from - step.whole_from.min(whole_from) >= least {
                 whole(step.whole_from..whole_from, &mut gradients[step.whole_from..whole_from]);
                 whole_from = step.whole_from;
@@ -281,32 +347,203 @@ impl<T: Scalar> Program<T> {
             whole(0..whole_from, &mut gradients[..whole_from]);
         }
     }
+
+    /// Updates the buffers by what a step's rows gave: the part of the gradient arena behind the trainable parameters,
+    /// summed over all parts of the batch, and the sum of the rows' weights.
+    ///
+    /// # Panics
+    ///
+    /// When a slice has another length.
+    pub fn update_buffers(&self, params: &mut [T], gradients: &[T], weight: f64) {
+        assert_eq!(gradients.len(), self.gradient_len(), "elements of the gradient arena");
+        assert_eq!(params.len(), self.layout.len(), "elements of the parameter arena");
+        let first = params.len() - self.layout.buffer_len();
+        let (buffers, updates) = (&mut params[first..], &gradients[self.layout.trainable_len()..]);
+        for (range, merge) in &self.merges {
+            let both = buffers[range.clone()].iter_mut().zip(&updates[range.clone()]);
+            match merge {
+                Merge::Mean { momentum } => {
+                    let (momentum, scale) = (T::of(*momentum), T::of(1.0 / weight));
+                    both.for_each(|(buffer, &sum)| *buffer += momentum * (sum * scale - *buffer));
+                }
+                Merge::Sum => both.for_each(|(buffer, &sum)| *buffer += sum),
+            }
+        }
+    }
 }
 
 impl<T: Scalar> Step<T> {
+    pub(crate) fn scratch_len(&self, capacity: usize) -> usize {
+        self.scratch[0] * capacity + self.scratch[1]
+    }
+
+    pub(crate) fn of_batch_len(&self, capacity: usize) -> usize {
+        let groups = |coupling| match coupling {
+            Coupling::Group(size) => capacity.div_ceil(size),
+            _ => 1,
+        };
+        self.of_batch * groups(self.coupling).max(groups(self.coupling_outside_training))
+    }
+
+    fn trains(&self, mode: Mode) -> bool {
+        matches!(mode, Mode::Train(_)) && !self.frozen
+    }
+
     fn key(&self, mode: Mode) -> Option<Key> {
         match mode {
-            Mode::Train(key) if self.random => Some(key.fold(self.node)),
+            Mode::Train(key) if self.random => Some(key.fold(self.number)),
             _ => None,
         }
     }
 
-    fn operand<'v>(&self, i: usize, run: &Run<'v, T>, values: &'v [T], capacity: usize) -> View<'v, T> {
+    /// The kernel's calls: their numbers, and the rows of each.
+    fn calls(&self, run: &Run<'_, T>) -> impl Iterator<Item = (usize, Range<usize>)> + use<T> {
+        let coupling = if self.trains(run.mode) { self.coupling } else { self.coupling_outside_training };
+        let rows = run.rows;
+        let (count, size) = match coupling {
+            Coupling::Group(size) => (rows.div_ceil(size).max(1), size),
+            _ => (1, rows),
+        };
+        (0..count).map(move |call| (call, call * size..rows.min((call + 1) * size)))
+    }
+
+    fn operand<'v>(
+        &self,
+        i: usize,
+        run: &Run<'v, T>,
+        values: &'v [T],
+        stride: usize,
+        rows: &Range<usize>,
+    ) -> View<'v, T> {
         match self.operands[i] {
-            Operand::Value(place) => View::Value(&values[place.range(capacity, run.rows)]),
-            Operand::Input { input, width } => View::Input { inputs: run.inputs, input, len: run.rows * width },
+            Operand::Value(place) => View::Value(&values[place.rows(stride, rows.clone())]),
+            Operand::Input { input, width } => View::Input {
+                inputs: run.inputs,
+                input,
+                len: run.rows * width,
+                start: rows.start * width,
+                end: rows.end * width,
+            },
         }
+    }
+
+    fn of_batch_range(&self, starts: &[usize], number: usize, call: usize) -> Range<usize> {
+        let start = starts[number] + call * self.of_batch;
+        start..start + self.of_batch
+    }
+
+    fn forward(&self, run: &Run<'_, T>, number: usize, call: usize, rows: Range<usize>, workspace: &mut Workspace<T>) {
+        let stride = workspace.stride;
+        let first = self.outputs[0];
+        let (before, here) = workspace.values.split_at_mut(first.offset * stride);
+        let (outputs, saved) = here.split_at_mut((self.saved.offset - first.offset) * stride);
+        let (output, others) = outputs.split_at_mut(first.width * stride);
+        let (before, training) = (&*before, self.trains(run.mode));
+        let of_batch = self.of_batch_range(&workspace.starts, number, call);
+        let scratch = self.scratch_len(rows.len());
+        self.kernel.forward(&mut Forward {
+            rows: rows.len(),
+            first_row: run.first_row + rows.start,
+            shape: &self.shape,
+            training,
+            key: self.key(run.mode),
+            weights: run.weights.map(|weights| &weights[rows.clone()]),
+            output: &mut output[first.width * rows.start..first.width * rows.end],
+            others: Others {
+                arena: others,
+                start: first.offset + first.width,
+                capacity: stride,
+                places: &self.outputs,
+                rows: rows.clone(),
+            },
+            saved: &mut saved[self.saved.width * rows.start..self.saved.width * rows.end],
+            saved_of_batch: &mut workspace.of_batch[of_batch],
+            scratch: &mut workspace.scratch[..scratch],
+            updates: Updates { arena: &mut workspace.update, ranges: &self.updates },
+            operands: &|i| self.operand(i, run, before, stride, &rows),
+            params: run.params,
+            ranges: &self.ranges,
+            buffers: &self.buffers,
+        });
+        if training && !self.updates.is_empty() && !rows.is_empty() {
+            self.take_updates(run, rows, workspace);
+        }
+    }
+
+    /// Adds what buffers got in a call to what they get of all rows.
+    fn take_updates(&self, run: &Run<'_, T>, rows: Range<usize>, workspace: &mut Workspace<T>) {
+        let weight = match run.weights {
+            Some(weights) => weights[rows].iter().map(|weight| weight.widen()).sum(),
+            None => rows.len() as f64,
+        };
+        for (range, merge) in self.updates.iter().zip(&self.merges) {
+            let factor = if matches!(merge, Merge::Mean { .. }) { T::of(weight) } else { T::one() };
+            let both = workspace.updates[range.clone()].iter_mut().zip(&workspace.update[range.clone()]);
+            both.for_each(|(sum, &update)| *sum += factor * update);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a call of one step sees")]
+    fn backward(
+        &self,
+        run: &Run<'_, T>,
+        number: usize,
+        call: usize,
+        rows: Range<usize>,
+        workspace: &mut Workspace<T>,
+        param_gradients: &mut [T],
+        adds: bool,
+    ) {
+        let stride = workspace.stride;
+        let first = self.gradients[0].expect("all outputs of a step on the way have gradients");
+        let (before, here) = workspace.gradients.split_at_mut(first.offset * stride);
+        let (upstream, others) = here.split_at_mut(first.width * stride);
+        let values = &workspace.values[..];
+        let of_batch = self.of_batch_range(&workspace.starts, number, call);
+        let scratch = self.scratch_len(rows.len());
+        self.kernel.backward(&mut Backward {
+            rows: rows.len(),
+            first_row: run.first_row + rows.start,
+            shape: &self.shape,
+            training: self.trains(run.mode),
+            key: self.key(run.mode),
+            weights: run.weights.map(|weights| &weights[rows.clone()]),
+            upstream: &mut upstream[first.width * rows.start..first.width * rows.end],
+            others: Others {
+                arena: others,
+                start: self.outputs[0].offset + first.width,
+                capacity: stride,
+                places: &self.outputs,
+                rows: rows.clone(),
+            },
+            output: &values[self.outputs[0].rows(stride, rows.clone())],
+            saved: &values[self.saved.rows(stride, rows.clone())],
+            saved_of_batch: &workspace.of_batch[of_batch],
+            scratch: &mut workspace.scratch[..scratch],
+            operands: &|i| self.operand(i, run, values, stride, &rows),
+            other_outputs: &|i| &values[self.outputs[i].rows(stride, rows.clone())],
+            params: run.params,
+            ranges: &self.ranges,
+            buffers: &self.buffers,
+            gradients: before,
+            targets: &self.targets,
+            capacity: stride,
+            group: rows.clone(),
+            param_gradients,
+            param_writes: &self.param_writes,
+            adds,
+        });
     }
 }
 
 impl Graph {
-    /// Checks, fuses and lays out: a program that is differentiated with respect to its parameters.
+    /// Checks, fuses and lays out: a program that is differentiated with respect to its trainable parameters.
     ///
     /// # Errors
     ///
     /// When the graph does not end as it should.
-    pub fn compile<T: Scalar>(&self, ending: Ending) -> Result<Program<T>, Error> {
-        plan::compile(self, ending, Differentiate::Parameters)
+    pub fn compile<T: Scalar>(&self, output: impl Into<ModelOutput>) -> Result<Program<T>, Error> {
+        plan::compile(self, &output.into(), Differentiate::Parameters)
     }
 
     /// As [`compile`](Graph::compile), differentiated with respect to its real features too
@@ -315,7 +552,7 @@ impl Graph {
     /// # Errors
     ///
     /// When the graph does not end as it should.
-    pub fn compile_with_input_gradients<T: Scalar>(&self, ending: Ending) -> Result<Program<T>, Error> {
-        plan::compile(self, ending, Differentiate::ParametersAndInputs)
+    pub fn compile_with_input_gradients<T: Scalar>(&self, output: impl Into<ModelOutput>) -> Result<Program<T>, Error> {
+        plan::compile(self, &output.into(), Differentiate::ParametersAndInputs)
     }
 }

@@ -156,17 +156,14 @@ impl Spec {
     }
 
     /// What is measured, in the order loss, score.
-    pub fn metrics(&self) -> Vec<Box<dyn Metric<f32>>> {
+    pub fn metrics(&self) -> Metrics<f32> {
         match self.task {
-            TaskKind::Binary => {
-                vec![
-                    Box::new(LogLoss::default()),
-                    Box::new(RocAuc::binned(AUC_BINS).expect("a possible number of bins")),
-                ]
-            }
-            TaskKind::Multiclass => vec![Box::new(LogLoss::default()), Box::new(Accuracy::multiclass())],
+            TaskKind::Binary => Metrics::new()
+                .with(LogLoss::default())
+                .with(RocAuc::binned(AUC_BINS).expect("a possible number of bins")),
+            TaskKind::Multiclass => Metrics::new().with(LogLoss::default()).with(Accuracy::multiclass()),
             TaskKind::Regression => {
-                vec![Box::new(Rmse::default()), Box::new(R2::new(1).expect("one output is possible"))]
+                Metrics::new().with(Rmse::default()).with(R2::new(1).expect("one output is possible"))
             }
         }
     }

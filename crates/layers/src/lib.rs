@@ -9,13 +9,13 @@
 //! # Example
 //!
 //! ```
-//! use tidemill_autograd::{Ending, Program};
+//! use tidemill_autograd::{Head, Program};
 //! use tidemill_layers::{Dense, Layer, Sequential};
 //!
 //! let model = Sequential::new().add(Dense::new(10).relu()).add(Dense::new(1).sigmoid());
 //! let program: Program<f32> = Program::build(|graph| {
 //!     let x = graph.input("x", &[10])?;
-//!     Ok(Ending { prediction: model.apply(graph, x)?, loss: None })
+//!     Ok(Head::new(model.apply(graph, x)?))
 //! })?;
 //! let names: Vec<&str> = program.layout().parameters().iter().map(|p| p.name()).collect();
 //! assert_eq!(names, ["dense1.weight", "dense1.bias", "dense2.weight", "dense2.bias"]);
@@ -23,6 +23,7 @@
 //! ```
 
 mod activation;
+mod batch_norm;
 mod conv;
 mod conv1d;
 mod conv2d;
@@ -38,6 +39,7 @@ mod pool;
 mod sequential;
 
 pub use activation::{LogSoftmax, Softmax};
+pub use batch_norm::BatchNorm;
 pub use conv1d::Conv1d;
 pub use conv2d::Conv2d;
 pub use dense::Dense;

@@ -26,12 +26,31 @@ use crate::Layer;
 #[derive(Clone, Debug, Default)]
 pub struct Sequential {
     layers: Vec<Arc<dyn Layer>>,
+    name: Option<String>,
 }
 
 impl Sequential {
     /// No layer yet: the identity.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// What the names of its layers' parameters begin with: `backbone.dense1.weight`.
+    ///
+    /// ```
+    /// # use tidemill_autograd::Graph;
+    /// # use tidemill_layers::{Dense, Layer, Sequential};
+    /// # let mut graph = Graph::new();
+    /// # let x = graph.input("x", &[8])?;
+    /// let features = Sequential::new().add(Dense::new(4).relu()).name("backbone").apply(&mut graph, x)?;
+    /// graph.freeze("backbone.*")?;
+    /// let y = Dense::new(1).apply(&mut graph, features)?;
+    /// # Ok::<(), tidemill_autograd::Error>(())
+    /// ```
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
     }
 
     /// Appends a layer.
@@ -45,6 +64,10 @@ impl Sequential {
 
 impl Layer for Sequential {
     fn apply(&self, graph: &mut Graph, input: Var) -> Result<Var, Error> {
-        self.layers.iter().try_fold(input, |value, layer| layer.apply(graph, value))
+        let all = |graph: &mut Graph| self.layers.iter().try_fold(input, |value, layer| layer.apply(graph, value));
+        match &self.name {
+            Some(name) => graph.scoped(name, all),
+            None => all(graph),
+        }
     }
 }

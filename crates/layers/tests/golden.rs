@@ -1,9 +1,10 @@
 //! Layers against the numbers of PyTorch and Keras, in both precisions.
 
-use tidemill_autograd::{Ending, Graph, Mode, Program, Run, Scalar, Slices, Workspace, Write};
+use tidemill_autograd::tensor::ParameterKind;
+use tidemill_autograd::{Graph, Head, Key, Mode, Program, Run, Scalar, Slices, Workspace, Write};
 use tidemill_golden::{Case, Group, Outcome, Tensor};
 use tidemill_layers::{
-    Activation, AvgPool2d, Conv1d, Conv2d, Dense, Embedding, Flatten, GlobalAveragePool2d, Layer, LayerNorm,
+    Activation, AvgPool2d, BatchNorm, Conv1d, Conv2d, Dense, Embedding, Flatten, GlobalAveragePool2d, Layer, LayerNorm,
     LogSoftmax, MaxPool2d, Sequential, Softmax,
 };
 
@@ -12,10 +13,11 @@ const F32: (f64, f64) = (1e-5, 1e-5);
 
 #[test]
 fn golden_layers() {
-    Group::load("layers").run(|case| {
+    Group::load("layers").run(&["gru", "lstm", "multihead_attention", "rnn"], |case| {
         let layer: Box<dyn Layer> = match case.kind {
             "linear" => Box::new(dense(case)),
             "layer_norm" => Box::new(layer_norm(case)),
+            "batch_norm1d" | "batch_norm2d" => Box::new(batch_norm(case)),
             "embedding" => Box::new(embedding(case)),
             "softmax" => Box::new(Softmax),
             "log_softmax" => Box::new(LogSoftmax),
@@ -44,6 +46,11 @@ fn dense(case: &Case<'_>) -> Dense {
 fn layer_norm(case: &Case<'_>) -> LayerNorm {
     let axes = case.params["normalized_shape"].as_array().expect("normalized_shape is a list").len();
     let norm = LayerNorm::new().axes(axes).epsilon(case.number("eps"));
+    if case.flag("affine") { norm } else { norm.without_affine() }
+}
+
+fn batch_norm(case: &Case<'_>) -> BatchNorm {
+    let norm = BatchNorm::new().epsilon(case.number("eps")).momentum(case.number("momentum"));
     if case.flag("affine") { norm } else { norm.without_affine() }
 }
 
@@ -128,16 +135,17 @@ fn check<T: Scalar>(case: &Case<'_>, layer: &dyn Layer, tolerance: (f64, f64)) {
     let x = indices.clone().unwrap_or_else(|| tensor(case, "x"));
     let program: Program<T> = program(layer, &x.shape[1..], indices.is_some().then(|| case.count("num_embeddings")));
     let own = |name: &str| name.rsplit('.').next().expect("there is a last part").to_owned();
-    let mut params = Vec::new();
+    let mut params = vec![T::nan(); program.layout().len()];
     for parameter in program.layout().parameters() {
         let stored = case.tensor(&own(parameter.name()));
         assert_eq!(stored.shape, parameter.shape(), "{} {}", case.name, parameter.name());
-        params.extend(narrowed::<T>(&stored));
+        params[parameter.range()].copy_from_slice(&narrowed::<T>(&stored));
     }
 
     let (reals, categories) = (narrowed(&x), indices.as_ref().map(Tensor::indices).unwrap_or_default());
     let inputs = if indices.is_some() { Slices::new().indices(&categories) } else { Slices::new().reals(&reals) };
-    let run = Run { params: &params, inputs: &inputs, rows: x.shape[0], first_row: 0, mode: Mode::Evaluate };
+    let mode = if case.params["training"] == true { Mode::Train(Key::new(1)) } else { Mode::Evaluate };
+    let run = Run { params: &params, inputs: &inputs, rows: x.shape[0], first_row: 0, weights: None, mode };
     let mut workspace = Workspace::new(&program, run.rows);
     program.forward(&run, &mut workspace);
     assert_eq!(program.prediction_shape(), &y.shape[1..], "{}", case.name);
@@ -147,14 +155,21 @@ fn check<T: Scalar>(case: &Case<'_>, layer: &dyn Layer, tolerance: (f64, f64)) {
     close("y", workspace.prediction(), &y);
 
     workspace.upstream().copy_from_slice(&narrowed(&upstream));
-    let mut gradients = vec![T::nan(); params.len()];
+    let mut gradients = vec![T::nan(); program.gradient_len()];
     program.backward(&run, &mut workspace, &mut gradients, Write::Assign);
-    for parameter in program.layout().parameters() {
+    for parameter in program.layout().trainable().parameters() {
         let name = format!("grad_{}", own(parameter.name()));
         close(&name, &gradients[parameter.range()], &case.tensor(&name));
     }
     if indices.is_none() {
         close("grad_x", workspace.input_gradient(0).expect("asked for"), &tensor(case, "grad_x"));
+    }
+    if matches!(mode, Mode::Train(_)) {
+        program.update_buffers(&mut params, &gradients, x.shape[0] as f64);
+    }
+    for parameter in program.layout().parameters().iter().filter(|p| p.kind() == ParameterKind::Buffer) {
+        let name = format!("after_{}", own(parameter.name()));
+        close(&name, &params[parameter.range()], &case.tensor(&name));
     }
 }
 
@@ -165,7 +180,7 @@ fn program<T: Scalar>(layer: &dyn Layer, shape: &[usize], cardinality: Option<us
         None => graph.input("x", shape),
     };
     let prediction = layer.apply(&mut graph, x.unwrap()).unwrap();
-    graph.compile_with_input_gradients(Ending { prediction, loss: None }).unwrap()
+    graph.compile_with_input_gradients(Head::new(prediction)).unwrap()
 }
 
 fn narrowed<T: Scalar>(tensor: &Tensor) -> Vec<T> {
@@ -190,7 +205,7 @@ fn tensor(case: &Case<'_>, name: &str) -> Tensor {
 #[test]
 fn golden_end_to_end_prediction() {
     let model = Sequential::new().add(Dense::new(10).relu()).add(Dense::new(1).sigmoid());
-    Group::load("end_to_end").run(|case| {
+    Group::load("end_to_end").run(&["mlp_mnist"], |case| {
         if case.kind != "seed_model" {
             return Outcome::NotCovered("its data is not among the fixtures");
         }
@@ -209,7 +224,14 @@ fn golden_end_to_end_prediction() {
             assert_eq!(params.len(), program.layout().len());
             let x_values = narrowed(x);
             let inputs = Slices::new().reals(&x_values);
-            let run = Run { params: &params, inputs: &inputs, rows: x.shape[0], first_row: 0, mode: Mode::Predict };
+            let run = Run {
+                params: &params,
+                inputs: &inputs,
+                rows: x.shape[0],
+                first_row: 0,
+                weights: None,
+                mode: Mode::Predict,
+            };
             let mut workspace = Workspace::new(&program, run.rows);
             program.forward(&run, &mut workspace);
             case.close("prediction", workspace.prediction().iter().map(|p| p.widen()), want, atol, 0.0);

@@ -1,13 +1,13 @@
 //! Names, errors, defaults and gradients of layers.
 
-use tidemill_autograd::{Ending, Error, GradientCheck, Graph, Key, Program, Var, check_gradients};
+use tidemill_autograd::{Error, GradientCheck, Graph, Head, Key, Program, Var, check_gradients};
 use tidemill_layers::{
     Activation, AvgPool2d, Conv1d, Conv2d, Dense, Dropout, Embedding, Features, Flatten, GlobalAveragePool2d,
     Initializer, Layer, LayerNorm, LogSoftmax, MaxPool2d, Sequential, Softmax,
 };
 
 fn build(record: impl FnOnce(&mut Graph) -> Result<Var, Error>) -> Result<Program<f64>, Error> {
-    Program::build(|graph| Ok(Ending { prediction: record(graph)?, loss: None }))
+    Program::build(|graph| Ok(Head::new(record(graph)?)))
 }
 
 /// A layer on an input `x`.
@@ -25,7 +25,7 @@ fn shapes(program: &Program<f64>) -> Vec<(&str, &[usize])> {
 #[test]
 fn every_layer_agrees_with_finite_differences() {
     let check = |layer: &dyn Fn(&mut Graph) -> Result<Var, Error>| {
-        let record = |graph: &mut Graph| Ok(Ending { prediction: layer(graph)?, loss: None });
+        let record = |graph: &mut Graph| Ok(Head::new(layer(graph)?));
         check_gradients(GradientCheck::default(), record).unwrap();
     };
     check(&on(&[3], Dense::new(4).tanh()));

@@ -1,6 +1,6 @@
 use std::ops::RangeInclusive;
 
-use tidemill_autograd::{Ending, Error, Graph, Scalar, Var};
+use tidemill_autograd::{Error, Graph, Head, Scalar, Var};
 
 use crate::Loss;
 use crate::row_mean::{self, Comparison, Elementwise};
@@ -21,8 +21,8 @@ pub struct BinaryCrossEntropy;
 const CLIP: f64 = 1e-7;
 
 impl Loss for BinaryCrossEntropy {
-    fn apply(&self, graph: &mut Graph, prediction: Var) -> Result<Ending, Error> {
-        row_mean::end(graph, prediction, *self)
+    fn compare(&self, graph: &mut Graph, prediction: Var, target: &str) -> Result<Head, Error> {
+        row_mean::end(graph, prediction, target, *self)
     }
 }
 

@@ -1,6 +1,6 @@
 use std::ops::RangeInclusive;
 
-use tidemill_autograd::{Activation, Ending, Error, Graph, Scalar, Var, ops};
+use tidemill_autograd::{Activation, Error, Graph, Head, Scalar, Var, ops};
 
 use crate::Loss;
 use crate::row_mean::{self, Comparison, Elementwise};
@@ -63,7 +63,7 @@ impl BinaryCrossEntropyWithLogits {
 }
 
 impl Loss for BinaryCrossEntropyWithLogits {
-    fn apply(&self, graph: &mut Graph, prediction: Var) -> Result<Ending, Error> {
+    fn compare(&self, graph: &mut Graph, prediction: Var, target: &str) -> Result<Head, Error> {
         let width = graph.width(prediction);
         let weights = match &self.positive {
             PositiveWeights::One => vec![1.0; width],
@@ -78,8 +78,9 @@ impl Loss for BinaryCrossEntropyWithLogits {
         if let Some(weight) = weights.iter().find(|w| !(w.is_finite() && **w >= 0.0)) {
             return invalid(format!("a positive weight is {weight}, expected a number not below zero"));
         }
-        let ending = row_mean::end(graph, prediction, Logits { weights })?;
-        Ok(Ending { prediction: graph.add(ops::Activate(Activation::Sigmoid), &[prediction], &[])?, ..ending })
+        let head = row_mean::end(graph, prediction, target, Logits { weights })?;
+        let probability = graph.add(ops::Activate(Activation::Sigmoid), &[prediction], &[])?;
+        Ok(head.predicting(probability))
     }
 }
 

@@ -1,4 +1,4 @@
-use tidemill_autograd::{Ending, Error, Graph, Scalar, Var};
+use tidemill_autograd::{Error, Graph, Head, Scalar, Var};
 
 use crate::Loss;
 use crate::row_mean::{self, Comparison, Elementwise};
@@ -34,12 +34,12 @@ impl Huber {
 }
 
 impl Loss for Huber {
-    fn apply(&self, graph: &mut Graph, prediction: Var) -> Result<Ending, Error> {
+    fn compare(&self, graph: &mut Graph, prediction: Var, target: &str) -> Result<Head, Error> {
         if !(self.delta > 0.0 && self.delta.is_finite()) {
             let problem = format!("delta is {}, expected a number above zero", self.delta);
             return Err(Error::invalid(Self::NAME, problem));
         }
-        row_mean::end(graph, prediction, *self)
+        row_mean::end(graph, prediction, target, *self)
     }
 }
 

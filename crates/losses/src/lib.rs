@@ -23,7 +23,7 @@
 //! })?;
 //! // One row: x = 3, predicted as [3, 3] where [2, 6] is right.
 //! let inputs = Slices::new().reals(&[3.0]).reals(&[2.0, 6.0]);
-//! let run = Run { params: &[1.0, 1.0], inputs: &inputs, rows: 1, first_row: 0, mode: Mode::Evaluate };
+//! let run = Run { params: &[1.0, 1.0], inputs: &inputs, rows: 1, first_row: 0, weights: None, mode: Mode::Evaluate };
 //! let mut workspace = Workspace::new(&program, 1);
 //! program.forward(&run, &mut workspace);
 //! assert_eq!((workspace.prediction(), workspace.losses()), ([3.0, 3.0].as_slice(), [5.0].as_slice()));

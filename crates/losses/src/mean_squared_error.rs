@@ -1,4 +1,4 @@
-use tidemill_autograd::{Ending, Error, Graph, Scalar, Var};
+use tidemill_autograd::{Error, Graph, Head, Scalar, Var};
 
 use crate::Loss;
 use crate::row_mean::{self, Comparison, Elementwise};
@@ -12,8 +12,8 @@ use crate::row_mean::{self, Comparison, Elementwise};
 pub struct MeanSquaredError;
 
 impl Loss for MeanSquaredError {
-    fn apply(&self, graph: &mut Graph, prediction: Var) -> Result<Ending, Error> {
-        row_mean::end(graph, prediction, *self)
+    fn compare(&self, graph: &mut Graph, prediction: Var, target: &str) -> Result<Head, Error> {
+        row_mean::end(graph, prediction, target, *self)
     }
 }
 

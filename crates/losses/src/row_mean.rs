@@ -2,7 +2,7 @@ use std::fmt::Debug;
 use std::ops::RangeInclusive;
 
 use tidemill_autograd::tensor::kernels::{self, Update};
-use tidemill_autograd::{Backward, Ending, Error, Forward, Graph, Kernel, Op, Operand, Scalar, Var};
+use tidemill_autograd::{Backward, Bound, Error, Forward, Graph, Head, Kernel, Op, Scalar, Specs, Var};
 
 use crate::loss::compared;
 
@@ -31,11 +31,11 @@ pub(crate) trait Comparison: Copy {
 }
 
 /// Declares a target of the prediction's shape and ends in the mean of `loss` over each row.
-pub(crate) fn end(graph: &mut Graph, prediction: Var, loss: impl Elementwise) -> Result<Ending, Error> {
+pub(crate) fn end(graph: &mut Graph, prediction: Var, target: &str, loss: impl Elementwise) -> Result<Head, Error> {
     let shape = graph.shape(prediction).to_vec();
-    let target = graph.target(&shape)?;
+    let target = graph.target(target, &shape)?;
     let loss = graph.add(RowMean(loss), &[prediction, target], &[])?;
-    Ok(Ending { prediction, loss: Some(loss) })
+    Ok(Head::with_loss(prediction, loss))
 }
 
 /// `lossᵢ = 1/W Σⱼ l(pᵢⱼ, tᵢⱼ)`.
@@ -51,12 +51,9 @@ impl<L: Elementwise> Op for RowMean<L> {
         L::NAME
     }
 
-    fn output_shape(&self, operands: &[Operand<'_>], _: &[&[usize]]) -> Result<Vec<usize>, String> {
-        compared(operands).map(|_| Vec::new())
-    }
-
-    fn target_range(&self) -> RangeInclusive<f64> {
-        L::TARGETS
+    fn bind(&self, specs: &Specs<'_>) -> Result<Bound, String> {
+        compared(specs.operands)?;
+        Ok(Bound::new([], self.clone()).targets(L::TARGETS))
     }
 }
 

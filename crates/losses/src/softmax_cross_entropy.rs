@@ -1,5 +1,5 @@
 use tidemill_autograd::tensor::kernels;
-use tidemill_autograd::{Backward, Ending, Error, Forward, Graph, Kernel, Op, Operand, Scalar, Var, Write, ops};
+use tidemill_autograd::{Backward, Bound, Error, Forward, Graph, Head, Kernel, Op, Scalar, Specs, Var, Write, ops};
 
 use crate::Loss;
 use crate::loss::compared;
@@ -26,8 +26,8 @@ use crate::loss::compared;
 ///
 /// let mut graph = Graph::new();
 /// let logits = graph.input("logits", &[10])?;
-/// let ending = SoftmaxCrossEntropy::new().label_smoothing(0.1).apply(&mut graph, logits)?;
-/// assert_eq!(graph.shape(ending.prediction), [10]);
+/// let head = SoftmaxCrossEntropy::new().label_smoothing(0.1).apply(&mut graph, logits)?;
+/// assert_eq!(graph.shape(head.prediction()), [10]);
 /// # Ok::<(), tidemill_autograd::Error>(())
 /// ```
 ///
@@ -81,7 +81,7 @@ impl SoftmaxCrossEntropy {
 const NAME: &str = "softmax cross entropy";
 
 impl Loss for SoftmaxCrossEntropy {
-    fn apply(&self, graph: &mut Graph, prediction: Var) -> Result<Ending, Error> {
+    fn compare(&self, graph: &mut Graph, prediction: Var, target: &str) -> Result<Head, Error> {
         let invalid = |problem: String| Error::invalid(NAME, problem);
         let &[width] = graph.shape(prediction) else {
             let (label, shape) = (graph.label(prediction), graph.shape(prediction));
@@ -93,9 +93,9 @@ impl Loss for SoftmaxCrossEntropy {
         }
         let classes = u32::try_from(width).map_err(|_| invalid(format!("{width} classes are too many")))?;
         let op = self.op(width).map_err(invalid)?;
-        let target = graph.index_target(classes)?;
+        let target = graph.index_target(target, classes)?;
         let loss = graph.add(op, &[prediction, target], &[])?;
-        Ok(Ending { prediction: graph.add(ops::Softmax, &[prediction], &[])?, loss: Some(loss) })
+        Ok(Head::with_loss(graph.add(ops::Softmax, &[prediction], &[])?, loss))
     }
 }
 
@@ -123,13 +123,10 @@ impl Op for CrossEntropy {
         NAME
     }
 
-    fn output_shape(&self, operands: &[Operand<'_>], _: &[&[usize]]) -> Result<Vec<usize>, String> {
-        compared(operands).map(|_| Vec::new())
-    }
-
-    /// The probabilities.
-    fn saved(&self, _: &[usize]) -> usize {
-        self.classes()
+    fn bind(&self, specs: &Specs<'_>) -> Result<Bound, String> {
+        compared(specs.operands)?;
+        // The probabilities.
+        Ok(Bound::new([], self.clone()).saves(self.classes()))
     }
 }
 

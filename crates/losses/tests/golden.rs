@@ -11,7 +11,25 @@ use tidemill_losses::{
 
 #[test]
 fn golden_losses() {
-    Group::load("losses").run(|case| match case.kind {
+    const NOT_COVERED: &[&str] = &[
+        "cosine_embedding",
+        "cross_entropy_soft_mean",
+        "cross_entropy_soft_none",
+        "cross_entropy_soft_sum",
+        "cross_entropy_soft_weight_smoothing_mean",
+        "cross_entropy_soft_weight_smoothing_none",
+        "cross_entropy_soft_weight_smoothing_sum",
+        "focal_binary",
+        "focal_multiclass",
+        "hinge",
+        "hinge_embedding",
+        "kl_div",
+        "nll",
+        "pinball",
+        "poisson_nll",
+        "smooth_l1",
+    ];
+    Group::load("losses").run(NOT_COVERED, |case| match case.kind {
         "mse" | "l1" | "huber" | "bce" | "bce_with_logits" => {
             elementwise::<f64>(case, 1e-10, 1e-9);
             elementwise::<f32>(case, 1e-5, 1e-5);
@@ -144,11 +162,11 @@ fn run<T: Scalar>(
 ) -> (Vec<f64>, Vec<f64>) {
     let mut graph = Graph::new();
     let x = graph.input("x", &[width]).unwrap();
-    let ending = loss.apply(&mut graph, x).unwrap();
-    // What is predicted does not matter here, and an input is no ending.
+    let head = loss.apply(&mut graph, x).unwrap();
+    // What is predicted does not matter here, and an input is no head.
     let prediction = graph.add(ops::Activate(Activation::Identity), &[x], &[]).unwrap();
-    let ending = tidemill_autograd::Ending { prediction, ..ending };
-    let program: Program<T> = graph.compile_with_input_gradients(ending).unwrap();
+    let head = head.predicting(prediction);
+    let program: Program<T> = graph.compile_with_input_gradients(head).unwrap();
 
     let narrowed = |values: &[f64]| values.iter().map(|&x| T::of(x)).collect::<Vec<T>>();
     let widened = |values: &[T]| values.iter().map(|x| x.widen()).collect::<Vec<f64>>();
@@ -159,7 +177,14 @@ fn run<T: Scalar>(
         Target::Reals(_) => inputs.reals(&reals),
         Target::Classes(classes) => inputs.indices(classes),
     };
-    let run = Run { params: &[], inputs: &inputs, rows: row_weights.len(), first_row: 0, mode: Mode::Evaluate };
+    let run = Run {
+        params: &[],
+        inputs: &inputs,
+        rows: row_weights.len(),
+        first_row: 0,
+        weights: None,
+        mode: Mode::Evaluate,
+    };
     let mut workspace = Workspace::new(&program, run.rows);
     program.forward(&run, &mut workspace);
     let losses = widened(workspace.losses());
@@ -171,7 +196,7 @@ fn run<T: Scalar>(
 /// The loss of Keras's first step.
 #[test]
 fn golden_end_to_end_first_loss() {
-    Group::load("end_to_end").run(|case| {
+    Group::load("end_to_end").run(&["mlp_mnist"], |case| {
         if case.kind != "seed_model" {
             return Outcome::NotCovered("its data is not among the fixtures");
         }
@@ -196,7 +221,7 @@ fn first_loss<T: Scalar>(case: &Case<'_>, tolerance: f64) {
         BinaryCrossEntropy.apply(graph, y)
     })
     .unwrap();
-    let run = Run { params: &params, inputs: &inputs, rows, first_row: 0, mode: Mode::Evaluate };
+    let run = Run { params: &params, inputs: &inputs, rows, first_row: 0, weights: None, mode: Mode::Evaluate };
     let mut workspace = Workspace::new(&program, rows);
     program.forward(&run, &mut workspace);
     let mean = workspace.losses().iter().map(|l| l.widen()).sum::<f64>() / rows as f64;

@@ -8,15 +8,15 @@ fn one_row<T: Scalar>(loss: &dyn Loss, x: &[T], target: T) -> (f64, Vec<f64>) {
     let mut graph = Graph::new();
     let input = graph.input("x", &[x.len()]).unwrap();
     let y = graph.add(ops::Reshape::new([x.len()]), &[input], &[]).unwrap();
-    let ending = loss.apply(&mut graph, y).unwrap();
-    let program: Program<T> = graph.compile_with_input_gradients(ending).unwrap();
+    let head = loss.apply(&mut graph, y).unwrap();
+    let program: Program<T> = graph.compile_with_input_gradients(head).unwrap();
     let (reals, class) = ([target], [target.widen() as u32]);
     let inputs = Slices::new().reals(x);
     let inputs = match program.inputs()[1].domain {
         Domain::Real => inputs.reals(&reals),
         Domain::Index { .. } => inputs.indices(&class),
     };
-    let run = Run { params: &[], inputs: &inputs, rows: 1, first_row: 0, mode: Mode::Evaluate };
+    let run = Run { params: &[], inputs: &inputs, rows: 1, first_row: 0, weights: None, mode: Mode::Evaluate };
     let mut workspace = Workspace::new(&program, 1);
     program.forward(&run, &mut workspace);
     let value = workspace.losses()[0].widen();

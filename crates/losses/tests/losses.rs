@@ -9,7 +9,7 @@ use tidemill_losses::{
 };
 
 /// `y = x` of any width, so that a loss can be asked about numbers.
-fn identity(loss: &dyn Loss, width: usize) -> impl FnOnce(&mut Graph) -> Result<tidemill_autograd::Ending, Error> {
+fn identity(loss: &dyn Loss, width: usize) -> impl FnOnce(&mut Graph) -> Result<tidemill_autograd::Head, Error> {
     move |graph| {
         let x = graph.input("x", &[width])?;
         let y = graph.add(ops::Reshape::new([width]), &[x], &[])?;
@@ -20,8 +20,8 @@ fn identity(loss: &dyn Loss, width: usize) -> impl FnOnce(&mut Graph) -> Result<
 /// Loss, prediction and gradient of one row.
 fn one_row<T: Scalar>(loss: &dyn Loss, x: &[f64], target: &[f64]) -> (f64, Vec<f64>, Vec<f64>) {
     let mut graph = Graph::new();
-    let ending = identity(loss, x.len())(&mut graph).unwrap();
-    let program: Program<T> = graph.compile_with_input_gradients(ending).unwrap();
+    let head = identity(loss, x.len())(&mut graph).unwrap();
+    let program: Program<T> = graph.compile_with_input_gradients(head).unwrap();
     let narrowed = |values: &[f64]| values.iter().map(|&x| T::of(x)).collect::<Vec<T>>();
     let widened = |values: &[T]| values.iter().map(|x| x.widen()).collect::<Vec<f64>>();
     let (x, reals, class) = (narrowed(x), narrowed(target), [target[0] as u32]);
@@ -30,7 +30,7 @@ fn one_row<T: Scalar>(loss: &dyn Loss, x: &[f64], target: &[f64]) -> (f64, Vec<f
         Domain::Real => inputs.reals(&reals),
         Domain::Index { .. } => inputs.indices(&class),
     };
-    let run = Run { params: &[], inputs: &inputs, rows: 1, first_row: 0, mode: Mode::Evaluate };
+    let run = Run { params: &[], inputs: &inputs, rows: 1, first_row: 0, weights: None, mode: Mode::Evaluate };
     let mut workspace = Workspace::new(&program, 1);
     program.forward(&run, &mut workspace);
     let (value, prediction) = (workspace.losses()[0].widen(), widened(workspace.prediction()));
@@ -121,10 +121,10 @@ fn targets_are_of_the_predictions_shape_or_one_class() {
     let target = |loss: &dyn Loss, shape: &[usize]| {
         let mut graph = Graph::new();
         let x = graph.input("x", shape).unwrap();
-        loss.apply(&mut graph, x).map(|ending| {
+        loss.apply(&mut graph, x).map(|head| {
             let prediction = graph.add(ops::Reshape::new(shape), &[x], &[]).unwrap();
-            let ending = tidemill_autograd::Ending { prediction, ..ending };
-            graph.compile::<f64>(ending).unwrap().inputs()[1].clone()
+            let head = head.predicting(prediction);
+            graph.compile::<f64>(head).unwrap().inputs()[1].clone()
         })
     };
     for shape in [[].as_slice(), &[1], &[2, 3]] {
@@ -142,12 +142,12 @@ fn a_shared_prediction_adds_its_gradients() {
         let x = graph.input("x", &[3])?;
         let weight = graph.parameter("weight", &[3, 3], Initializer::GlorotUniform)?;
         let z = graph.add(ops::Linear::new(), &[x], &[weight])?;
-        let ending = SoftmaxCrossEntropy::new().apply(graph, z)?;
+        let head = SoftmaxCrossEntropy::new().apply(graph, z)?;
         let pull = graph.parameter("pull", &[1, 3], Initializer::GlorotUniform)?;
         let pulled = graph.add(ops::Linear::new(), &[z], &[pull])?;
         let pulled = graph.add(ops::Reshape::new([]), &[pulled], &[])?;
-        let loss = graph.add(ops::Add, &[ending.loss.expect("there is one"), pulled], &[])?;
-        Ok(tidemill_autograd::Ending { loss: Some(loss), ..ending })
+        let loss = graph.add(ops::Add, &[head.loss().expect("there is one"), pulled], &[])?;
+        Ok(tidemill_autograd::Head::with_loss(head.prediction(), loss))
     };
     tidemill_autograd::check_gradients(Default::default(), record).unwrap();
 }
@@ -162,14 +162,14 @@ fn no_rows_have_no_loss() {
     ];
     for (loss, width) in losses {
         let mut graph = Graph::new();
-        let ending = identity(loss, width)(&mut graph).unwrap();
-        let program: Program<f32> = graph.compile_with_input_gradients(ending).unwrap();
+        let head = identity(loss, width)(&mut graph).unwrap();
+        let program: Program<f32> = graph.compile_with_input_gradients(head).unwrap();
         let inputs = Slices::new().reals(&[]);
         let inputs = match program.inputs()[1].domain {
             Domain::Real => inputs.reals(&[]),
             Domain::Index { .. } => inputs.indices(&[]),
         };
-        let run = Run { params: &[], inputs: &inputs, rows: 0, first_row: 0, mode: Mode::Evaluate };
+        let run = Run { params: &[], inputs: &inputs, rows: 0, first_row: 0, weights: None, mode: Mode::Evaluate };
         let mut workspace = Workspace::new(&program, 2);
         program.forward(&run, &mut workspace);
         program.backward(&run, &mut workspace, &mut [], Write::Assign);
@@ -190,7 +190,7 @@ fn errors_name_the_loss() {
     let category = |graph: &mut Graph| graph.index_input("c", &[], 3);
     let categories = |graph: &mut Graph| graph.index_input("c", &[4], 3);
     let twice = |graph: &mut Graph| {
-        graph.target(&[1])?;
+        graph.target("target", &[5])?;
         graph.input("x", &[1])
     };
     check(&MeanSquaredError, &twice, "graph: input target is declared twice");

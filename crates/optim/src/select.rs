@@ -1,7 +1,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use tidemill_tensor::Layout;
+use tidemill_tensor::{Layout, Parameter};
 
 use crate::Error;
 
@@ -19,8 +19,8 @@ impl Selection {
         }
     }
 
-    fn admits(&self, name: &str) -> bool {
-        matches(self.pattern(), name) == matches!(self, Self::Only(_))
+    fn admits(&self, parameter: &Parameter) -> bool {
+        parameter.matches(self.pattern()) == matches!(self, Self::Only(_))
     }
 }
 
@@ -36,12 +36,12 @@ impl fmt::Display for Selection {
 /// The indices of the parameters that all `selections` admit.
 pub(crate) fn resolve(owner: &str, selections: &[Selection], layout: &Layout) -> Result<Vec<usize>, Error> {
     for selection in selections {
-        if !layout.parameters().iter().any(|p| matches(selection.pattern(), p.name())) {
+        if !layout.parameters().iter().any(|p| p.matches(selection.pattern())) {
             let pattern = selection.pattern().to_owned();
             return Err(Error::NoMatch { owner: owner.to_owned(), pattern, parameters: names(layout) });
         }
     }
-    let admitted = |&i: &usize| selections.iter().all(|s| s.admits(layout[i].name()));
+    let admitted = |&i: &usize| selections.iter().all(|s| s.admits(&layout[i]));
     let selected: Vec<usize> = (0..layout.parameters().len()).filter(admitted).collect();
     if selected.is_empty() && !selections.is_empty() {
         let selections = selections.iter().map(Selection::to_string).collect::<Vec<_>>().join(", ");
@@ -70,49 +70,5 @@ fn names(layout: &Layout) -> String {
         0 => "none".to_owned(),
         n if n > SHOWN => format!("{shown} and {} more", n - SHOWN),
         _ => shown,
-    }
-}
-
-/// Backtracks to the last star only, which is enough: an earlier one could not match more.
-fn matches(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
-    let (mut p, mut n) = (0, 0);
-    let mut star = None;
-    while n < name.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                star = Some((p, n));
-                p += 1;
-            }
-            Some(&c) if c == '?' || c == name[n] => (p, n) = (p + 1, n + 1),
-            _ => match star {
-                Some((at, eaten)) => {
-                    star = Some((at, eaten + 1));
-                    (p, n) = (at + 1, eaten + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|&c| c == '*')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns() {
-        let check = |pattern, name, want| assert_eq!(matches(pattern, name), want, "{pattern} on {name}");
-        check("dense1.weight", "dense1.weight", true);
-        check("dense1.weight", "dense1.weights", false);
-        check("*.weight", "block.dense1.weight", true);
-        check("*.weight", "weight", false);
-        check("*", "", true);
-        check("dense?.*", "dense1.bias", true);
-        check("dense?.*", "dense10.bias", false);
-        check("*a*b", "xaxbxab", true);
-        check("*a*b", "xaxbxa", false);
-        check("", "a", false);
     }
 }

@@ -12,12 +12,12 @@ const STEPS: usize = 30;
 
 #[test]
 fn golden_optimizers_f64() {
-    Group::load("optimizers").run(check::<f64>);
+    Group::load("optimizers").run(&[], check::<f64>);
 }
 
 #[test]
 fn golden_optimizers_f32() {
-    Group::load("optimizers").run(check::<f32>);
+    Group::load("optimizers").run(&[], check::<f32>);
 }
 
 fn check<T: Scalar>(case: &Case<'_>) -> Outcome {

@@ -6,7 +6,7 @@ use tidemill_tensor::{Initializer, Layout};
 
 #[test]
 fn golden_schedules() {
-    Group::load("schedules").run(|case| {
+    Group::load("schedules").run(&[], |case| {
         let Some(schedule) = declared(case) else {
             return Outcome::NotCovered("no such schedule here");
         };

@@ -1,14 +1,14 @@
 use std::ops::Range;
 
 use tidemill_autograd::tensor::Scalar;
-use tidemill_autograd::{Domain, Input, Inputs, Program, Role};
+use tidemill_autograd::{Domain, Graph, Input, Inputs, Program, Role};
 use tidemill_data::{Batch, Kind, Role as ColumnRole, Schema};
 
 use crate::Error;
 
 /// Which column of a batch feeds which input of a program.
 ///
-/// Features are matched by name, the target by its role.
+/// Features and targets are matched by name; a target that is called [`Graph::TARGET`] is the column whose role it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
     columns: Vec<Option<usize>>,
@@ -35,7 +35,8 @@ impl Binding {
         for input in program.inputs() {
             let column = match input.role {
                 Role::Feature => schema.position(&input.name),
-                Role::Target => schema.role(ColumnRole::Target),
+                Role::Target if input.name == Graph::TARGET => schema.role(ColumnRole::Target),
+                Role::Target => schema.position(&input.name),
             };
             let column = match (column, input.role, need) {
                 (_, Role::Target, Need::Features) => None,
@@ -59,7 +60,8 @@ impl Binding {
 fn missing(input: &Input, schema: &Schema) -> Error {
     let what = match input.role {
         Role::Feature => format!("the model's input {}", input.name),
-        Role::Target => "the model's target".to_owned(),
+        Role::Target if input.name == Graph::TARGET => "the model's target".to_owned(),
+        Role::Target => format!("the model's target {}", input.name),
     };
     Error::Data(tidemill_data::Error::invalid(
         what,

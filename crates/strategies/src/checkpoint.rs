@@ -5,12 +5,11 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use tidemill_autograd::tensor::Scalar;
 use tidemill_data::{Cursor, Encoder};
-use tidemill_metrics::Metric;
 
 use crate::callback::check_factor;
 use crate::extension::Extensions;
 use crate::parameters::{self, Written};
-use crate::{Error, State, Sums, Trainer, file, finite};
+use crate::{Error, Metrics, State, Sums, Trainer, file, finite};
 
 /// The safetensors metadata under which [`Header`] is stored.
 const KEY: &str = "tidemill.state";
@@ -105,20 +104,12 @@ pub(crate) fn save<T: Scalar>(trainer: &Trainer<T>, state: &State<T>, path: &Pat
     file::write(path, &parameters::serialize(&tensors, KEY, header).map_err(broken)?)
 }
 
-pub(crate) fn load<T: Scalar>(
-    trainer: &Trainer<T>,
-    path: &Path,
-    metrics: Vec<Box<dyn Metric<T>>>,
-) -> Result<State<T>, Error> {
+pub(crate) fn load<T: Scalar>(trainer: &Trainer<T>, path: &Path, metrics: Metrics<T>) -> Result<State<T>, Error> {
     let bytes = file::read(path)?;
     parse(trainer, &bytes, metrics).map_err(|problem| Error::Checkpoint { path: path.to_owned(), problem })
 }
 
-fn parse<T: Scalar>(
-    trainer: &Trainer<T>,
-    bytes: &[u8],
-    mut metrics: Vec<Box<dyn Metric<T>>>,
-) -> Result<State<T>, String> {
+fn parse<T: Scalar>(trainer: &Trainer<T>, bytes: &[u8], mut metrics: Metrics<T>) -> Result<State<T>, String> {
     let header = header(bytes)?;
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| format!("it is no safetensors file: {error}"))?;
     let mut optimizer = Vec::with_capacity(trainer.optimizer().state_len());

@@ -1,15 +1,14 @@
 use std::sync::Arc;
 
-use tidemill_autograd::Program;
 use tidemill_autograd::tensor::Scalar;
-use tidemill_data::{Batch, Role, Source};
-use tidemill_metrics::Metric;
+use tidemill_autograd::{Coupling, HeadSpec, Program};
+use tidemill_data::{Batch, Source};
 
 use crate::binding::{Binding, Need};
 use crate::engine::{Engine, Outputs, Serial, Task};
 use crate::rows::{Checked, StepRows};
-use crate::session::scored;
-use crate::{Error, Sums};
+use crate::scores::update;
+use crate::{Error, Metrics, Sums};
 
 /// Rows at a time in evaluation and prediction: enough for the matrix products, little memory.
 const CHUNK: usize = 1024;
@@ -29,14 +28,28 @@ impl Evaluation {
 }
 
 /// Predictions of some rows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Predictions<'a, T> {
-    /// `[B, width]`, in the target's terms.
+    /// Of the first head, `[B, width]`, in the target's terms.
     pub values: &'a [T],
     /// Numbers a row.
     pub width: usize,
     /// The rows that were predicted.
     pub batch: &'a Batch<T>,
+    heads: &'a [HeadSpec],
+    outputs: &'a Outputs<T>,
+}
+
+impl<'a, T: Scalar> Predictions<'a, T> {
+    pub(crate) fn new(program: &'a Program<T>, outputs: &'a Outputs<T>, batch: &'a Batch<T>) -> Self {
+        Self { values: outputs.head(0), width: outputs.width(0), batch, heads: program.heads(), outputs }
+    }
+
+    /// Of the head of this name, `[B, ...]`, in its target's terms; `None` when the model has no such head.
+    pub fn head(&self, name: &str) -> Option<&'a [T]> {
+        let head = self.heads.iter().position(|head| head.name() == name)?;
+        Some(self.outputs.head(head))
+    }
 }
 
 /// Computes the loss over the rest of a source's epoch, and updates the metrics. Rows of weight zero contribute to
@@ -52,21 +65,25 @@ pub fn evaluate<T: Scalar>(
     program: &Arc<Program<T>>,
     params: &[T],
     source: &mut dyn Source<T>,
-    metrics: &mut [Box<dyn Metric<T>>],
+    metrics: &mut Metrics<T>,
+) -> Result<Evaluation, Error> {
+    evaluate_batches(program, params, source, metrics, None)
+}
+
+/// As [`evaluate`], so many rows at a time.
+pub(crate) fn evaluate_batches<T: Scalar>(
+    program: &Arc<Program<T>>,
+    params: &[T],
+    source: &mut dyn Source<T>,
+    metrics: &mut Metrics<T>,
+    rows: Option<usize>,
 ) -> Result<Evaluation, Error> {
     if !program.has_loss() {
         return Err(Error::setting("evaluate", "the model ends in no loss"));
     }
-    let target = source.schema().role(Role::Target);
-    let sums = each(program, params, source, Need::Target, |batch, outputs| {
-        if batch.rows() == 0 {
-            return Ok(());
-        }
-        if let Some(target) = target {
-            let rows = scored(program.prediction_width(), batch, target, outputs)?;
-            metrics.iter_mut().try_for_each(|metric| metric.update(&rows))?;
-        }
-        Ok(())
+    let scored = metrics.bind(program, &Binding::new(program, source.schema(), Need::Target)?)?;
+    let sums = each(program, params, source, Need::Target, rows, |batch, outputs| {
+        if batch.rows() == 0 { Ok(()) } else { update(metrics, &scored, batch, outputs) }
     })?;
     if sums.weight > 0.0 {
         return Ok(Evaluation { sums });
@@ -90,13 +107,38 @@ pub fn predict<T: Scalar>(
     program: &Arc<Program<T>>,
     params: &[T],
     source: &mut dyn Source<T>,
+    each_chunk: impl FnMut(Predictions<'_, T>) -> Result<(), Error>,
+) -> Result<u64, Error> {
+    predict_batches(program, params, source, None, each_chunk)
+}
+
+/// As [`predict`], so many rows at a time.
+pub(crate) fn predict_batches<T: Scalar>(
+    program: &Arc<Program<T>>,
+    params: &[T],
+    source: &mut dyn Source<T>,
+    rows: Option<usize>,
     mut each_chunk: impl FnMut(Predictions<'_, T>) -> Result<(), Error>,
 ) -> Result<u64, Error> {
-    let width = program.prediction_width();
-    let sums = each(program, params, source, Need::Features, |batch, outputs| {
-        each_chunk(Predictions { values: &outputs.predictions, width, batch })
+    let sums = each(program, params, source, Need::Features, rows, |batch, outputs| {
+        each_chunk(Predictions::new(program, outputs, batch))
     })?;
     Ok(sums.rows)
+}
+
+/// Rows at a time: those that were asked for, or as many as are good for speed, in whole groups.
+fn chunk<T: Scalar>(program: &Program<T>, rows: Option<usize>, need: Need) -> Result<usize, Error> {
+    let what = if need == Need::Target { "evaluate" } else { "predict" };
+    match (rows, program.coupling(false)) {
+        (Some(0), _) => Err(Error::setting(what, "batches of 0 rows; expected 1 or more")),
+        (Some(rows), _) => Ok(rows),
+        (None, Coupling::Batch) => {
+            let by = program.coupled_by(false);
+            let problem = format!("{by} looks at all rows of a batch; say how many those are by `Model::batch_size`");
+            Err(Error::setting(what, problem))
+        }
+        (None, coupling) => Ok(coupling.whole(CHUNK, CHUNK)),
+    }
 }
 
 fn each<T: Scalar>(
@@ -104,22 +146,24 @@ fn each<T: Scalar>(
     params: &[T],
     source: &mut dyn Source<T>,
     need: Need,
+    rows: Option<usize>,
     mut found: impl FnMut(&Batch<T>, &Outputs<T>) -> Result<(), Error>,
 ) -> Result<Sums, Error> {
     let binding = Binding::new(program, source.schema(), need)?;
-    let mut engine = Serial.start(program, CHUNK)?;
+    let most = chunk(program, rows, need)?;
+    let mut engine = Serial.start(program, most)?;
     let mut step = StepRows::new(program, source.schema(), &binding, need);
-    let mut outputs = Outputs::default();
+    let mut outputs = Outputs::new(program);
     let mut sums = Sums::default();
     let began = source.cursor();
     loop {
-        let read = source.fill(step.filling(), CHUNK)?;
+        let read = source.fill(step.filling(), most)?;
         if read == 0 {
             break;
         }
         step.admit(sums.rows, Checked::Now)?;
         let rows = step.batch().rows();
-        outputs.resize(program, rows, need);
+        outputs.resize(rows, need);
         let batch = step.batch();
         let task = Task::new(params, batch, &binding);
         let found_sums = if rows > 0 { engine.evaluate(&task, &mut outputs) } else { Sums::default() };

@@ -16,6 +16,7 @@ mod evaluate;
 mod extension;
 mod file;
 mod finite;
+mod metrics;
 mod model;
 mod online;
 mod parameters;
@@ -42,6 +43,7 @@ pub use engine::{
 };
 pub use error::Error;
 pub use evaluate::{Evaluation, Predictions, evaluate, predict};
+pub use metrics::{HeadMetric, Metrics};
 pub use model::Model;
 pub use online::Online;
 pub use session::{Outcome, Plan, Session, Waited};

@@ -5,9 +5,9 @@ use safetensors::SafeTensors;
 use tidemill_autograd::Program;
 use tidemill_autograd::tensor::Scalar;
 use tidemill_data::{Encoder, Source};
-use tidemill_metrics::Metric;
 
-use crate::{Error, Evaluation, Predictions, State, evaluate, file, finite, parameters, predict};
+use crate::evaluate::{evaluate_batches, predict_batches};
+use crate::{Error, Evaluation, Metrics, Predictions, State, file, finite, parameters};
 
 /// The safetensors metadata under which the encoder is stored.
 const KEY: &str = "tidemill.encoder";
@@ -19,6 +19,7 @@ pub struct Model<T> {
     program: Arc<Program<T>>,
     params: Vec<T>,
     encoder: Option<Encoder>,
+    batch_size: Option<usize>,
 }
 
 impl<T: Scalar> Model<T> {
@@ -30,7 +31,7 @@ impl<T: Scalar> Model<T> {
     pub fn new(program: impl Into<Arc<Program<T>>>, state: &State<T>) -> Self {
         let program = program.into();
         assert_eq!(program.layout().len(), state.params.len(), "parameters of the program");
-        Self { program, params: state.params.clone(), encoder: None }
+        Self { program, params: state.params.clone(), encoder: None, batch_size: None }
     }
 
     /// With the encoder that its inputs go through.
@@ -40,7 +41,15 @@ impl<T: Scalar> Model<T> {
         self
     }
 
-    /// The parameters, one arena of the program's layout.
+    /// Evaluates and predicts so many rows at a time: for models in which rows of a batch depend on each other. Others are
+    /// computed as many at a time as is fast.
+    #[must_use]
+    pub fn batch_size(mut self, rows: usize) -> Self {
+        self.batch_size = Some(rows);
+        self
+    }
+
+    /// The parameters and buffers, one arena of the program's layout.
     pub fn params(&self) -> &[T] {
         &self.params
     }
@@ -60,12 +69,8 @@ impl<T: Scalar> Model<T> {
     /// # Errors
     ///
     /// As [`evaluate`](crate::evaluate()).
-    pub fn evaluate(
-        &self,
-        source: &mut dyn Source<T>,
-        metrics: &mut [Box<dyn Metric<T>>],
-    ) -> Result<Evaluation, Error> {
-        evaluate(&self.program, &self.params, source, metrics)
+    pub fn evaluate(&self, source: &mut dyn Source<T>, metrics: &mut Metrics<T>) -> Result<Evaluation, Error> {
+        evaluate_batches(&self.program, &self.params, source, metrics, self.batch_size)
     }
 
     /// Predicts the rest of the epoch of a source of encoded rows, and says how many rows there were.
@@ -78,7 +83,7 @@ impl<T: Scalar> Model<T> {
         source: &mut dyn Source<T>,
         each_chunk: impl FnMut(Predictions<'_, T>) -> Result<(), Error>,
     ) -> Result<u64, Error> {
-        predict(&self.program, &self.params, source, each_chunk)
+        predict_batches(&self.program, &self.params, source, self.batch_size, each_chunk)
     }
 
     /// Saves parameters and encoder as safetensors, whole or not at all.
@@ -110,7 +115,7 @@ impl<T: Scalar> Model<T> {
         let tensors = SafeTensors::deserialize(&bytes).map_err(no_file)?;
         let encoder = encoder(&bytes).map_err(broken)?;
         let params = parameters::read(program.layout(), &tensors).map_err(broken)?;
-        Ok(Self { program, params, encoder })
+        Ok(Self { program, params, encoder, batch_size: None })
     }
 }
 

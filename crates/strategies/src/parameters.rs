@@ -35,14 +35,15 @@ pub(crate) fn write<T: Scalar>(layout: &Layout, params: &[T]) -> Vec<Written> {
 
 /// The arena of a layout, each parameter found by name, of its shape, and finite.
 pub(crate) fn read<T: Scalar>(layout: &Layout, tensors: &SafeTensors<'_>) -> Result<Vec<T>, String> {
-    let mut arena = Vec::with_capacity(layout.len());
+    let mut arena = vec![T::zero(); layout.len()];
     for parameter in layout.parameters() {
         let name = parameter.name();
         let view = tensors.tensor(name).map_err(|_| format!("it has no parameter {name}"))?;
         if view.shape() != parameter.shape() {
             return Err(format!("parameter {name} is {:?}, the model's is {:?}", view.shape(), parameter.shape()));
         }
-        arena.extend(file::numbers::<T>(&view).map_err(|problem| format!("parameter {name}: {problem}"))?);
+        let values = file::numbers::<T>(&view).map_err(|problem| format!("parameter {name}: {problem}"))?;
+        arena[parameter.range()].copy_from_slice(&values);
     }
     match finite::parameter(layout, &arena) {
         Some((what, value)) => Err(format!("{what} is {value}, expected a finite number")),

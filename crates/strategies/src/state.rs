@@ -1,7 +1,8 @@
 use serde::{Deserialize, Serialize};
 use tidemill_autograd::tensor::{Key, Scalar};
 use tidemill_data::Cursor;
-use tidemill_metrics::Metric;
+
+use crate::Metrics;
 
 use crate::CallbackMemory;
 use crate::extension::Extensions;
@@ -54,7 +55,7 @@ pub struct State<T> {
     /// [`Control::set_learning_rate_factor`](crate::Control::set_learning_rate_factor).
     pub learning_rate_factor: f64,
     /// Test-then-train scores, updated by [`Online`](crate::Online).
-    pub metrics: Vec<Box<dyn Metric<T>>>,
+    pub metrics: Metrics<T>,
     /// What callbacks and ranks keep.
     pub(crate) extensions: Extensions<T>,
     /// Whether it has been read from a checkpoint, and not been trained since.

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use tidemill_autograd::Program;
 use tidemill_autograd::tensor::Scalar;
 use tidemill_data::{Cursor, Encoder, Source};
-use tidemill_metrics::Metric;
 use tidemill_optim::{Chain, Optimizer};
 
 use crate::engine::{Engine, Serial};
 use crate::extension::Extensions;
-use crate::{Callback, Error, State, Strategy, Summary, Timeline, checkpoint};
+use crate::{Callback, Error, Metrics, State, Strategy, Summary, Timeline, checkpoint};
 
 /// A model, an optimizer and an engine: all that training needs and that training does not change. What changes is the
 /// [`State`].
@@ -35,7 +34,7 @@ impl<T: Scalar> Trainer<T> {
                 "the model ends in no loss; only a model with a loss can be trained",
             ));
         }
-        let optimizer = Arc::new(optimizer.into().build(program.layout())?);
+        let optimizer = Arc::new(optimizer.into().build(&program.layout().trainable())?);
         Ok(Self { program, optimizer, engine: Arc::new(Serial), encoder: None, timeline: None })
     }
 
@@ -97,11 +96,11 @@ impl<T: Scalar> Trainer<T> {
 
     /// The state before the first step: everything random is a function of `seed`.
     pub fn start(&self, seed: u64) -> State<T> {
-        self.start_with(seed, Vec::new())
+        self.start_with(seed, Metrics::new())
     }
 
     /// As [`start`](Trainer::start), with metrics for test-then-train.
-    pub fn start_with(&self, seed: u64, metrics: Vec<Box<dyn Metric<T>>>) -> State<T> {
+    pub fn start_with(&self, seed: u64, metrics: impl Into<Metrics<T>>) -> State<T> {
         State {
             params: self.program.layout().initialize(State::<T>::parameter_key(seed)),
             optimizer: self.optimizer.initial_state(),
@@ -111,7 +110,7 @@ impl<T: Scalar> Trainer<T> {
             cursor: Cursor::start(0),
             epoch: crate::Sums::default(),
             learning_rate_factor: 1.0,
-            metrics,
+            metrics: metrics.into(),
             extensions: Extensions::default(),
             is_resumed: false,
         }
@@ -123,8 +122,8 @@ impl<T: Scalar> Trainer<T> {
     ///
     /// When the file cannot be read, is not a checkpoint, is one of another model, optimizer, encoder or other metrics, or
     /// holds numbers that no run leaves, such as parameters that are not finite.
-    pub fn resume(&self, path: impl AsRef<Path>, metrics: Vec<Box<dyn Metric<T>>>) -> Result<State<T>, Error> {
-        checkpoint::load(self, path.as_ref(), metrics)
+    pub fn resume(&self, path: impl AsRef<Path>, metrics: impl Into<Metrics<T>>) -> Result<State<T>, Error> {
+        checkpoint::load(self, path.as_ref(), metrics.into())
     }
 
     /// Saves the state, whole or not at all: to a temporary file beside `path`, synced, then renamed.

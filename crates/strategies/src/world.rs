@@ -1,12 +1,12 @@
 use std::ops::Range;
 
+use tidemill_autograd::Program;
 use tidemill_autograd::tensor::Scalar;
 use tidemill_collective::{Gathered, Values};
 use tidemill_data::Source;
-use tidemill_optim::Optimizer;
 
 use crate::binding::Binding;
-use crate::engine::{RankRows, Running, Task};
+use crate::engine::{RankRows, Running, Task, group, share};
 use crate::extension::words_of;
 use crate::ranks::join;
 use crate::rows::StepRows;
@@ -23,10 +23,13 @@ pub(crate) struct World {
     pub(crate) is_alone: bool,
     /// As messages name this rank.
     pub(crate) name: String,
+    /// Rows that stay together when a batch is shared out.
+    group: usize,
 }
 
 impl World {
-    pub(crate) fn of<T: Scalar>(engine: &mut dyn Running<T>) -> Self {
+    pub(crate) fn of<T: Scalar>(engine: &mut dyn Running<T>, program: &Program<T>) -> Self {
+        let group = group(program).unwrap_or(1);
         match engine.ranks() {
             None => Self {
                 rank: 0,
@@ -35,6 +38,7 @@ impl World {
                 compare_every: 0,
                 is_alone: true,
                 name: "tidemill".into(),
+                group,
             },
             Some(ranks) => Self {
                 rank: ranks.collective.rank(),
@@ -43,6 +47,7 @@ impl World {
                 compare_every: ranks.compare_every,
                 is_alone: false,
                 name: ranks.collective.peer(ranks.collective.rank()).to_string(),
+                group,
             },
         }
     }
@@ -59,7 +64,7 @@ impl World {
     pub(crate) fn own_rows(&self, rows: usize) -> Range<usize> {
         match self.rows {
             RankRows::Own => 0..rows,
-            RankRows::Shared => rows * self.rank / self.size..rows * (self.rank + 1) / self.size,
+            RankRows::Shared => share(0..rows, self.rank, self.size, self.group),
         }
     }
 
@@ -130,15 +135,15 @@ impl World {
     pub(crate) fn gather_state<T: Scalar>(
         &self,
         engine: &mut dyn Running<T>,
-        optimizer: &Optimizer<T>,
+        trainer: &Trainer<T>,
         state: &mut State<T>,
         is_sharded: &mut bool,
     ) -> Result<(), Error> {
         let Some(ranks) = engine.ranks() else { return Ok(()) };
         let (collective, lost) = (ranks.collective, Error::lost(state.step));
         if std::mem::take(is_sharded) {
-            let len = state.params.len();
-            for slot in state.optimizer.chunks_exact_mut(len).take(optimizer.slots()) {
+            let len = trainer.program().layout().trainable_len();
+            for slot in state.optimizer.chunks_exact_mut(len).take(trainer.optimizer().slots()) {
                 collective.gather_shares(Values::of(slot)).map_err(&lost)?;
             }
         }

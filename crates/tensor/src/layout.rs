@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use ndarray_rand::rand_distr::{Distribution, StandardNormal, Uniform};
 
-use crate::{Key, Scalar};
+use crate::{Key, Scalar, pattern};
 
 /// How a parameter's first values are drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,12 +29,24 @@ pub enum Initializer {
     HeNormal,
 }
 
-/// One named parameter of a [`Layout`].
+/// What training does to the elements of a [`Parameter`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ParameterKind {
+    /// It has a gradient, and the optimizer updates it.
+    Trainable,
+    /// It stays as it is: no gradient, no optimizer memory.
+    Frozen,
+    /// It has no gradient; the operation that owns it updates it from each batch, such as running statistics.
+    Buffer,
+}
+
+/// One named parameter or buffer of a [`Layout`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
     name: String,
     shape: Vec<usize>,
     initializer: Initializer,
+    kind: ParameterKind,
     offset: usize,
 }
 
@@ -42,6 +54,11 @@ impl Parameter {
     /// The name, such as `dense1.weight`.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether its name matches a pattern, in which `*` stands for any characters, dots included, and `?` for one.
+    pub fn matches(&self, pattern: &str) -> bool {
+        pattern::matches(pattern, &self.name)
     }
 
     /// The shape; a weight is `[out, in]`.
@@ -52,6 +69,11 @@ impl Parameter {
     /// How its first values are drawn.
     pub fn initializer(&self) -> Initializer {
         self.initializer
+    }
+
+    /// What training does to it.
+    pub fn kind(&self) -> ParameterKind {
+        self.kind
     }
 
     /// Its elements' place in the arena.
@@ -81,10 +103,11 @@ pub enum LayoutError {
     },
 }
 
-/// The parameters of a model in the order of their declaration: name, shape, initialiser and range of each in one flat
-/// arena.
+/// The parameters and buffers of a model in the order of their declaration: name, shape, initialiser, kind and range of
+/// each in one flat arena.
 ///
-/// Parameters, gradients and optimizer state are arenas of this layout.
+/// The arena holds trainable parameters first, then frozen ones, then buffers, each in the order of declaration. So a
+/// gradient arena and each slot of an optimizer are as long as the [trainable](Self::trainable_len) front of it.
 ///
 /// # Example
 ///
@@ -102,7 +125,8 @@ pub enum LayoutError {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Layout {
     parameters: Vec<Parameter>,
-    len: usize,
+    /// Elements of each kind.
+    lens: [usize; 3],
 }
 
 impl Layout {
@@ -111,7 +135,7 @@ impl Layout {
         Self::default()
     }
 
-    /// Appends a parameter and returns its index.
+    /// Appends a trainable parameter and returns its index.
     ///
     /// # Errors
     ///
@@ -122,41 +146,106 @@ impl Layout {
         shape: &[usize],
         initializer: Initializer,
     ) -> Result<usize, LayoutError> {
-        let name = name.into();
+        self.push_kind(name.into(), shape, initializer, ParameterKind::Trainable)
+    }
+
+    /// Appends a buffer and returns its index.
+    ///
+    /// # Errors
+    ///
+    /// When the name is taken.
+    pub fn push_buffer(
+        &mut self,
+        name: impl Into<String>,
+        shape: &[usize],
+        initializer: Initializer,
+    ) -> Result<usize, LayoutError> {
+        self.push_kind(name.into(), shape, initializer, ParameterKind::Buffer)
+    }
+
+    fn push_kind(
+        &mut self,
+        name: String,
+        shape: &[usize],
+        initializer: Initializer,
+        kind: ParameterKind,
+    ) -> Result<usize, LayoutError> {
         if self.find(&name).is_some() {
             return Err(LayoutError::DuplicateName { name });
         }
-        let parameter = Parameter { name, shape: shape.to_vec(), initializer, offset: self.len };
-        self.len += parameter.len();
-        self.parameters.push(parameter);
+        self.parameters.push(Parameter { name, shape: shape.to_vec(), initializer, kind, offset: 0 });
+        self.place();
         Ok(self.parameters.len() - 1)
     }
 
-    /// Elements of an arena: the sum over all parameters.
+    /// Makes a parameter or buffer [frozen](ParameterKind::Frozen). The ranges of others move.
+    ///
+    /// # Panics
+    ///
+    /// When there is none of this index.
+    pub fn freeze(&mut self, index: usize) {
+        self.parameters[index].kind = ParameterKind::Frozen;
+        self.place();
+    }
+
+    /// Gives each kind its part of the arena, and each parameter its place there.
+    fn place(&mut self) {
+        self.lens = [0; 3];
+        for parameter in &self.parameters {
+            self.lens[parameter.kind as usize] += parameter.len();
+        }
+        let [trainable, frozen, _] = self.lens;
+        let mut ends = [0, trainable, trainable + frozen];
+        for parameter in &mut self.parameters {
+            let end = &mut ends[parameter.kind as usize];
+            parameter.offset = *end;
+            *end += parameter.len();
+        }
+    }
+
+    /// Elements of an arena: the sum over all parameters and buffers.
     pub fn len(&self) -> usize {
-        self.len
+        self.lens.iter().sum()
     }
 
     /// Whether there is no element.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
-    /// The parameters, in arena order.
+    /// Elements that are trained: the front of the arena.
+    pub fn trainable_len(&self) -> usize {
+        self.lens[ParameterKind::Trainable as usize]
+    }
+
+    /// Elements of buffers: the end of the arena.
+    pub fn buffer_len(&self) -> usize {
+        self.lens[ParameterKind::Buffer as usize]
+    }
+
+    /// The trainable parameters alone, at the same places: what gradients and optimizers have.
+    #[must_use]
+    pub fn trainable(&self) -> Self {
+        let of_kind = |parameter: &&Parameter| parameter.kind == ParameterKind::Trainable;
+        let parameters = self.parameters.iter().filter(of_kind).cloned().collect();
+        Self { parameters, lens: [self.trainable_len(), 0, 0] }
+    }
+
+    /// The parameters and buffers, in the order of their declaration.
     pub fn parameters(&self) -> &[Parameter] {
         &self.parameters
     }
 
-    /// The parameter of that name.
+    /// The parameter or buffer of that name.
     pub fn find(&self, name: &str) -> Option<&Parameter> {
         self.parameters.iter().find(|p| p.name == name)
     }
 
     /// An arena with first values: each parameter's are a function of the key and its place in the layout.
     pub fn initialize<T: Scalar>(&self, key: Key) -> Vec<T> {
-        let mut arena = Vec::with_capacity(self.len);
+        let mut arena = vec![T::zero(); self.len()];
         for (index, parameter) in self.parameters.iter().enumerate() {
-            draw(parameter, key.fold(index as u64), &mut arena);
+            draw(parameter, key.fold(index as u64), &mut arena[parameter.range()]);
         }
         arena
     }
@@ -170,28 +259,27 @@ impl std::ops::Index<usize> for Layout {
     }
 }
 
-fn draw<T: Scalar>(parameter: &Parameter, key: Key, arena: &mut Vec<T>) {
+fn draw<T: Scalar>(parameter: &Parameter, key: Key, values: &mut [T]) {
     let mut rng = key.rng();
     let window = parameter.shape.iter().skip(2).product::<usize>();
     let fan_out = parameter.shape.first().copied().unwrap_or(1) * window;
     let fan_in = parameter.shape.iter().skip(1).product::<usize>();
-    let n = parameter.len();
     match parameter.initializer {
-        Initializer::Constant(value) => arena.extend(std::iter::repeat_n(T::of(value), n)),
-        Initializer::Uniform { bound } => uniform(bound, n, &mut rng, arena),
-        Initializer::Normal { std } => normal(std, n, &mut rng, arena),
-        Initializer::GlorotUniform => uniform((6.0 / (fan_in + fan_out) as f64).sqrt(), n, &mut rng, arena),
-        Initializer::HeNormal => normal((2.0 / fan_in.max(1) as f64).sqrt(), n, &mut rng, arena),
+        Initializer::Constant(value) => values.fill(T::of(value)),
+        Initializer::Uniform { bound } => uniform(bound, &mut rng, values),
+        Initializer::Normal { std } => normal(std, &mut rng, values),
+        Initializer::GlorotUniform => uniform((6.0 / (fan_in + fan_out) as f64).sqrt(), &mut rng, values),
+        Initializer::HeNormal => normal((2.0 / fan_in.max(1) as f64).sqrt(), &mut rng, values),
     }
 }
 
-fn uniform<T: Scalar>(bound: f64, n: usize, rng: &mut crate::Philox, arena: &mut Vec<T>) {
+fn uniform<T: Scalar>(bound: f64, rng: &mut crate::Philox, values: &mut [T]) {
     let unit = Uniform::new(-1.0, 1.0).expect("the interval from -1 to 1 is not empty");
-    arena.extend(unit.sample_iter(rng).take(n).map(|u: f64| T::of(bound * u)));
+    values.iter_mut().zip(unit.sample_iter(rng)).for_each(|(value, u): (_, f64)| *value = T::of(bound * u));
 }
 
-fn normal<T: Scalar>(std: f64, n: usize, rng: &mut crate::Philox, arena: &mut Vec<T>) {
-    arena.extend(StandardNormal.sample_iter(rng).take(n).map(|z: f64| T::of(std * z)));
+fn normal<T: Scalar>(std: f64, rng: &mut crate::Philox, values: &mut [T]) {
+    values.iter_mut().zip(StandardNormal.sample_iter(rng)).for_each(|(value, z): (_, f64)| *value = T::of(std * z));
 }
 
 #[cfg(test)]
@@ -206,6 +294,24 @@ mod tests {
         assert_eq!(layout[0].range(), 0..6);
         assert_eq!(layout[1].range(), 6..10);
         assert_eq!(layout.initialize::<f64>(Key::new(0)), [[1.0; 6].as_slice(), &[2.0; 4]].concat());
+    }
+
+    #[test]
+    fn trainable_parameters_come_first_and_buffers_last() {
+        let mut layout = Layout::new();
+        layout.push("a", &[2], Initializer::Normal { std: 1.0 }).unwrap();
+        let drawn =
+            |layout: &Layout, name| layout.initialize::<f64>(Key::new(1))[layout.find(name).unwrap().range()].to_vec();
+        layout.push_buffer("mean", &[1], Initializer::Constant(5.0)).unwrap();
+        layout.push("b", &[3], Initializer::Normal { std: 1.0 }).unwrap();
+        let before = ["a", "mean", "b"].map(|name| drawn(&layout, name));
+        assert_eq!([layout[0].range(), layout[1].range(), layout[2].range()], [0..2, 5..6, 2..5]);
+        layout.freeze(0);
+        assert_eq!([layout[0].range(), layout[1].range(), layout[2].range()], [3..5, 5..6, 0..3]);
+        assert_eq!((layout.len(), layout.trainable_len(), layout.buffer_len()), (6, 3, 1));
+        assert_eq!(["a", "mean", "b"].map(|name| drawn(&layout, name)), before);
+        let trainable = layout.trainable();
+        assert_eq!((trainable.len(), trainable.parameters().len(), trainable[0].name()), (3, 1, "b"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod lanes;
 mod layout;
 mod matmul;
 mod parts;
+mod pattern;
 mod pool;
 mod random;
 mod scalar;
@@ -22,7 +23,7 @@ mod write;
 
 pub use arena::Arena;
 pub use conv::Convolution;
-pub use layout::{Initializer, Layout, LayoutError, Parameter};
+pub use layout::{Initializer, Layout, LayoutError, Parameter, ParameterKind};
 pub use matmul::{RowMajor, matmul, multiply};
 pub use pool::{Divisor, Pooling};
 pub use random::{Key, Philox};

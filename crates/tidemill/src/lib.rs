@@ -49,7 +49,7 @@ pub mod prelude {
     pub use tidemill_optim::{Compose, Schedule, adagrad, adam, adamw, rmsprop, sgd};
     pub use tidemill_strategies::{
         Auto, Batch, Callback, Checkpoints, Control, DataParallel, Distributed, EarlyStopping, Event, GradientSync,
-        History, Hogwild, Model, Online, Serial, State, Timeline, Trainer, on_event, saved_encoder,
+        History, Hogwild, Metrics, Model, Online, Serial, State, Timeline, Trainer, on_event, saved_encoder,
     };
 }
 

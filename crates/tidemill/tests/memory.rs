@@ -101,7 +101,7 @@ fn train(path: &Path, strategy: &impl Strategy<f32>) -> Result<u64, tidemill::st
         BinaryCrossEntropyWithLogits::new().apply(graph, logit)
     });
     let trainer = Trainer::new(program?, sgd(0.01))?;
-    let mut state = trainer.start_with(1, vec![Box::new(Accuracy::binary(0.5)?), Box::new(RocAuc::binned(512)?)]);
+    let mut state = trainer.start_with(1, Metrics::new().with(Accuracy::binary(0.5)?).with(RocAuc::binned(512)?));
     let mut source = open(path).encode::<f32>(&encoder)?.shuffle(2_048, 5)?.prefetch(3, 256)?;
     Ok(trainer.run(strategy, &mut state, &mut source, &mut ())?.rows)
 }

@@ -1,7 +1,7 @@
 use tidemill_tensor::Scalar;
 use tidemill_tensor::kernels::Activation;
 
-use crate::{Backward, Forward, Kernel, Op, Operand};
+use crate::{Backward, Bound, Forward, Kernel, Op, Specs};
 
 /// `y = f(x)`, element by element; compiled into the operation before where that can take it in.
 ///
@@ -16,10 +16,10 @@ impl Op for Activate {
         "activation"
     }
 
-    fn output_shape(&self, operands: &[Operand<'_>], params: &[&[usize]]) -> Result<Vec<usize>, String> {
-        super::expect(operands, 1, params, 0)?;
+    fn bind(&self, specs: &Specs<'_>) -> Result<Bound, String> {
+        let ([x], []) = (specs.reals()?, specs.params()?);
         self.0.validate().map_err(|error| error.to_string())?;
-        Ok(operands[0].shape.to_vec())
+        Ok(Bound::new(x.shape, *self))
     }
 
     fn as_activation(&self) -> Option<Activation> {

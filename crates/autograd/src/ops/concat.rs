@@ -1,6 +1,7 @@
 use tidemill_tensor::Scalar;
 
-use crate::{Backward, Forward, Kernel, Op, Operand};
+use crate::op::counted;
+use crate::{Backward, Bound, Forward, Kernel, Op, Specs};
 
 /// Operands one behind the other, along the first axis of a row.
 ///
@@ -28,8 +29,12 @@ impl Op for Concat {
         "concat"
     }
 
-    fn output_shape(&self, operands: &[Operand<'_>], params: &[&[usize]]) -> Result<Vec<usize>, String> {
-        super::expect(operands, self.widths.len(), params, 0)?;
+    fn bind(&self, specs: &Specs<'_>) -> Result<Bound, String> {
+        let (operands, []) = (specs.operands, specs.params()?);
+        super::real(operands)?;
+        if operands.len() != self.widths.len() {
+            return Err(counted(self.widths.len(), operands.len(), "operand"));
+        }
         let Some(first) = operands.first() else { return Err("takes at least one operand".into()) };
         let mut shape = first.shape.to_vec();
         let Some(length) = shape.first_mut() else { return Err(format!("{} has no axis", first.label)) };
@@ -43,7 +48,7 @@ impl Op for Concat {
             }
             *length += operand.shape[0];
         }
-        Ok(shape)
+        Ok(Bound::new(shape, self.clone()))
     }
 }
 

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use tidemill_tensor::kernels::Activation;
+use tidemill_tensor::kernels::{self, Activation};
 use tidemill_tensor::{Convolution, Scalar, Window};
 
-use crate::{Backward, Forward, Kernel, Op, Operand};
+use crate::{Backward, Bound, Forward, Kernel, Op, Specs};
 
 /// `y[o, p] = f(b[o] + Σ_c Σ_t w[o, c, t] x[c, stride p + dilation t - padding])`: a [`Convolution`], which is a
 /// cross-correlation as in every framework; `f` is the identity until an activation is fused.
@@ -50,9 +50,10 @@ impl Op for Conv {
         "convolution"
     }
 
-    fn output_shape(&self, operands: &[Operand<'_>], params: &[&[usize]]) -> Result<Vec<usize>, String> {
-        super::expect(operands, 1, params, params.len().clamp(1, 2))?;
-        let (x, Convolution { channels, outputs, groups, image, window }) = (operands[0], self.sizes);
+    fn bind(&self, specs: &Specs<'_>) -> Result<Bound, String> {
+        let [x] = specs.reals()?;
+        let (given, bias) = super::weight_and_bias(specs)?;
+        let Convolution { channels, outputs, groups, image, window } = self.sizes;
         if self.axes == Axes::Time && (image[0], window.kernel[0], window.padding[0]) != (1, 1, 0) {
             let Window { kernel, padding, .. } = window;
             return Err(format!(
@@ -67,22 +68,17 @@ impl Op for Conv {
             return Err(format!("{groups} groups do not divide {channels} channels and {outputs} outputs"));
         }
         let weight = self.shape(&[outputs, channels / groups], window.kernel);
-        if params[0] != weight {
-            return Err(format!("weight is {:?}, expected {weight:?}", params[0]));
+        if *given != weight {
+            return Err(format!("weight is {given:?}, expected {weight:?}"));
         }
-        if let Some(bias) = params.get(1).filter(|bias| **bias != [outputs]) {
+        if let Some(bias) = bias.filter(|bias| **bias != [outputs]) {
             return Err(format!("bias {bias:?} does not fit weight {weight:?}"));
         }
         let places = window.output(image).map_err(|error| error.to_string())?;
-        Ok(self.shape(&[outputs], places))
-    }
-
-    fn saved(&self, output: &[usize]) -> usize {
-        if self.activation.saves_input() { output.iter().product() } else { 0 }
-    }
-
-    fn multiplications(&self, output: &[usize], params: &[&[usize]]) -> usize {
-        output.iter().product::<usize>() * params[0][1..].iter().product::<usize>()
+        let shape = self.shape(&[outputs], places);
+        let elements = shape.iter().product::<usize>();
+        let saved = if self.activation.saves_input() { elements } else { 0 };
+        Ok(Bound::new(shape, *self).saves(saved).multiplications(elements * weight[1..].iter().product::<usize>()))
     }
 
     fn with_activation(&self, activation: Activation) -> Option<Arc<dyn Op>> {
@@ -109,16 +105,26 @@ impl<T: Scalar> Kernel<T> for Conv {
         let len: usize = cx.shape.iter().product();
         let activate = |row: usize, g: &mut [T]| self.activation.backward(&saved[row * len..][..len], g);
 
-        if cx.param_count() == 2 {
-            let both = cx.two_params([0, 1]);
+        let has_bias = cx.param_count() == 2;
+        if let Some(both) = if has_bias { cx.two_params([0, 1]) } else { None } {
             let [weight, bias] = both.into;
             both.writes[0].begin(weight);
             both.writes[1].begin(bias);
             self.sizes.backward_weight(x, both.upstream, weight, Some(bias), activate);
         } else {
-            let weight = cx.param(0);
-            weight.write.begin(weight.into);
-            self.sizes.backward_weight(x, weight.upstream, weight.into, None, activate);
+            if let Some(weight) = cx.param(0) {
+                weight.write.begin(weight.into);
+                self.sizes.backward_weight(x, weight.upstream, weight.into, None, activate);
+            } else {
+                cx.upstream.chunks_exact_mut(len).enumerate().for_each(|(row, g)| activate(row, g));
+            }
+            if let Some(bias) = if has_bias { cx.param(1) } else { None } {
+                bias.write.begin(bias.into);
+                let plane = len / bias.into.len();
+                for (plane, i) in bias.upstream.chunks_exact(plane).zip((0..bias.into.len()).cycle()) {
+                    bias.into[i] += T::of(kernels::sum(plane));
+                }
+            }
         }
         if let Some(input) = cx.operand(0) {
             self.sizes.backward_input(input.upstream, w, input.into, input.write);

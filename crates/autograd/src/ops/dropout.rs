@@ -1,6 +1,6 @@
 use tidemill_tensor::{Key, Scalar};
 
-use crate::{Backward, Forward, Kernel, Op, Operand};
+use crate::{Backward, Bound, Forward, Kernel, Op, Specs};
 
 /// `y = x m / (1 - p)`, where each `m` is 0 with probability `p` and 1 otherwise; the identity when not training.
 ///
@@ -48,16 +48,12 @@ impl Op for Dropout {
         "dropout"
     }
 
-    fn output_shape(&self, operands: &[Operand<'_>], params: &[&[usize]]) -> Result<Vec<usize>, String> {
-        super::expect(operands, 1, params, 0)?;
+    fn bind(&self, specs: &Specs<'_>) -> Result<Bound, String> {
+        let ([x], []) = (specs.reals()?, specs.params()?);
         if !(0.0..1.0).contains(&self.probability) {
             return Err(format!("probability is {}, expected 0 <= p < 1", self.probability));
         }
-        Ok(operands[0].shape.to_vec())
-    }
-
-    fn is_random(&self) -> bool {
-        true
+        Ok(Bound::new(x.shape, *self).random())
     }
 }
 

@@ -1,6 +1,6 @@
 use tidemill_tensor::{Scalar, kernels};
 
-use crate::{Backward, Domain, Forward, Kernel, Op, Operand};
+use crate::{Backward, Bound, Domain, Forward, Kernel, Op, Specs};
 
 /// Row `i` of a table for each category `i`.
 ///
@@ -35,8 +35,8 @@ impl Op for Embedding {
         "embedding"
     }
 
-    fn output_shape(&self, operands: &[Operand<'_>], params: &[&[usize]]) -> Result<Vec<usize>, String> {
-        let (&[x], &[&[rows, width]]) = (operands, params) else {
+    fn bind(&self, specs: &Specs<'_>) -> Result<Bound, String> {
+        let (&[x], &[&[rows, width]]) = (specs.operands, specs.params) else {
             return Err("takes one operand and one parameter, a table [N, D]".into());
         };
         let Domain::Index { cardinality } = x.domain else {
@@ -48,11 +48,7 @@ impl Op for Embedding {
         if let Some(padding) = self.padding.filter(|&p| p as usize >= rows) {
             return Err(format!("padding is {padding}, the table has {rows} rows"));
         }
-        Ok([x.shape, &[width]].concat())
-    }
-
-    fn reads_rows(&self) -> bool {
-        true
+        Ok(Bound::new([x.shape, &[width]].concat(), *self).reads_rows())
     }
 }
 
@@ -68,7 +64,7 @@ impl<T: Scalar> Kernel<T> for Embedding {
 
     fn backward(&self, cx: &mut Backward<'_, T>) {
         let indices = cx.indices(0);
-        let table = cx.param(0);
+        let Some(table) = cx.param(0) else { return };
         table.write.begin(table.into);
         let width = table.upstream.len() / indices.len().max(1);
         for (from, &index) in table.upstream.chunks_exact(width.max(1)).zip(indices) {

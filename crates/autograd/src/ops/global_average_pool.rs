@@ -1,6 +1,6 @@
 use tidemill_tensor::{Scalar, kernels};
 
-use crate::{Backward, Forward, Kernel, Op, Operand};
+use crate::{Backward, Bound, Forward, Kernel, Op, Specs};
 
 /// `y[c] = Σ_p x[c, p] / (H W)`: the average of each plane.
 ///
@@ -15,11 +15,11 @@ impl Op for GlobalAveragePool {
         "global average pooling"
     }
 
-    fn output_shape(&self, operands: &[Operand<'_>], params: &[&[usize]]) -> Result<Vec<usize>, String> {
-        super::expect(operands, 1, params, 0)?;
-        match *operands[0].shape {
-            [channels, _, _] => Ok(vec![channels, 1, 1]),
-            ref shape => Err(format!("{} is {shape:?}, expected [channels, height, width]", operands[0].label)),
+    fn bind(&self, specs: &Specs<'_>) -> Result<Bound, String> {
+        let ([x], []) = (specs.reals()?, specs.params()?);
+        match *x.shape {
+            [channels, _, _] => Ok(Bound::new([channels, 1, 1], *self)),
+            ref shape => Err(format!("{} is {shape:?}, expected [channels, height, width]", x.label)),
         }
     }
 }

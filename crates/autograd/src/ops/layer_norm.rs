@@ -1,6 +1,6 @@
 use tidemill_tensor::{Scalar, kernels};
 
-use crate::{Backward, Forward, Kernel, Op, Operand};
+use crate::{Backward, Bound, Forward, Kernel, Op, Specs};
 
 /// `y = (x - mean) / sqrt(variance + ε) · w + b` over the last `axes` axes of a row; biased variance.
 ///
@@ -29,9 +29,11 @@ impl Op for LayerNorm {
         "layer norm"
     }
 
-    fn output_shape(&self, operands: &[Operand<'_>], params: &[&[usize]]) -> Result<Vec<usize>, String> {
-        super::expect(operands, 1, params, if params.is_empty() { 0 } else { 2 })?;
-        let x = operands[0];
+    fn bind(&self, specs: &Specs<'_>) -> Result<Bound, String> {
+        let [x] = specs.reals()?;
+        if !specs.params.is_empty() {
+            specs.params::<2>()?;
+        }
         let mut width = 1;
         if !x.shape.iter().rev().any(|n| {
             width *= n;
@@ -42,16 +44,11 @@ impl Op for LayerNorm {
         if !(self.epsilon.is_finite() && self.epsilon >= 0.0) {
             return Err(format!("epsilon is {}, expected a number not below zero", self.epsilon));
         }
-        match params.iter().find(|shape| shape.iter().product::<usize>() != self.width) {
+        match specs.params.iter().find(|shape| shape.iter().product::<usize>() != self.width) {
             Some(shape) => Err(format!("parameter {shape:?} does not fit {} normalised elements", self.width)),
-            None => Ok(x.shape.to_vec()),
+            // The normalised values, and one over the standard deviation of each group.
+            None => Ok(Bound::new(x.shape, *self).saves(x.width() + x.width() / self.width)),
         }
-    }
-
-    /// The normalised values, and one over the standard deviation of each group.
-    fn saved(&self, output: &[usize]) -> usize {
-        let n: usize = output.iter().product();
-        n + n / self.width
     }
 }
 
@@ -84,14 +81,16 @@ impl<T: Scalar> Kernel<T> for LayerNorm {
         let width = self.width;
         let (normalized, scales) = cx.saved.split_at(cx.output.len());
         if cx.param_count() == 2 {
-            let w = cx.param(0);
-            w.write.begin(w.into);
-            for (g, z) in w.upstream.chunks_exact(width).zip(normalized.chunks_exact(width)) {
-                w.into.iter_mut().zip(g).zip(z).for_each(|((w, &g), &z)| *w += g * z);
+            if let Some(w) = cx.param(0) {
+                w.write.begin(w.into);
+                for (g, z) in w.upstream.chunks_exact(width).zip(normalized.chunks_exact(width)) {
+                    w.into.iter_mut().zip(g).zip(z).for_each(|((w, &g), &z)| *w += g * z);
+                }
             }
-            let b = cx.param(1);
-            b.write.begin(b.into);
-            kernels::add_column_sums(b.into, b.upstream);
+            if let Some(b) = cx.param(1) {
+                b.write.begin(b.into);
+                kernels::add_column_sums(b.into, b.upstream);
+            }
             let values = cx.param_values(0);
             for g in cx.upstream.chunks_exact_mut(width) {
                 g.iter_mut().zip(values).for_each(|(g, &w)| *g *= w);

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use tidemill_tensor::kernels::{self, Activation};
 use tidemill_tensor::{RowMajor, Scalar, Write, multiply};
 
-use crate::{Backward, Forward, Kernel, Op, Operand};
+use crate::{Backward, Bound, Forward, Kernel, Op, Specs};
 
 /// `y = f(x Wᵀ + b)` on the last axis; `f` is the identity until an activation is fused.
 ///
@@ -33,30 +33,25 @@ impl Op for Linear {
         "linear"
     }
 
-    fn output_shape(&self, operands: &[Operand<'_>], params: &[&[usize]]) -> Result<Vec<usize>, String> {
-        super::expect(operands, 1, params, params.len().clamp(1, 2))?;
-        let (x, &[outputs, inputs]) = (operands[0], params[0]) else {
-            return Err(format!("weight {:?} is no matrix [out, in]", params[0]));
+    fn bind(&self, specs: &Specs<'_>) -> Result<Bound, String> {
+        let [x] = specs.reals()?;
+        let (weight, bias) = super::weight_and_bias(specs)?;
+        let &[outputs, inputs] = weight else {
+            return Err(format!("weight {weight:?} is no matrix [out, in]"));
         };
         let given = x.shape.last().copied().unwrap_or(1);
         if given != inputs {
-            return Err(format!("weight {:?} takes {inputs} inputs, {} gives {given}", params[0], x.label));
+            return Err(format!("weight {weight:?} takes {inputs} inputs, {} gives {given}", x.label));
         }
-        if let Some(bias) = params.get(1).filter(|bias| **bias != [outputs]) {
-            return Err(format!("bias {bias:?} does not fit weight {:?}", params[0]));
+        if let Some(bias) = bias.filter(|bias| **bias != [outputs]) {
+            return Err(format!("bias {bias:?} does not fit weight {weight:?}"));
         }
         let mut shape = x.shape.to_vec();
         shape.pop();
         shape.push(outputs);
-        Ok(shape)
-    }
-
-    fn saved(&self, output: &[usize]) -> usize {
-        if self.activation.saves_input() { output.iter().product() } else { 0 }
-    }
-
-    fn multiplications(&self, output: &[usize], params: &[&[usize]]) -> usize {
-        output.iter().product::<usize>() * params[0][1]
+        let elements = shape.iter().product::<usize>();
+        let saved = if self.activation.saves_input() { elements } else { 0 };
+        Ok(Bound::new(shape, *self).saves(saved).multiplications(elements * inputs))
     }
 
     fn with_activation(&self, activation: Activation) -> Option<Arc<dyn Op>> {
@@ -87,10 +82,12 @@ impl<T: Scalar> Kernel<T> for Linear {
             let saved = if self.activation.saves_input() { cx.saved } else { cx.output };
             self.activation.backward(saved, cx.upstream);
         }
-        let weight = cx.param(0);
-        multiply(weight.into, size.outputs(weight.upstream).t(), size.inputs(x), weight.write);
-        if cx.param_count() == 2 {
-            let bias = cx.param(1);
+        if let Some(weight) = cx.param(0) {
+            multiply(weight.into, size.outputs(weight.upstream).t(), size.inputs(x), weight.write);
+        }
+        if cx.param_count() == 2
+            && let Some(bias) = cx.param(1)
+        {
             bias.write.begin(bias.into);
             kernels::add_column_sums(bias.into, bias.upstream);
         }

@@ -5,50 +5,48 @@
 
 mod activation;
 mod add;
+mod batch_norm;
 mod concat;
 mod conv;
 mod dropout;
+mod elementwise;
 mod embedding;
 mod global_average_pool;
 mod layer_norm;
 mod linear;
 mod multiply;
 mod pool;
+mod reduce;
 mod reshape;
 mod softmax;
+mod weighted_sum;
 
 pub use activation::Activate;
 pub use add::Add;
+pub use batch_norm::BatchNorm;
 pub use concat::Concat;
 pub use conv::Conv;
 pub use dropout::Dropout;
+pub use elementwise::{Affine, Divide, Map, Maximum, Minimum, Subtract};
 pub use embedding::Embedding;
 pub use global_average_pool::GlobalAveragePool;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use multiply::Multiply;
 pub use pool::{AveragePool, MaxPool};
+pub use reduce::Reduce;
 pub use reshape::Reshape;
 pub use softmax::{LogSoftmax, Softmax};
+pub use weighted_sum::WeightedSum;
 
-use crate::{Domain, Operand};
+use crate::{Domain, Operand, Specs};
 
-/// Checks the number of operands and parameters, and that the operands are real.
-fn expect(operands: &[Operand<'_>], count: usize, params: &[&[usize]], param_count: usize) -> Result<(), String> {
-    if operands.len() != count {
-        return Err(format!("takes {}, not {}", counted(count, "operand"), operands.len()));
-    }
-    if params.len() != param_count {
-        return Err(format!("takes {}, not {}", counted(param_count, "parameter"), params.len()));
-    }
-    real(operands)
-}
-
-fn counted(count: usize, what: &str) -> String {
-    match count {
-        0 => format!("no {what}"),
-        1 => format!("one {what}"),
-        _ => format!("{count} {what}s"),
+/// The shapes of a weight, and of a bias if there is one.
+fn weight_and_bias<'a>(specs: &Specs<'a>) -> Result<(&'a [usize], Option<&'a &'a [usize]>), String> {
+    match specs.params {
+        [weight] => Ok((weight, None)),
+        [weight, bias] => Ok((weight, Some(bias))),
+        others => Err(format!("takes a weight and at most a bias, not {} parameters", others.len())),
     }
 }
 
@@ -57,14 +55,5 @@ fn real(operands: &[Operand<'_>]) -> Result<(), String> {
     match operands.iter().find(|o| o.domain != Domain::Real) {
         Some(operand) => Err(format!("{} is of categories, expected real numbers", operand.label)),
         None => Ok(()),
-    }
-}
-
-/// The one shape that all operands have.
-fn alike(operands: &[Operand<'_>]) -> Result<Vec<usize>, String> {
-    let shape = operands[0].shape;
-    match operands.iter().find(|o| o.shape != shape) {
-        Some(o) => Err(format!("{} is {:?}, {} is {shape:?}; they must be alike", o.label, o.shape, operands[0].label)),
-        None => Ok(shape.to_vec()),
     }
 }

@@ -1,6 +1,6 @@
 use tidemill_tensor::{Scalar, kernels};
 
-use crate::{Backward, Forward, Kernel, Op, Operand, Write};
+use crate::{Backward, Bound, Forward, Kernel, Op, Specs, Write};
 
 /// `y = a b`, element by element.
 ///
@@ -15,9 +15,9 @@ impl Op for Multiply {
         "multiply"
     }
 
-    fn output_shape(&self, operands: &[Operand<'_>], params: &[&[usize]]) -> Result<Vec<usize>, String> {
-        super::expect(operands, 2, params, 0)?;
-        super::alike(operands)
+    fn bind(&self, specs: &Specs<'_>) -> Result<Bound, String> {
+        let (_, []) = (specs.reals::<2>()?, specs.params()?);
+        Ok(Bound::new(specs.alike()?, *self))
     }
 }
 

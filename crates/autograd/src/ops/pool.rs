@@ -1,6 +1,6 @@
 use tidemill_tensor::{Divisor, Pooling, Scalar, Window};
 
-use crate::{Backward, Forward, Kernel, Op, Operand};
+use crate::{Backward, Bound, Forward, Kernel, Op, Specs};
 
 /// `y[c, p] = max_t x[c, stride p + dilation t - padding]`, where what is outside of the image does not count. The
 /// gradient goes to the first of several largest ones.
@@ -16,13 +16,11 @@ impl Op for MaxPool {
         "max pooling"
     }
 
-    fn output_shape(&self, operands: &[Operand<'_>], params: &[&[usize]]) -> Result<Vec<usize>, String> {
-        output_shape(&self.0, operands, params)
-    }
-
-    /// Which element of its window each output is.
-    fn saved(&self, output: &[usize]) -> usize {
-        output.iter().product()
+    fn bind(&self, specs: &Specs<'_>) -> Result<Bound, String> {
+        let shape = output_shape(&self.0, specs)?;
+        // Which element of its window each output is.
+        let saved = shape.iter().product();
+        Ok(Bound::new(shape, *self).saves(saved))
     }
 }
 
@@ -63,8 +61,8 @@ impl Op for AveragePool {
         "average pooling"
     }
 
-    fn output_shape(&self, operands: &[Operand<'_>], params: &[&[usize]]) -> Result<Vec<usize>, String> {
-        output_shape(&self.pooling, operands, params)
+    fn bind(&self, specs: &Specs<'_>) -> Result<Bound, String> {
+        Ok(Bound::new(output_shape(&self.pooling, specs)?, *self))
     }
 }
 
@@ -80,9 +78,9 @@ impl<T: Scalar> Kernel<T> for AveragePool {
     }
 }
 
-fn output_shape(pooling: &Pooling, operands: &[Operand<'_>], params: &[&[usize]]) -> Result<Vec<usize>, String> {
-    super::expect(operands, 1, params, 0)?;
-    let (x, Pooling { image, window }) = (operands[0], *pooling);
+fn output_shape(pooling: &Pooling, specs: &Specs<'_>) -> Result<Vec<usize>, String> {
+    let ([x], []) = (specs.reals()?, specs.params()?);
+    let Pooling { image, window } = *pooling;
     let &[channels, height, width] = x.shape else {
         return Err(format!("{} is {:?}, expected [channels, height, width]", x.label, x.shape));
     };

@@ -1,6 +1,6 @@
 use tidemill_tensor::Scalar;
 
-use crate::{Backward, Forward, Kernel, Op, Operand};
+use crate::{Backward, Bound, Forward, Kernel, Op, Specs};
 
 /// The same numbers in the same order, as another shape per row.
 ///
@@ -24,13 +24,12 @@ impl Op for Reshape {
         "reshape"
     }
 
-    fn output_shape(&self, operands: &[Operand<'_>], params: &[&[usize]]) -> Result<Vec<usize>, String> {
-        super::expect(operands, 1, params, 0)?;
-        let from = operands[0];
+    fn bind(&self, specs: &Specs<'_>) -> Result<Bound, String> {
+        let ([from], []) = (specs.reals()?, specs.params()?);
         if from.width() != self.shape.iter().product::<usize>() {
             return Err(format!("{} is {:?}, which does not become {:?}", from.label, from.shape, self.shape));
         }
-        Ok(self.shape.clone())
+        Ok(Bound::new(self.shape.clone(), self.clone()))
     }
 }
 

@@ -1,6 +1,6 @@
 use tidemill_tensor::{Scalar, kernels};
 
-use crate::{Backward, Forward, Kernel, Op, Operand};
+use crate::{Backward, Bound, Forward, Kernel, Op, Specs};
 
 /// `y_k = exp(x_k) / Σ_j exp(x_j)` over the last axis.
 ///
@@ -15,8 +15,8 @@ impl Op for Softmax {
         "softmax"
     }
 
-    fn output_shape(&self, operands: &[Operand<'_>], params: &[&[usize]]) -> Result<Vec<usize>, String> {
-        classes(operands, params)
+    fn bind(&self, specs: &Specs<'_>) -> Result<Bound, String> {
+        Ok(Bound::new(classes(specs)?, *self))
     }
 }
 
@@ -48,8 +48,8 @@ impl Op for LogSoftmax {
         "log softmax"
     }
 
-    fn output_shape(&self, operands: &[Operand<'_>], params: &[&[usize]]) -> Result<Vec<usize>, String> {
-        classes(operands, params)
+    fn bind(&self, specs: &Specs<'_>) -> Result<Bound, String> {
+        Ok(Bound::new(classes(specs)?, *self))
     }
 }
 
@@ -68,12 +68,9 @@ impl<T: Scalar> Kernel<T> for LogSoftmax {
     }
 }
 
-fn classes(operands: &[Operand<'_>], params: &[&[usize]]) -> Result<Vec<usize>, String> {
-    super::expect(operands, 1, params, 0)?;
-    match operands[0].shape {
-        [] => Err(format!("{} has no axis of classes", operands[0].label)),
-        shape => Ok(shape.to_vec()),
-    }
+fn classes<'a>(specs: &Specs<'a>) -> Result<&'a [usize], String> {
+    let ([x], []) = (specs.reals()?, specs.params()?);
+    if x.shape.is_empty() { Err(format!("{} has no axis of classes", x.label)) } else { Ok(x.shape) }
 }
 
 fn last(shape: &[usize]) -> usize {

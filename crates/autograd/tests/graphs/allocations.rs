@@ -75,7 +75,7 @@ fn running_allocates_nothing_after_the_first_run() {
         }
         let (params, table) = (params(&program), Table::draw(&program, rows));
         let mut workspace = Workspace::new(&program, rows);
-        let mut gradients = vec![0.0; params.len()];
+        let mut gradients = vec![0.0; program.gradient_len()];
         let mut run = |step: u64| {
             let train = table.run(&params, 0, Mode::Train(Key::new(1).fold(step)));
             program.forward(&train, &mut workspace);

@@ -1,5 +1,5 @@
 use tidemill_autograd::tensor::{Convolution, Divisor, Pooling, Window};
-use tidemill_autograd::{Activation, Ending, Error, Graph, Initializer, Op, Var, ops};
+use tidemill_autograd::{Activation, Error, Graph, Head, Initializer, Op, Var, ops};
 
 use crate::models::{Recorded, predict};
 
@@ -39,8 +39,8 @@ fn inputs() {
     check(|g, _| g.input("y", &[2, 0]), "input y: shape [2, 0] has no element");
     check(|g, _| g.index_input("y", &[], 0), "input y: has no category");
     let twice = |g: &mut Graph, _| {
-        g.target(&[1])?;
-        g.index_target(3)
+        g.target("target", &[1])?;
+        g.index_target("target", 3)
     };
     check(twice, "graph: input target is declared twice");
 }
@@ -76,8 +76,13 @@ fn operations() {
     check_op(ops::Linear::new(), x, &[&[2, 3]], "linear: weight [2, 3] takes 3 inputs, x gives 4");
     check_op(ops::Linear::new(), x, &[&[2, 4], &[3]], "linear: bias [3] does not fit weight [2, 4]");
     check_op(ops::Linear::new(), x, &[&[4]], "linear: weight [4] is no matrix [out, in]");
-    check_op(ops::Linear::new(), x, &[], "linear: takes one parameter, not 0");
-    check_op(ops::Linear::new(), x, &[&[2, 4], &[2], &[2]], "linear: takes 2 parameters, not 3");
+    check_op(ops::Linear::new(), x, &[], "linear: takes a weight and at most a bias, not 0 parameters");
+    check_op(
+        ops::Linear::new(),
+        x,
+        &[&[2, 4], &[2], &[2]],
+        "linear: takes a weight and at most a bias, not 3 parameters",
+    );
     check_op(ops::Linear::new(), xm, &[&[2, 4]], "linear: takes one operand, not 2");
     check_op(ops::Linear::new(), c, &[&[2, 4]], "linear: c is of categories, expected real numbers");
 
@@ -125,7 +130,7 @@ fn convolutions_and_pooling() {
     check_op(series(sizes), |[x, ..]| vec![x], &[&[4, 2, 2]], "convolution: x is [4], expected [2, 3]");
     check_op(series(sizes), m, &[&[4, 3, 2]], "convolution: weight is [4, 3, 2], expected [4, 2, 2]");
     check_op(series(sizes), m, &[&[4, 2, 2], &[3]], "convolution: bias [3] does not fit weight [4, 2, 2]");
-    check_op(series(sizes), m, &[], "convolution: takes one parameter, not 0");
+    check_op(series(sizes), m, &[], "convolution: takes a weight and at most a bias, not 0 parameters");
     check_op(ops::Conv::two_dimensional(sizes), m, &[&[4, 2, 1, 2]], "convolution: m is [2, 3], expected [2, 1, 3]");
     check_op(
         series(Convolution { groups: 3, ..sizes }),
@@ -180,7 +185,10 @@ fn handles_of_another_graph() {
     let foreign = (0..9).map(|i| other.input(&i.to_string(), &[4]).unwrap()).last().unwrap();
     let weight = other.parameter("weight", &[1, 4], Initializer::GlorotUniform).unwrap();
     check(|g, _| g.add(ops::Softmax, &[foreign], &[]), "softmax: is applied to a value of another graph");
-    check(|g, [x, ..]| g.add(ops::Linear::new(), &[x], &[weight]), "linear: is given a parameter of another graph");
+    check(
+        |g, [x, ..]| g.add(ops::Linear::new(), &[x], &[weight]),
+        "linear: is given a parameter or buffer of another graph",
+    );
 }
 
 #[test]
@@ -195,14 +203,14 @@ fn endings() {
     check(
         &|g, [x, ..]| {
             let prediction = g.add(ops::Softmax, &[x], &[])?;
-            Ok(Ending { prediction, loss: Some(prediction) })
+            Ok(Head::with_loss(prediction, prediction))
         },
         "softmax: a loss is one value a row, this is [4]",
     );
     check(
         &|g, [x, ..]| {
             let prediction = g.add(ops::Softmax, &[x], &[])?;
-            Ok(Ending { prediction, loss: Some(x) })
+            Ok(Head::with_loss(prediction, x))
         },
         "graph: it ends in its input x",
     );

@@ -1,5 +1,5 @@
 use tidemill_autograd::{
-    Backward, Error, Forward, GradientCheck, Graph, Kernel, Op, Operand, Scalar, Write, check_gradients, ops,
+    Backward, Bound, Error, Forward, GradientCheck, Graph, Kernel, Op, Scalar, Specs, Write, check_gradients, ops,
 };
 
 use crate::models::{Recorded, linear, models, predict};
@@ -28,8 +28,8 @@ impl Op for Twice {
         "twice"
     }
 
-    fn output_shape(&self, operands: &[Operand<'_>], _: &[&[usize]]) -> Result<Vec<usize>, String> {
-        Ok(operands[0].shape.to_vec())
+    fn bind(&self, specs: &Specs<'_>) -> Result<Bound, String> {
+        Ok(Bound::new(specs.operands[0].shape, *self))
     }
 }
 

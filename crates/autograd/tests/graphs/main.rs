@@ -5,6 +5,7 @@ mod errors;
 mod gradients;
 mod images;
 mod models;
+mod open;
 mod programs;
 mod random;
 mod rows;

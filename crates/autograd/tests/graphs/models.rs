@@ -1,10 +1,10 @@
 //! Models small enough to differentiate by hand.
 
-use tidemill_autograd::{Activation, Ending, Error, Graph, Initializer, Param, Program, Scalar, Var, ops};
+use tidemill_autograd::{Activation, Error, Graph, Head, Initializer, Param, Program, Scalar, Var, ops};
 
 use crate::images;
 
-pub type Recorded = Result<Ending, Error>;
+pub type Recorded = Result<Head, Error>;
 
 pub struct Model {
     pub name: String,
@@ -42,6 +42,8 @@ pub fn models() -> Vec<Model> {
     let mut models = plain();
     models.extend(shared());
     models.extend(categories());
+    models.extend(primitives());
+    models.extend(normalized());
     models.extend(images::images());
     for activation in ACTIVATIONS {
         models.extend(activated(activation));
@@ -123,11 +125,11 @@ fn plain() -> Vec<Model> {
             predict(linear(g, h, 2))
         }),
         Model::new("a loss beside its prediction", |g| {
-            let (x, t) = (g.input("x", &[3])?, g.target(&[1])?);
+            let (x, t) = (g.input("x", &[3])?, g.target("target", &[1])?);
             let y = linear(g, x, 1)?;
             let prediction = g.add(ops::Activate(Activation::Sigmoid), &[y], &[])?;
             let loss = g.add(ops::Multiply, &[y, t], &[])?;
-            Ok(Ending { prediction, loss: Some(loss) })
+            Ok(Head::with_loss(prediction, loss))
         }),
     ]
 }
@@ -222,6 +224,77 @@ fn categories() -> Vec<Model> {
     ]
 }
 
+/// What losses are composed from.
+fn primitives() -> Vec<Model> {
+    let unary = |name: &str, f: fn(&mut Graph, Var) -> Result<Var, Error>| {
+        Model::new(name, move |g| {
+            let x = g.input("x", &[2, 3])?;
+            predict(f(g, x))
+        })
+    };
+    let binary = |name: &str, f: fn(&mut Graph, Var, Var) -> Result<Var, Error>| {
+        Model::new(name, move |g| {
+            let x = g.input("x", &[4])?;
+            let y = linear(g, x, 4)?;
+            predict(f(g, x, y))
+        })
+    };
+    /// `x² + 1`, which is not below one.
+    fn positive(g: &mut Graph, x: Var) -> Result<Var, Error> {
+        let square = g.square(x)?;
+        g.offset(square, 1.0)
+    }
+    vec![
+        unary("exp", |g, x| g.exp(x)),
+        unary("ln", |g, x| positive(g, x).and_then(|x| g.ln(x))),
+        unary("abs", |g, x| g.abs(x)),
+        unary("square", |g, x| g.square(x)),
+        unary("sqrt", |g, x| positive(g, x).and_then(|x| g.sqrt(x))),
+        unary("power", |g, x| positive(g, x).and_then(|x| g.power(x, 1.7))),
+        unary("scale", |g, x| g.scale(x, -2.5)),
+        unary("offset", |g, x| g.offset(x, 3.0)),
+        unary("sum", |g, x| g.sum(x)),
+        unary("mean", |g, x| g.mean(x)),
+        unary("largest", |g, x| g.largest(x)),
+        binary("plus", |g, a, b| g.plus(a, b)),
+        binary("sub", |g, a, b| g.sub(a, b)),
+        binary("mul", |g, a, b| g.mul(a, b)),
+        binary("div", |g, a, b| positive(g, b).and_then(|b| g.div(a, b))),
+        binary("max", |g, a, b| g.max(a, b)),
+        binary("min", |g, a, b| g.min(a, b)),
+        binary("weighted sum", |g, a, b| g.add(ops::WeightedSum::new([2.0, -0.5]), &[a, b], &[])),
+    ]
+}
+
+/// Batch normalisation in groups of three rows, before and behind parameters, with and without its own.
+fn normalized() -> Vec<Model> {
+    vec![
+        Model::new("batch norm", |g| {
+            let x = g.input("x", &[4])?;
+            let h = linear(g, x, 5)?;
+            let h = batch_norm(g, h, true)?;
+            predict(linear(g, h, 2))
+        }),
+        Model::new("batch norm of images without parameters", |g| {
+            let x = g.input("x", &[3, 2, 2])?;
+            predict(batch_norm(g, x, false))
+        }),
+    ]
+}
+
+pub fn batch_norm(graph: &mut Graph, x: Var, affine: bool) -> Result<Var, Error> {
+    let channels = graph.shape(x)[0];
+    let (mean, variance) = (graph.unique("mean"), graph.unique("variance"));
+    let mean = graph.buffer(&mean, &[channels], Initializer::Constant(0.1))?;
+    let variance = graph.buffer(&variance, &[channels], Initializer::Constant(2.0))?;
+    let params = match affine {
+        true => vec![parameter(graph, "gain", &[channels])?, parameter(graph, "shift", &[channels])?],
+        false => Vec::new(),
+    };
+    let op = ops::BatchNorm::new(1e-5, 0.1).groups(3);
+    Ok(graph.add_with_buffers(op, &[x], &params, &[mean, variance])?[0])
+}
+
 /// An activation alone, after a linear, and after one whose value is also used elsewhere, so that it cannot be fused.
 fn activated(activation: Activation) -> Vec<Model> {
     vec![
@@ -250,7 +323,7 @@ fn activated(activation: Activation) -> Vec<Model> {
 }
 
 pub fn predict(prediction: Result<Var, Error>) -> Recorded {
-    Ok(Ending { prediction: prediction?, loss: None })
+    Ok(Head::new(prediction?))
 }
 
 pub fn parameter(graph: &mut Graph, prefix: &str, shape: &[usize]) -> Result<Param, Error> {

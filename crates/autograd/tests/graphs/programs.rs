@@ -1,8 +1,8 @@
 //! What is computed when, what is fused, and what is said of a program.
 
 use tidemill_autograd::{
-    Activation, Backward, Domain, Ending, Forward, Graph, Initializer, Kernel, Mode, Op, Operand, Program, Role, Run,
-    Scalar, Slices, Workspace, Write, ops,
+    Activation, Backward, Bound, Coupling, Domain, Forward, Graph, Head, Initializer, Kernel, Mode, Op, Program, Role,
+    Run, Scalar, Slices, Specs, Workspace, Write, ops,
 };
 
 use crate::models::{ACTIVATIONS, Recorded, linear, models, predict};
@@ -85,7 +85,7 @@ fn parameters_that_nobody_uses_have_zero_gradients() {
         let y = linear(graph, x, 1)?;
         // Part of the prediction, not of the loss.
         let prediction = linear(graph, y, 2)?;
-        Ok(Ending { prediction, loss: Some(y) })
+        Ok(Head::with_loss(prediction, y))
     })
     .unwrap();
     let (params, table) = (params(&program), Table::draw(&program, 3));
@@ -112,7 +112,7 @@ fn the_padding_category_is_read_but_does_not_learn() {
         .unwrap();
         let inputs = Slices::new().indices(&[1, 0, 2, 1]);
         let params = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-        let run = Run { params: &params, inputs: &inputs, rows: 4, first_row: 0, mode: Mode::Evaluate };
+        let run = Run { params: &params, inputs: &inputs, rows: 4, first_row: 0, weights: None, mode: Mode::Evaluate };
         let mut workspace = Workspace::new(&program, 4);
         program.forward(&run, &mut workspace);
         assert_eq!(workspace.prediction(), [3.0, 4.0, 1.0, 2.0, 5.0, 6.0, 3.0, 4.0]);
@@ -127,12 +127,12 @@ fn the_padding_category_is_read_but_does_not_learn() {
 
 /// The prediction is `2 w x`, the loss `(w x) t`.
 fn beside(graph: &mut Graph) -> Recorded {
-    let (x, t) = (graph.input("x", &[1])?, graph.target(&[1])?);
+    let (x, t) = (graph.input("x", &[1])?, graph.target("target", &[1])?);
     let weight = graph.parameter("weight", &[1, 1], Initializer::Constant(1.0))?;
     let y = graph.add(ops::Linear::new(), &[x], &[weight])?;
     let prediction = graph.add(ops::Add, &[y, y], &[])?;
     let loss = graph.add(ops::Multiply, &[y, t], &[])?;
-    Ok(Ending { prediction, loss: Some(loss) })
+    Ok(Head::with_loss(prediction, loss))
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_mode_computes_what_it_is_for_and_no_more() {
     let all = Slices::new().reals(&[3.0]).reals(&[10.0]);
     let mut workspace = Workspace::new(&program, 1);
     let mut run = |inputs: &Slices<'_, f64>, weight: f64, mode| {
-        program.forward(&Run { params: &[weight], inputs, rows: 1, first_row: 0, mode }, &mut workspace);
+        program.forward(&Run { params: &[weight], inputs, rows: 1, first_row: 0, weights: None, mode }, &mut workspace);
         (workspace.prediction()[0], workspace.losses()[0])
     };
     assert_eq!(run(&features, 1.0, Mode::Predict), (6.0, 0.0), "needs no target");
@@ -161,7 +161,7 @@ fn a_program_says_what_it_takes_and_gives() {
     })
     .unwrap();
     assert_eq!((program.prediction_shape(), program.prediction_width()), ([3, 3].as_slice(), 9));
-    assert!(!program.has_loss() && !program.is_random() && !program.couples_rows());
+    assert!(!program.has_loss() && !program.is_random() && program.coupling(true) == Coupling::None);
     let inputs: Vec<_> = program.inputs().iter().map(|i| (i.name.as_str(), i.width(), i.domain, i.role)).collect();
     let index = Domain::Index { cardinality: 7 };
     assert_eq!(inputs, [("x", 6, Domain::Real, Role::Feature), ("c", 1, index, Role::Feature)]);
@@ -178,7 +178,7 @@ fn a_program_says_what_it_takes_and_gives() {
 }
 
 /// `yᵢ = Σₖ xₖ` over the rows of the batch.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct SumOfRows;
 
 impl Op for SumOfRows {
@@ -186,12 +186,8 @@ impl Op for SumOfRows {
         "sum of rows"
     }
 
-    fn output_shape(&self, operands: &[Operand<'_>], _: &[&[usize]]) -> Result<Vec<usize>, String> {
-        Ok(operands[0].shape.to_vec())
-    }
-
-    fn couples_rows(&self) -> bool {
-        true
+    fn bind(&self, specs: &Specs<'_>) -> Result<Bound, String> {
+        Ok(Bound::new(specs.operands[0].shape, *self).couples(Coupling::Batch))
     }
 }
 
@@ -216,14 +212,15 @@ fn an_operation_of_ones_own_may_couple_rows() {
         predict(graph.add(SumOfRows, &[x], &[]))
     };
     tidemill_autograd::check_gradients(Default::default(), record).unwrap();
-    assert!(Program::<f64>::build(record).unwrap().couples_rows());
+    let program = Program::<f64>::build(record).unwrap();
+    assert_eq!((program.coupling(true), program.coupled_by(true)), (Coupling::Batch, "sum of rows"));
 }
 
 #[test]
 fn targets_and_categories_have_no_input_gradient() {
     let mut graph = Graph::new();
     let ending = beside(&mut graph).unwrap();
-    let program: Program<f64> = graph.compile_with_input_gradients(ending).unwrap();
+    let program: Program<f64> = graph.compile_with_input_gradients(ending.clone()).unwrap();
     let workspace = Workspace::new(&program, 1);
     assert!(workspace.input_gradient(0).is_some() && workspace.input_gradient(1).is_none());
     let plain = Workspace::new(&graph.compile::<f64>(ending).unwrap(), 1);
@@ -235,7 +232,7 @@ fn targets_and_categories_have_no_input_gradient() {
 fn a_batch_larger_than_the_workspace_is_refused() {
     let program: Program<f64> = Program::build(beside).unwrap();
     let inputs = Slices::new().reals(&[0.0; 3]).reals(&[0.0; 3]);
-    let run = Run { params: &[1.0], inputs: &inputs, rows: 3, first_row: 0, mode: Mode::Evaluate };
+    let run = Run { params: &[1.0], inputs: &inputs, rows: 3, first_row: 0, weights: None, mode: Mode::Evaluate };
     program.forward(&run, &mut Workspace::new(&program, 2));
 }
 
@@ -244,7 +241,7 @@ fn a_batch_larger_than_the_workspace_is_refused() {
 fn an_input_of_another_length_is_refused() {
     let program: Program<f64> = Program::build(beside).unwrap();
     let inputs = Slices::new().reals(&[0.0; 2]).reals(&[0.0; 3]);
-    let run = Run { params: &[1.0], inputs: &inputs, rows: 2, first_row: 0, mode: Mode::Evaluate };
+    let run = Run { params: &[1.0], inputs: &inputs, rows: 2, first_row: 0, weights: None, mode: Mode::Evaluate };
     program.forward(&run, &mut Workspace::new(&program, 2));
 }
 
@@ -254,6 +251,6 @@ fn a_workspace_of_another_program_is_refused() {
     let program: Program<f64> = Program::build(beside).unwrap();
     let other: Program<f64> = models()[0].compile();
     let inputs = Slices::new().reals(&[0.0]).reals(&[0.0]);
-    let run = Run { params: &[1.0], inputs: &inputs, rows: 1, first_row: 0, mode: Mode::Evaluate };
+    let run = Run { params: &[1.0], inputs: &inputs, rows: 1, first_row: 0, weights: None, mode: Mode::Evaluate };
     program.forward(&run, &mut Workspace::new(&other, 1));
 }

@@ -17,7 +17,7 @@ fn two(graph: &mut Graph) -> Recorded {
 
 fn run(program: &Program<f64>, inputs: &dyn Inputs<f64>, rows: usize, mode: Mode) -> Vec<f64> {
     let mut workspace = Workspace::new(program, rows);
-    let run = tidemill_autograd::Run { params: &[], inputs, rows, first_row: 0, mode };
+    let run = tidemill_autograd::Run { params: &[], inputs, rows, first_row: 0, weights: None, mode };
     program.forward(&run, &mut workspace);
     workspace.prediction().to_vec()
 }
@@ -70,8 +70,14 @@ fn the_gradient_flows_where_the_value_did() {
     let program: Program<f64> = graph.compile_with_input_gradients(ending).unwrap();
     let ones = vec![1.0; 3 * WIDTH];
     let inputs = Slices::new().reals(&ones);
-    let run =
-        tidemill_autograd::Run { params: &[], inputs: &inputs, rows: 3, first_row: 5, mode: Mode::Train(Key::new(1)) };
+    let run = tidemill_autograd::Run {
+        params: &[],
+        inputs: &inputs,
+        rows: 3,
+        first_row: 5,
+        weights: None,
+        mode: Mode::Train(Key::new(1)),
+    };
     let mut workspace = Workspace::new(&program, 3);
     program.forward(&run, &mut workspace);
     let sums: Vec<f64> = workspace

@@ -1,6 +1,6 @@
 //! A batch may be cut by rows, lie in a larger workspace, or be empty.
 
-use tidemill_autograd::{Key, Mode, Program, Scalar, Workspace, Write};
+use tidemill_autograd::{Coupling, Key, Mode, Program, Scalar, Workspace, Write};
 
 use crate::models::models;
 use crate::running::{Table, params, step};
@@ -31,10 +31,12 @@ fn cut_in_two<T: Scalar>(tolerance: f64) {
                 let mut workspace = Workspace::new(&program, table.rows);
                 step(&program, &table.run(&params, first_row, mode), &mut workspace, gradients, write)
             };
-            let mut whole = vec![T::nan(); params.len()];
+            let mut whole = vec![T::nan(); program.gradient_len()];
             let values = run(&rows, 0, &mut whole, Write::Assign);
-            for at in [0, 1, 3, 7] {
-                let mut sum = vec![T::nan(); params.len()];
+            // Groups stay whole.
+            let cuts = if program.coupling(true) == Coupling::None { [0, 1, 3, 7] } else { [0, 3, 6, 7] };
+            for at in cuts {
+                let mut sum = vec![T::nan(); program.gradient_len()];
                 let first = run(&rows.part(0..at), 0, &mut sum, Write::Assign);
                 let second = run(&rows.part(at..7), at, &mut sum, Write::Add);
                 close(&[first, second].concat(), &values, if multiplies { tolerance } else { 0.0 }, "value");
@@ -57,11 +59,11 @@ fn larger_workspaces_and_their_past_change_nothing() {
         let (params, rows) = (params(&program), Table::draw(&program, 9));
         let part = rows.part(2..6);
         let mut roomy = Workspace::new(&program, 20);
-        let mut gradients = vec![0.0; params.len()];
+        let mut gradients = vec![0.0; program.gradient_len()];
         step(&program, &rows.run(&params, 0, modes()[1]), &mut roomy, &mut gradients, Write::Assign);
         for mode in modes() {
             let mut fresh = Workspace::new(&program, 4);
-            let (mut want, mut got) = (vec![f64::NAN; params.len()], vec![f64::NAN; params.len()]);
+            let (mut want, mut got) = (vec![f64::NAN; program.gradient_len()], vec![f64::NAN; program.gradient_len()]);
             let values = step(&program, &part.run(&params, 2, mode), &mut fresh, &mut want, Write::Assign);
             assert_eq!(step(&program, &part.run(&params, 2, mode), &mut roomy, &mut got, Write::Assign), values);
             assert_eq!(got, want, "{}", model.name);
@@ -76,14 +78,14 @@ fn no_rows_have_no_gradient() {
         let program: Program<f32> = model.compile();
         let (params, rows) = (params(&program), Table::draw(&program, 1).part(0..0));
         let mut workspace = Workspace::new(&program, 3);
-        let mut gradients = vec![f32::NAN; params.len()];
+        let mut gradients = vec![f32::NAN; program.gradient_len()];
         for mode in modes() {
             let values = step(&program, &rows.run(&params, 0, mode), &mut workspace, &mut gradients, Write::Assign);
             assert!(values.is_empty());
-            assert_eq!(gradients, vec![0.0; params.len()], "{}", model.name);
+            assert_eq!(gradients, vec![0.0; program.gradient_len()], "{}", model.name);
             gradients.fill(7.0);
             step(&program, &rows.run(&params, 0, mode), &mut workspace, &mut gradients, Write::Add);
-            assert_eq!(gradients, vec![7.0; params.len()], "{}", model.name);
+            assert_eq!(gradients, vec![7.0; program.gradient_len()], "{}", model.name);
         }
     }
 }

@@ -44,7 +44,7 @@ impl<T: Scalar> Table<T> {
     }
 
     pub fn run<'a>(&'a self, params: &'a [T], first_row: usize, mode: Mode) -> Run<'a, T> {
-        Run { params, inputs: self, rows: self.rows, first_row, mode }
+        Run { params, inputs: self, rows: self.rows, first_row, weights: None, mode }
     }
 }
 

@@ -156,7 +156,7 @@ fn train(job: &Job, world: Box<dyn tidemill::collective::Collective>, stop: &Int
     let (mut source, batch_size) = job.way.rows(spec.rows(0..spec.training_spans)?, spec.batch_size, (rank, ranks))?;
     let mut state = match &job.checkpoint {
         // The others take over what the first one has.
-        Some(path) if rank == 0 && path.exists() => trainer.resume(path, Vec::new())?,
+        Some(path) if rank == 0 && path.exists() => trainer.resume(path, Metrics::new())?,
         _ => trainer.start(job.seed),
     };
     if ranks == 1 && !job.way.is_alone() {

@@ -161,7 +161,7 @@ pub fn score(
 }
 
 /// The values of [`Spec::metrics`], in the target's units.
-pub fn scores(spec: &Spec, metrics: &[Box<dyn Metric<f32>>], rows: u64) -> Scores {
+pub fn scores(spec: &Spec, metrics: &Metrics<f32>, rows: u64) -> Scores {
     let (loss, score) = (metrics[0].value() * spec.loss_scale, metrics[1].value());
     Scores { rows, loss, score, score_error: metrics[1].error_bound() }
 }

@@ -251,7 +251,7 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    fn note(&mut self, span: usize, found: Scores, metrics: &[Box<dyn Metric<f32>>]) -> Result<()> {
+    fn note(&mut self, span: usize, found: Scores, metrics: &Metrics<f32>) -> Result<()> {
         self.partial.segments.push(self.segment(span, found, ModelState::Prequential));
         let mut all = self.spec.metrics();
         for (i, (all, new)) in all.iter_mut().zip(metrics).enumerate() {

@@ -5,7 +5,7 @@ use tidemill_autograd::tensor::Scalar;
 use tidemill_data::{Cursor, Source};
 
 use super::{Callback, CallbackMemory, Control, Event};
-use crate::{Error, State, evaluate};
+use crate::{Error, Metrics, State, evaluate};
 
 /// Stops when the loss on held-out rows has not fallen for so many epochs, and keeps the best parameters. What it has seen
 /// is saved with the state, so that a resumed run stops where it would have; a run from the state's first epoch on begins
@@ -59,7 +59,7 @@ impl<T: Scalar> Callback<T> for EarlyStopping<'_, T> {
     fn on_event(&mut self, event: &Event<'_, T>, run: &mut Control) -> Result<(), Error> {
         let Event::Epoch { state, number, .. } = event else { return Ok(()) };
         self.held_out.seek(Cursor::start(0))?;
-        let loss = evaluate(&self.program, &state.params, self.held_out, &mut [])?.loss();
+        let loss = evaluate(&self.program, &state.params, self.held_out, &mut Metrics::new())?.loss();
         match &self.best {
             Some(best) if loss >= best.loss || loss.is_nan() => {
                 if number.saturating_sub(best.epoch) >= self.patience {

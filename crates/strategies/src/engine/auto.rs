@@ -3,7 +3,7 @@ use std::sync::Arc;
 use tidemill_autograd::Program;
 use tidemill_autograd::tensor::Scalar;
 
-use super::{DataParallel, Engine, Running, Serial};
+use super::{DataParallel, Engine, Running, Serial, group};
 use crate::Error;
 
 /// As many shards and threads as the work of a step is worth, up to those it is given: [`DataParallel`], or [`Serial`]
@@ -37,12 +37,10 @@ impl Auto {
     }
 
     fn shards<T: Scalar>(self, program: &Program<T>, rows: usize) -> usize {
-        if program.couples_rows() {
-            return 1;
-        }
-        let worthwhile = WORTHWHILE.max(PER_PARAMETER * program.layout().len());
+        let Some(group) = group(program) else { return 1 };
+        let worthwhile = WORTHWHILE.max(PER_PARAMETER * program.layout().trainable_len());
         let work = program.multiplications_per_row().saturating_mul(rows);
-        (work / worthwhile).clamp(1, self.threads.min(rows.max(1)))
+        (work / worthwhile).clamp(1, self.threads.min(rows.div_ceil(group).max(1)))
     }
 }
 

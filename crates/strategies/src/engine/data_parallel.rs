@@ -5,9 +5,10 @@ use tidemill_autograd::tensor::{Arena, Scalar, kernels};
 use tidemill_autograd::{Program, Write};
 use tidemill_optim::{Optimizer, Part};
 
+use super::outputs::Writer;
 use super::pool::{Parts, Pool};
-use super::serial::{RowOutputs, Shard};
-use super::{Arenas, Engine, Outputs, Running, Task, Updated, share};
+use super::serial::Shard;
+use super::{Arenas, Engine, Outputs, Running, Task, Updated, group, is_coupled, share};
 use crate::{Error, Sums};
 
 /// The batch cut into shards of equal size, computed on several threads, each shard with its workspace and gradient
@@ -41,19 +42,20 @@ impl<T: Scalar> Engine<T> for DataParallel {
         if self.threads == 0 || self.shards == 0 {
             return Err(Error::setting("data parallel", "expected at least 1 thread and 1 shard"));
         }
-        if program.couples_rows() && self.shards > 1 {
-            let problem = "the model looks at several rows at once; its batch cannot be cut";
-            return Err(Error::setting("data parallel", problem));
-        }
+        let group = match group(program) {
+            None if self.shards > 1 => return Err(Error::setting("data parallel", is_coupled(program))),
+            group => group.unwrap_or(rows.max(1)),
+        };
         let slot = |number: usize| Slot {
-            shard: Shard::new(program, rows.div_ceil(self.shards)),
-            gradients: Arena::zeros(if number == 0 { 0 } else { program.layout().len() }),
+            shard: Shard::new(program, rows.div_ceil(group).div_ceil(self.shards) * group),
+            gradients: Arena::zeros(if number == 0 { 0 } else { program.gradient_len() }),
             sums: Sums::default(),
         };
         Ok(Box::new(Parallel {
             pool: Pool::new(self.threads.min(self.shards)).map_err(|e| Error::setting("data parallel", e))?,
             slots: (0..self.shards).map(|number| RwLock::new(slot(number))).collect(),
-            width: program.prediction_width(),
+            group,
+            trained: program.layout().trainable_len(),
             scattered: false,
         }))
     }
@@ -70,7 +72,10 @@ fn describe(shards: usize, threads: usize) -> String {
 struct Parallel<T> {
     pool: Pool,
     slots: Vec<RwLock<Slot<T>>>,
-    width: usize,
+    /// Rows that stay together.
+    group: usize,
+    /// Where gradients end, and what buffers get begins.
+    trained: usize,
     /// Whether the slots hold gradients that have not been added up.
     scattered: bool,
 }
@@ -88,24 +93,16 @@ impl<T: Scalar> Parallel<T> {
         &mut self,
         task: &Task<'_, T>,
         outputs: Option<&mut Outputs<T>>,
-        compute: impl Fn(usize, &mut Slot<T>, &Task<'_, T>, Option<RowOutputs<'_, T>>) + Sync,
+        compute: impl Fn(usize, &mut Slot<T>, &Task<'_, T>, Option<Writer<'_, T>>) + Sync,
     ) -> Sums {
-        let (slots, width, workers) = (&self.slots, self.width, self.pool.size());
-        let parts = outputs.map(|o| {
-            let with_loss = !o.losses.is_empty();
-            (Parts::new(&mut o.predictions), Parts::new(&mut o.losses), with_loss)
-        });
+        let (slots, group, workers) = (&self.slots, self.group, self.pool.size());
+        // Shards are of different rows, and each is computed by one worker.
+        let writer = outputs.map(Outputs::writer);
         self.pool.run(&|worker| {
             for shard in (worker..slots.len()).step_by(workers) {
-                let rows = share(task.rows.clone(), shard, slots.len());
-                let outputs = parts.as_ref().map(|(predictions, losses, with_loss)| RowOutputs {
-                    // SAFETY: shards are of different rows, and each is computed by one worker.
-                    predictions: unsafe { predictions.part(rows.start * width..rows.end * width) },
-                    // SAFETY: as above.
-                    losses: with_loss.then(|| unsafe { losses.part(rows.clone()) }),
-                });
+                let rows = share(task.rows.clone(), shard, slots.len(), group);
                 let mut slot = slots[shard].write().unwrap_or_else(PoisonError::into_inner);
-                compute(shard, &mut slot, &Task { rows, ..task.clone() }, outputs);
+                compute(shard, &mut slot, &Task { rows, ..task.clone() }, writer);
             }
         });
         let mut sums = Sums::default();
@@ -113,6 +110,22 @@ impl<T: Scalar> Parallel<T> {
             sums.add(slot.get_mut().unwrap_or_else(PoisonError::into_inner).sums);
         }
         sums
+    }
+}
+
+impl<T: Scalar> Parallel<T> {
+    /// Adds what buffers get of the other shards to that of the first, which is little.
+    fn add_up_buffers(&mut self, gradients: &mut [T]) {
+        let updates = &mut gradients[self.trained..];
+        if updates.is_empty() {
+            return;
+        }
+        for slot in &mut self.slots[1..] {
+            let slot = slot.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let own = &mut slot.gradients[self.trained..];
+            kernels::add_assign(updates, own);
+            own.fill(T::zero());
+        }
     }
 }
 
@@ -142,6 +155,7 @@ impl<T: Scalar> Running<T> for Parallel<T> {
             };
         });
         self.scattered = true;
+        self.add_up_buffers(gradients);
         sums
     }
 
@@ -217,7 +231,7 @@ fn share_out(pool: &mut Pool, range: Range<usize>, job: impl Fn(Range<usize>) + 
         1 => job(range),
         workers => pool.run(&|worker| {
             if worker < workers {
-                job(share(range.clone(), worker, workers));
+                job(share(range.clone(), worker, workers, 1));
             }
         }),
     }
@@ -231,7 +245,7 @@ fn cut<T>(part: Part<'_, T>, count: usize) -> [Mutex<Option<Part<'_, T>>>; MOST_
     let range = part.range();
     let mut rest = Some(part);
     std::array::from_fn(|i| {
-        let end = share(range.clone(), i.min(count - 1), count).end;
+        let end = share(range.clone(), i.min(count - 1), count, 1).end;
         let (part, after) = match rest.take() {
             Some(part) if i + 1 < count => {
                 let (part, after) = part.split_at(end);

@@ -5,7 +5,7 @@ use tidemill_autograd::tensor::Scalar;
 use tidemill_collective::Collective;
 
 use super::joined::{Joined, Link, Settings, describe, lock, park};
-use super::{Engine, RankRows, Running};
+use super::{Engine, RankRows, Running, group, is_coupled};
 use crate::Error;
 use crate::sync::{AllReduce, GradientSync, SyncRun};
 
@@ -123,11 +123,11 @@ impl<T: Scalar, E: Engine<T>, S: GradientSync<T> + 'static> Engine<T> for Distri
         let settings = &self.settings;
         let rows = match settings.rows {
             RankRows::Own => rows,
-            RankRows::Shared if program.couples_rows() && settings.size > 1 => {
-                let problem = "the model looks at several rows at once; its batch cannot be shared out";
-                return Err(Error::setting("distributed", problem));
-            }
-            RankRows::Shared => rows.div_ceil(settings.size),
+            RankRows::Shared => match group(program) {
+                None if settings.size > 1 => return Err(Error::setting("distributed", is_coupled(program))),
+                None => rows,
+                Some(group) => rows.div_ceil(group).div_ceil(settings.size) * group,
+            },
         };
         let mut inner = self.inner.start(program, rows)?;
         if inner.ranks().is_some() {
@@ -143,8 +143,9 @@ impl<T: Scalar, E: Engine<T>, S: GradientSync<T> + 'static> Engine<T> for Distri
         };
         parked.sync = sync.describe();
         drop(parked);
-        let mut joined = Joined::new(&self.link, (collective, sync), inner, settings.clone());
-        let run = SyncRun { layout: program.layout(), rank: settings.rank, ranks: settings.size, rows: settings.rows };
+        let trained = program.layout().trainable();
+        let mut joined = Joined::new(&self.link, (collective, sync), inner, settings.clone(), trained.len());
+        let run = SyncRun { layout: &trained, rank: settings.rank, ranks: settings.size, rows: settings.rows };
         joined.with().1.start(&run)?;
         Ok(Box::new(joined))
     }

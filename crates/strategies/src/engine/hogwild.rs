@@ -7,8 +7,8 @@ use tidemill_autograd::{Inputs, Program, Table, Write};
 use tidemill_optim::Optimizer;
 
 use super::pool::Pool;
-use super::serial::{RowOutputs, Shard};
-use super::{Arenas, Engine, NonFinite, Outputs, Running, Task, Updated};
+use super::serial::Shard;
+use super::{Arenas, Engine, NonFinite, Outputs, Running, Task, Updated, group, is_coupled};
 use crate::binding::BoundRows;
 use crate::{Error, Sums};
 
@@ -78,18 +78,28 @@ impl<T: Scalar> Engine<T> for Hogwild {
         if self.threads == 0 || self.rows == 0 {
             return Err(Error::setting("hogwild", "expected at least 1 thread and 1 row a step"));
         }
-        if program.couples_rows() && self.rows < rows {
-            let problem = "the model looks at several rows at once; its batch cannot be cut into steps";
+        match group(program) {
+            None if self.rows < rows => return Err(Error::setting("hogwild", is_coupled(program))),
+            Some(group) if self.rows < rows && !self.rows.is_multiple_of(group) => {
+                let by = program.coupled_by(true);
+                let problem = format!("steps of {} rows cut the groups of {group} rows of {by}", self.rows);
+                return Err(Error::setting("hogwild", problem));
+            }
+            _ => {}
+        }
+        if program.layout().buffer_len() > 0 {
+            let problem = "the model has buffers (such as running averages), which threads that do not wait for each other \
+                           cannot share; freeze them, or use another engine";
             return Err(Error::setting("hogwild", problem));
         }
-        let tables = Tables::of(program);
-        let len = program.layout().len();
+        let tables = program.tables().to_vec();
+        let (len, trained) = (program.layout().len(), program.layout().trainable_len());
         let worker = |_| {
             Mutex::new(Worker {
                 shard: Shard::new(program, self.rows),
                 params: Arena::zeros(len),
                 read: Arena::zeros(len),
-                gradients: Arena::zeros(len),
+                gradients: Arena::zeros(trained),
                 touched: Vec::new(),
                 named: Vec::new(),
                 sums: Sums::default(),
@@ -99,11 +109,10 @@ impl<T: Scalar> Engine<T> for Hogwild {
         Ok(Box::new(Herd {
             pool: Pool::new(self.threads).map_err(|e| Error::setting("hogwild", e))?,
             shard: Shard::new(program, rows),
-            width: program.prediction_width(),
             rows: self.rows,
-            shared: (0..len).map(|_| AtomicU64::new(0)).collect(),
+            shared: (0..trained).map(|_| AtomicU64::new(0)).collect(),
             workers: (0..self.threads).map(worker).collect(),
-            dense: dense(&tables, len),
+            dense: dense(&tables, trained),
             tables,
             is_random: program.is_random(),
             optimizer: None,
@@ -121,29 +130,8 @@ fn describe(threads: usize, rows: usize) -> String {
     format!("hogwild, {threads} threads with steps of {rows} rows")
 }
 
-/// A parameter that is read by rows, and the inputs whose categories these are.
-struct Tables {
-    range: Range<usize>,
-    width: usize,
-    inputs: Vec<usize>,
-}
-
-impl Tables {
-    /// Each once, however many inputs read it.
-    fn of<T: Scalar>(program: &Program<T>) -> Vec<Self> {
-        let mut tables: Vec<Self> = Vec::new();
-        for Table { input, range, width } in program.tables() {
-            match tables.iter_mut().find(|table| table.range == *range) {
-                Some(table) => table.inputs.push(*input),
-                None => tables.push(Self { range: range.clone(), width: *width, inputs: vec![*input] }),
-            }
-        }
-        tables
-    }
-}
-
 /// What no table covers.
-fn dense(tables: &[Tables], len: usize) -> Vec<Range<usize>> {
+fn dense(tables: &[Table], len: usize) -> Vec<Range<usize>> {
     let mut ranges: Vec<&Range<usize>> = tables.iter().map(|table| &table.range).collect();
     ranges.sort_by_key(|range| range.start);
     let mut dense = Vec::new();
@@ -164,13 +152,12 @@ struct Herd<T> {
     pool: Pool,
     /// For what is not training.
     shard: Shard<T>,
-    width: usize,
     rows: usize,
     /// The parameters, as bits of `f64`, which holds any scalar.
     shared: Vec<AtomicU64>,
     workers: Vec<Mutex<Worker<T>>>,
     dense: Vec<Range<usize>>,
-    tables: Vec<Tables>,
+    tables: Vec<Table>,
     is_random: bool,
     /// By what a run trains.
     optimizer: Option<Arc<Optimizer<T>>>,
@@ -232,6 +219,11 @@ impl<T: Scalar> Running<T> for Herd<T> {
         for (shared, &value) in self.shared.iter_mut().zip(task.params) {
             *shared.get_mut() = to_bits(value);
         }
+        let frozen = self.shared.len()..task.params.len();
+        for worker in &mut self.workers {
+            let worker = worker.get_mut().unwrap_or_else(PoisonError::into_inner);
+            worker.params[frozen.clone()].copy_from_slice(&task.params[frozen.clone()]);
+        }
         // Of the rows as they were read, so that a row of weight zero does not move others to another step.
         let (each, read) = (self.rows, task.read.count);
         self.pieces.clear();
@@ -243,7 +235,7 @@ impl<T: Scalar> Running<T> for Herd<T> {
     }
 
     fn evaluate(&mut self, task: &Task<'_, T>, outputs: &mut Outputs<T>) -> Sums {
-        self.shard.evaluate(task, RowOutputs::of(outputs, task.rows.clone(), self.width))
+        self.shard.evaluate(task, outputs.writer())
     }
 
     fn update(&mut self, _: &Optimizer<T>, _: u64, _: T, Arenas { params, .. }: Arenas<'_, T>) -> Updated {
@@ -266,11 +258,11 @@ impl<T: Scalar> Herd<T> {
     fn make_ready(&mut self, optimizer: &Arc<Optimizer<T>>) {
         self.optimizer = Some(Arc::clone(optimizer));
         // Of what moves without a gradient too, no row is left alone.
-        let moves = |table: &Tables| optimizer.moves_without_gradient(table.range.clone());
+        let moves = |table: &Table| optimizer.moves_without_gradient(table.range.clone());
         self.tables.retain(|table| !moves(table));
         self.dense = dense(&self.tables, self.shared.len());
         let (dense, rows) = (self.dense.len(), self.rows);
-        let named = |table: &Tables| table.inputs.len() * rows;
+        let named = |table: &Table| table.inputs.len() * rows;
         let all = self.tables.iter().map(named).sum::<usize>();
         let most = self.tables.iter().map(named).max().unwrap_or(0);
         for worker in &mut self.workers {
@@ -323,7 +315,7 @@ impl<T: Scalar> Worker<T> {
         &mut self,
         task: &Task<'_, T>,
         shared: &[AtomicU64],
-        (dense, tables): (&[Range<usize>], &[Tables]),
+        (dense, tables): (&[Range<usize>], &[Table]),
         optimizer: &Optimizer<T>,
     ) -> bool {
         let step = task.step;
@@ -365,7 +357,7 @@ impl<T: Scalar> Worker<T> {
         }
         let scale = T::of(1.0 / found.weight);
         for range in &*touched {
-            let (part, factors) = optimizer.split(params, gradients, &mut []);
+            let (part, factors) = optimizer.split(&mut params[..shared.len()], gradients, &mut []);
             let mut part = part.split_at(range.end).0.split_at(range.start).1;
             optimizer.phases().iter().for_each(|phase| phase.update(step, scale, &mut part, factors));
             for i in range.clone() {

@@ -53,6 +53,8 @@ pub(super) struct Joined<T, S> {
     parked: Option<(Box<dyn Collective>, S)>,
     inner: Box<dyn Running<T>>,
     settings: Settings,
+    /// Where gradients end in their arena, and what buffers get begins.
+    trained: usize,
     /// Weight of the rows of the last gradient.
     own_weight: f64,
     sharing: Sharing,
@@ -70,12 +72,14 @@ impl<T, S> Joined<T, S> {
         held: (Box<dyn Collective>, S),
         inner: Box<dyn Running<T>>,
         settings: Settings,
+        trained: usize,
     ) -> Self {
         Self {
             link: Arc::clone(link),
             parked: Some(held),
             inner,
             settings,
+            trained,
             own_weight: 0.0,
             sharing: Sharing::Impossible,
             synced: Synced::Sum,
@@ -112,7 +116,7 @@ impl<T: Scalar, S: GradientSync<T>> Running<T> for Joined<T, S> {
         write: Write,
         outputs: Option<&mut Outputs<T>>,
     ) -> Sums {
-        let Self { parked, inner, has_begun, failed, .. } = self;
+        let Self { parked, inner, has_begun, failed, trained, .. } = self;
         let (collective, sync) = parked.as_mut().expect("the run is on");
         *failed = None;
         let sums = match sync.part_bytes(task.step) {
@@ -124,7 +128,7 @@ impl<T: Scalar, S: GradientSync<T>> Running<T> for Joined<T, S> {
                         *failed = sync.begin(&mut **collective, range, part).err();
                     }
                 };
-                let mut parts = InParts { least: bytes.div_ceil(size_of::<T>()), whole: &mut whole };
+                let mut parts = InParts { end: *trained, least: bytes.div_ceil(size_of::<T>()), whole: &mut whole };
                 inner.gradient_in_parts(task, gradients, write, outputs, &mut parts)
             }
         };

@@ -6,6 +6,7 @@ mod distributed;
 mod event_count;
 mod hogwild;
 mod joined;
+mod outputs;
 mod pool;
 mod serial;
 mod task;
@@ -17,11 +18,12 @@ pub use auto::Auto;
 pub use data_parallel::DataParallel;
 pub use distributed::Distributed;
 pub use hogwild::Hogwild;
+pub use outputs::Outputs;
 pub use serial::Serial;
-pub use task::{Outputs, ReadRows, Task};
+pub use task::{ReadRows, Task};
 
 use tidemill_autograd::tensor::Scalar;
-use tidemill_autograd::{Program, Write};
+use tidemill_autograd::{Coupling, Program, Write};
 use tidemill_collective::Collective;
 use tidemill_optim::Optimizer;
 
@@ -96,7 +98,7 @@ pub trait Running<T: Scalar>: Send {
     ) -> Sums {
         let sums = self.gradient(task, gradients, write, outputs);
         self.reduce(gradients);
-        (parts.whole)(0..gradients.len(), gradients);
+        (parts.whole)(0..parts.end, &mut gradients[..parts.end]);
         sums
     }
 
@@ -176,6 +178,8 @@ pub struct NonFinite {
 
 /// Who is told of parts of a gradient that are whole.
 pub struct InParts<'a, T> {
+    /// Where the gradient ends in the arena: behind it is what buffers get.
+    pub end: usize,
     /// Elements that a part has at least, but for the last.
     pub least: usize,
     /// Told of a part: where in the arena it is, and the part.
@@ -251,8 +255,24 @@ pub struct Arenas<'a, T> {
     pub timeline: Option<&'a Timeline>,
 }
 
-/// Part `index` of `count` of a range: contiguous, in order, of equal size up to one.
-fn share(range: Range<usize>, index: usize, count: usize) -> Range<usize> {
-    let cut = |i: usize| range.start + range.len() * i / count;
+/// Part `index` of `count` of a range: contiguous, in order, of equal size up to one group of rows, which stay whole.
+pub(crate) fn share(range: Range<usize>, index: usize, count: usize, group: usize) -> Range<usize> {
+    let groups = range.len().div_ceil(group);
+    let cut = |i: usize| range.start + range.len().min(groups * i / count * group);
     cut(index)..cut(index + 1)
+}
+
+/// Rows that a batch of a program is cut between; `None` where it must not be cut.
+pub(crate) fn group<T: Scalar>(program: &Program<T>) -> Option<usize> {
+    match program.coupling(true) {
+        Coupling::None => Some(1),
+        Coupling::Group(rows) => Some(rows),
+        Coupling::Batch => None,
+    }
+}
+
+/// Why a batch of a program must not be cut.
+pub(crate) fn is_coupled<T: Scalar>(program: &Program<T>) -> String {
+    let by = program.coupled_by(true);
+    format!("{by} looks at all rows of a batch, which cannot be cut; use the serial engine, or {by} in groups of rows")
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use tidemill_autograd::tensor::Scalar;
 use tidemill_autograd::{Mode, Program, Run, Workspace, Write};
 
-use super::{Engine, InParts, Outputs, Running, Task, share};
+use super::outputs::Writer;
+use super::{Engine, InParts, Outputs, Running, Task, group, share};
 use crate::binding::BoundRows;
 use crate::timeline::{Activity, timed};
 use crate::{Error, Sums};
@@ -28,8 +29,9 @@ impl<T: Scalar> Engine<T> for Serial {
 pub(crate) struct Shard<T> {
     program: Arc<Program<T>>,
     workspace: Workspace<T>,
-    /// The most rows of a block.
+    /// The most rows of a block, and those of groups, which stay whole.
     block: usize,
+    group: usize,
     /// The row of a batch that counts as its step's first, to draw random numbers for.
     origin: usize,
 }
@@ -44,14 +46,18 @@ impl<T: Scalar> Shard<T> {
     pub(crate) fn new(program: &Arc<Program<T>>, rows: usize) -> Self {
         let bytes = BLOCK_BYTES.max(program.layout().len() * size_of::<T>());
         let fits = (bytes / program.bytes_per_row().max(1)).max(FEWEST_ROWS);
-        let block = if program.couples_rows() { rows } else { rows.min(fits) };
-        Self { program: Arc::clone(program), workspace: Workspace::new(program, block), block, origin: 0 }
+        let (block, group) = match group(program) {
+            Some(group) => (program.coupling(true).whole(rows.min(fits), rows).max(group), group),
+            None => (rows, rows.max(1)),
+        };
+        Self { program: Arc::clone(program), workspace: Workspace::new(program, block), block, group, origin: 0 }
     }
 
     /// The rows in blocks of nearly equal size; one empty block where there are no rows.
     fn blocks(&self, rows: Range<usize>) -> impl Iterator<Item = Range<usize>> + use<T> {
-        let count = rows.len().div_ceil(self.block.max(1)).max(1);
-        (0..count).map(move |block| share(rows.clone(), block, count))
+        let group = self.group;
+        let count = rows.len().div_ceil(group).div_ceil((self.block / group).max(1)).max(1);
+        (0..count).map(move |block| share(rows.clone(), block, count, group))
     }
 
     pub(crate) fn gradient(
@@ -59,9 +65,9 @@ impl<T: Scalar> Shard<T> {
         task: &Task<'_, T>,
         gradients: &mut [T],
         write: Write,
-        outputs: Option<RowOutputs<'_, T>>,
+        outputs: Option<Writer<'_, T>>,
     ) -> Sums {
-        let mut unwatched = InParts { least: usize::MAX, whole: &mut |_, _| () };
+        let mut unwatched = InParts { end: 0, least: usize::MAX, whole: &mut |_, _| () };
         self.gradient_in_parts(task, gradients, write, outputs, &mut unwatched)
     }
 
@@ -71,14 +77,13 @@ impl<T: Scalar> Shard<T> {
         task: &Task<'_, T>,
         gradients: &mut [T],
         write: Write,
-        mut outputs: Option<RowOutputs<'_, T>>,
+        outputs: Option<Writer<'_, T>>,
         parts: &mut InParts<'_, T>,
     ) -> Sums {
         let mut sums = Sums::default();
         let mut write = write;
         for rows in self.blocks(task.rows.clone()) {
             let block = Task { rows: rows.clone(), ..task.clone() };
-            let outputs = outputs.as_mut().map(|outputs| outputs.take(rows.len(), &self.program));
             let parts = (rows.end == task.rows.end).then_some(&mut *parts);
             sums.add(self.block_gradient(&block, gradients, write, outputs, parts));
             write = Write::Add;
@@ -91,37 +96,39 @@ impl<T: Scalar> Shard<T> {
         task: &Task<'_, T>,
         gradients: &mut [T],
         write: Write,
-        outputs: Option<RowOutputs<'_, T>>,
+        outputs: Option<Writer<'_, T>>,
         parts: Option<&mut InParts<'_, T>>,
     ) -> Sums {
         let Self { program, workspace, origin, .. } = self;
         let inputs = BoundRows { binding: task.binding, batch: task.batch, rows: task.rows.clone() };
+        let weights = task.batch.weights().map(|weights| &weights[task.rows.clone()]);
         let run = |mode| Run {
             params: task.params,
             inputs: &inputs,
             rows: task.rows.len(),
             first_row: task.rows.start - *origin,
+            weights,
             mode,
         };
-        let shares_forward = outputs.is_some() && !program.is_random();
+        let shares_forward = outputs.is_some() && !program.trains_differently();
         let train = run(Mode::Train(task.key));
         timed(task.timeline, Activity::Forward, || {
             if let Some(outputs) = outputs {
                 program.forward(&run(Mode::Evaluate), workspace);
-                outputs.write(workspace);
+                // SAFETY: whoever gave this shard its rows keeps others from them.
+                unsafe { outputs.write(task.rows.clone(), workspace) };
             }
             if !shares_forward {
                 program.forward(&train, workspace);
             }
         });
-        let weights = task.batch.weights().map(|weights| &weights[task.rows.clone()]);
         match weights {
             Some(weights) => workspace.upstream().copy_from_slice(weights),
             None => workspace.upstream().fill(T::one()),
         }
         let sums = sum(workspace.losses(), weights);
         timed(task.timeline, Activity::Backward, || match parts {
-            Some(InParts { least, whole }) => {
+            Some(InParts { least, whole, .. }) => {
                 program.backward_in_parts(&train, workspace, gradients, write, *least, whole);
             }
             None => program.backward(&train, workspace, gradients, write),
@@ -142,7 +149,8 @@ impl<T: Scalar> Shard<T> {
         for rows in self.blocks(task.rows.clone()) {
             let inputs = BoundRows { binding: task.binding, batch: task.batch, rows: rows.clone() };
             let (first_row, mode) = (rows.start - task.rows.start, Mode::Train(task.key));
-            let run = Run { params: task.params, inputs: &inputs, rows: rows.len(), first_row, mode };
+            let weights = task.batch.weights().map(|weights| &weights[rows.clone()]);
+            let run = Run { params: task.params, inputs: &inputs, rows: rows.len(), first_row, weights, mode };
             self.program.forward(&run, &mut self.workspace);
             let losses = self.workspace.losses();
             if let Some(at) = losses.iter().position(|loss| !loss.is_finite()) {
@@ -152,27 +160,28 @@ impl<T: Scalar> Shard<T> {
         None
     }
 
-    pub(crate) fn evaluate(&mut self, task: &Task<'_, T>, mut outputs: RowOutputs<'_, T>) -> Sums {
+    pub(crate) fn evaluate(&mut self, task: &Task<'_, T>, outputs: Writer<'_, T>) -> Sums {
         let mut sums = Sums::default();
         for rows in self.blocks(task.rows.clone()) {
-            let outputs = outputs.take(rows.len(), &self.program);
             sums.add(self.block_evaluate(&Task { rows, ..task.clone() }, outputs));
         }
         sums
     }
 
-    fn block_evaluate(&mut self, task: &Task<'_, T>, outputs: RowOutputs<'_, T>) -> Sums {
+    fn block_evaluate(&mut self, task: &Task<'_, T>, outputs: Writer<'_, T>) -> Sums {
         let Self { program, workspace, .. } = self;
         let inputs = BoundRows { binding: task.binding, batch: task.batch, rows: task.rows.clone() };
-        let with_loss = outputs.losses.is_some();
+        let with_loss = outputs.has_losses();
         let mode = if with_loss { Mode::Evaluate } else { Mode::Predict };
         let (rows, first_row) = (task.rows.len(), task.rows.start);
-        program.forward(&Run { params: task.params, inputs: &inputs, rows, first_row, mode }, workspace);
-        outputs.write(workspace);
+        let weights = task.batch.weights().map(|weights| &weights[task.rows.clone()]);
+        program.forward(&Run { params: task.params, inputs: &inputs, rows, first_row, weights, mode }, workspace);
+        // SAFETY: whoever gave this shard its rows keeps others from them.
+        unsafe { outputs.write(task.rows.clone(), workspace) };
         if !with_loss {
             return Sums { rows: rows as u64, ..Sums::default() };
         }
-        sum(workspace.losses(), task.batch.weights().map(|weights| &weights[task.rows.clone()]))
+        sum(workspace.losses(), weights)
     }
 }
 
@@ -188,8 +197,7 @@ impl<T: Scalar> Running<T> for Shard<T> {
         write: Write,
         outputs: Option<&mut Outputs<T>>,
     ) -> Sums {
-        let outputs = outputs.map(|o| RowOutputs::of(o, task.rows.clone(), self.program.prediction_width()));
-        Shard::gradient(self, task, gradients, write, outputs)
+        Shard::gradient(self, task, gradients, write, outputs.map(Outputs::writer))
     }
 
     fn gradient_in_parts(
@@ -200,41 +208,11 @@ impl<T: Scalar> Running<T> for Shard<T> {
         outputs: Option<&mut Outputs<T>>,
         parts: &mut InParts<'_, T>,
     ) -> Sums {
-        let outputs = outputs.map(|o| RowOutputs::of(o, task.rows.clone(), self.program.prediction_width()));
-        Shard::gradient_in_parts(self, task, gradients, write, outputs, parts)
+        Shard::gradient_in_parts(self, task, gradients, write, outputs.map(Outputs::writer), parts)
     }
 
     fn evaluate(&mut self, task: &Task<'_, T>, outputs: &mut Outputs<T>) -> Sums {
-        let outputs = RowOutputs::of(outputs, task.rows.clone(), self.program.prediction_width());
-        Shard::evaluate(self, task, outputs)
-    }
-}
-
-/// The part of [`Outputs`] that belongs to some rows.
-pub(crate) struct RowOutputs<'a, T> {
-    pub(crate) predictions: &'a mut [T],
-    pub(crate) losses: Option<&'a mut [T]>,
-}
-
-impl<'a, T: Scalar> RowOutputs<'a, T> {
-    pub(crate) fn of(outputs: &'a mut Outputs<T>, rows: Range<usize>, width: usize) -> Self {
-        let predictions = &mut outputs.predictions[rows.start * width..rows.end * width];
-        let losses = (!outputs.losses.is_empty()).then_some(&mut outputs.losses[..]);
-        Self { predictions, losses: losses.map(|losses| &mut losses[rows]) }
-    }
-
-    /// The outputs of the first `rows` rows; those of the others stay.
-    fn take(&mut self, rows: usize, program: &Program<T>) -> RowOutputs<'a, T> {
-        let predictions = self.predictions.split_off_mut(..rows * program.prediction_width());
-        let losses = self.losses.as_mut().map(|losses| losses.split_off_mut(..rows).expect("a loss for each row"));
-        RowOutputs { predictions: predictions.expect("a prediction for each row"), losses }
-    }
-
-    fn write(self, workspace: &Workspace<T>) {
-        self.predictions.copy_from_slice(workspace.prediction());
-        if let Some(losses) = self.losses {
-            losses.copy_from_slice(workspace.losses());
-        }
+        Shard::evaluate(self, task, outputs.writer())
     }
 }
 

@@ -1,10 +1,9 @@
 use std::ops::Range;
 
-use tidemill_autograd::Program;
 use tidemill_autograd::tensor::{Key, Scalar};
 use tidemill_data::Batch;
 
-use crate::{Binding, Need, Timeline};
+use crate::{Binding, Timeline};
 
 /// Rows to compute on.
 #[derive(Clone)]
@@ -54,22 +53,5 @@ impl ReadRows<'_> {
         let Some(places) = self.kept else { return read };
         let at = |row| places.partition_point(|&place| place < row);
         at(read.start)..at(read.end)
-    }
-}
-
-/// Prediction and loss of each row of a batch, in the batch's order.
-#[derive(Clone, Debug, Default)]
-pub struct Outputs<T> {
-    /// `[B, ...]`.
-    pub predictions: Vec<T>,
-    /// `[B]`; empty where no loss is computed.
-    pub losses: Vec<T>,
-}
-
-impl<T: Scalar> Outputs<T> {
-    /// Makes room for the rows of a batch.
-    pub(crate) fn resize(&mut self, program: &Program<T>, rows: usize, need: Need) {
-        self.predictions.resize(rows * program.prediction_width(), T::zero());
-        self.losses.resize(if need == Need::Target { rows } else { 0 }, T::zero());
     }
 }

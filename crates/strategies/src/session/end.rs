@@ -46,8 +46,7 @@ impl<T: Scalar> Session<'_, T> {
     /// Gives every rank the whole of the state, and has all do what one of them was asked for.
     pub(super) fn gather_state(&mut self) -> Result<(), Error> {
         self.agree_on_actions()?;
-        let optimizer = self.trainer.optimizer();
-        self.world.gather_state(&mut *self.engine, optimizer, self.state, &mut self.is_sharded)
+        self.world.gather_state(&mut *self.engine, self.trainer, self.state, &mut self.is_sharded)
     }
 
     /// Ends the run, and says what it did.

@@ -11,17 +11,17 @@ mod tell;
 
 pub use clock::Waited;
 pub use plan::Plan;
-pub(crate) use score::scored;
 pub use step::Outcome;
 
 use std::time::Instant;
 
 use tidemill_autograd::tensor::{Arena, Scalar};
 use tidemill_collective::Values;
-use tidemill_data::{Batch as Rows, Cursor, Interrupt, Role, Source};
+use tidemill_data::{Batch as Rows, Cursor, Interrupt, Source};
 
 use crate::binding::{Binding, Need};
 use crate::engine::{Outputs, Running};
+use crate::metrics::ScoredHead;
 use crate::rows::{Checked, StepRows, check_in_memory};
 use crate::scores::Scores;
 use crate::world::World;
@@ -101,7 +101,8 @@ pub struct Session<'r, T: Scalar> {
     gradients: Arena<T>,
     outputs: Outputs<T>,
     scores: Scores<T>,
-    target: Option<usize>,
+    /// What each of the state's metrics scores.
+    scored: Vec<ScoredHead>,
     round: Round<T>,
     clock: Clock<'r>,
     /// Set by whoever stops the run while it waits for rows.
@@ -172,8 +173,9 @@ impl<'r, T: Scalar> Session<'r, T> {
         let most = source.rows().map_or(plan.batch_size, |rows| plan.batch_size.min(rows.max(1) as usize));
         let mut engine = trainer.declared_engine().start(program, most)?;
         engine.prepare(trainer.optimizer())?;
-        let world = World::of(&mut *engine);
+        let world = World::of(&mut *engine, program);
         let binding = Binding::new(program, source.schema(), Need::Target)?;
+        let scored = state.metrics.bind(program, &binding)?;
         let rows = || StepRows::new(program, source.schema(), &binding, Need::Target);
         let rows = [rows(), rows()];
         let timeline = trainer.declared_timeline();
@@ -202,10 +204,10 @@ impl<'r, T: Scalar> Session<'r, T> {
             sent,
         };
         let mut session = Self {
-            target: source.schema().role(Role::Target),
+            scored,
             read: if world.size_of_own_rows() == 1 { state.epoch.rows } else { 0 },
             last_epoch: state.epoch,
-            gradients: Arena::zeros(program.layout().len()),
+            gradients: Arena::zeros(program.gradient_len()),
             checked: if plan.loads { Checked::Before } else { Checked::Now },
             stops: there.is_none(),
             trainer,
@@ -217,7 +219,7 @@ impl<'r, T: Scalar> Session<'r, T> {
             world,
             binding,
             rows,
-            outputs: Outputs::default(),
+            outputs: Outputs::new(program),
             scores: Scores::default(),
             round: Round::new(),
             clock,

@@ -1,14 +1,12 @@
 use std::ops::Range;
 
 use tidemill_autograd::tensor::Scalar;
-use tidemill_data::Batch as Rows;
-use tidemill_metrics::{Rows as Scored, Target};
 
 use super::{Of, Session};
 use crate::binding::Need;
-use crate::engine::Outputs;
 use crate::ranks::StepAllReduce;
 use crate::rows::StepRows;
+use crate::scores::update;
 use crate::{Error, Predictions, Sums};
 
 impl<T: Scalar> Session<'_, T> {
@@ -17,8 +15,7 @@ impl<T: Scalar> Session<'_, T> {
         self.tested = true;
         let rows = self.rows[Of::Source as usize].batch().rows();
         self.evaluate(0..rows, Need::Features);
-        let width = self.trainer.program().prediction_width();
-        Predictions { values: &self.outputs.predictions, width, batch: self.rows[Of::Source as usize].batch() }
+        Predictions::new(self.trainer.program(), &self.outputs, self.rows[Of::Source as usize].batch())
     }
 
     /// Tests on the rows that were read, updating the state's metrics, without training on them. Gives the sums of all
@@ -54,7 +51,7 @@ impl<T: Scalar> Session<'_, T> {
 
     fn evaluate(&mut self, rows: Range<usize>, need: Need) -> Sums {
         let step = &self.rows[Of::Source as usize];
-        self.outputs.resize(self.trainer.program(), step.batch().rows(), need);
+        self.outputs.resize(step.batch().rows(), need);
         if rows.is_empty() {
             return Sums::default();
         }
@@ -64,45 +61,28 @@ impl<T: Scalar> Session<'_, T> {
 
     /// Keeps what this rank has predicted until it is given to all.
     pub(super) fn keep_scores(&mut self, of: Of, own: Range<usize>) {
-        if let Some(target) = self.target {
-            let width = self.trainer.program().prediction_width();
-            self.scores.push(width, self.rows[of as usize].batch(), own, target, &self.outputs);
+        if !self.scored.is_empty() {
+            self.scores.push(&self.scored, self.rows[of as usize].batch(), own, &self.outputs);
         }
     }
 
     /// Gives all ranks what each has predicted.
     pub(super) fn gather_scores(&mut self) -> Result<(), Error> {
-        let (Some(_), Some(ranks)) = (self.target, self.engine.ranks()) else { return Ok(()) };
-        self.scores.gather(ranks.collective).map_err(Error::lost(self.state.step))
+        match self.engine.ranks() {
+            Some(ranks) if !self.scored.is_empty() => {
+                self.scores.gather(ranks.collective).map_err(Error::lost(self.state.step))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Has the metrics take in what all ranks have predicted.
     pub(super) fn update_metrics(&mut self, of: Of) -> Result<(), Error> {
-        let Some(target) = self.target else { return Ok(()) };
-        let width = self.trainer.program().prediction_width();
+        let Self { scored, outputs, scores, .. } = self;
         let (batch, metrics) = (self.rows[of as usize].batch(), &mut self.state.metrics);
-        let mut update = |rows: &Scored<'_, T>| metrics.iter_mut().try_for_each(|metric| Ok(metric.update(rows)?));
-        if !self.world.is_alone {
-            return self.scores.each(width, batch, target, update);
+        match self.world.is_alone {
+            true => update(metrics, scored, batch, outputs),
+            false => scores.update(metrics, scored, batch, outputs),
         }
-        update(&scored(width, batch, target, &self.outputs)?)
     }
-}
-
-/// A batch's outputs as metrics see them.
-pub(crate) fn scored<'a, T: Scalar>(
-    width: usize,
-    batch: &'a Rows<T>,
-    target: usize,
-    outputs: &'a Outputs<T>,
-) -> Result<Scored<'a, T>, Error> {
-    let target = match batch.schema().fields[target].kind {
-        tidemill_data::Kind::Index { .. } => Target::Index(batch.indices(target)),
-        _ => Target::Real(batch.reals(target)),
-    };
-    let rows = Scored::new(&outputs.predictions, width, target)?.with_losses(&outputs.losses)?;
-    Ok(match batch.weights() {
-        Some(weights) => rows.with_weights(weights)?,
-        None => rows,
-    })
 }

@@ -2,6 +2,7 @@ use std::ops::Range;
 
 use tidemill_autograd::Write;
 use tidemill_autograd::tensor::Scalar;
+use tidemill_collective::Values;
 use tidemill_data::Batch as Rows;
 
 use super::cause::cause;
@@ -11,7 +12,7 @@ use crate::engine::{AgreeStep, Arenas, OptimizerMemory};
 use crate::extension::{ELSEWHERE, LOST};
 use crate::ranks::{self, StepAllReduce};
 use crate::rows::{Checked, StepRows};
-use crate::sync::LocalRound;
+use crate::sync::{LocalRound, weighted_mean};
 use crate::timeline::{Activity, timed};
 use crate::{Error, Sums};
 
@@ -29,6 +30,15 @@ pub enum Outcome {
     EpochOver,
     /// The run was stopped. Nothing was trained.
     Stopped,
+}
+
+/// Of what ranks make a sum in a step.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Agreed {
+    /// The gradient, and what buffers get.
+    All,
+    /// The gradient, where ranks that train apart have one to agree on; their buffers are averaged with the parameters.
+    GradientAlone,
 }
 
 /// Whether rows are scored before they are trained on.
@@ -133,7 +143,7 @@ impl<T: Scalar> Session<'_, T> {
                 if tests {
                     self.keep_scores(of, own.clone());
                 }
-                self.agree()?;
+                self.agree(Agreed::GradientAlone)?;
                 self.move_parameters(mine.weight)?;
             }
             self.round.batches += 1;
@@ -147,7 +157,8 @@ impl<T: Scalar> Session<'_, T> {
         }
         let first = self.round.first;
         if apart.is_none() && (stops || sums.weight == 0.0) {
-            self.engine.cancel(&mut self.gradients).map_err(Error::lost(first))?;
+            let trained = self.trainer.program().layout().trainable_len();
+            self.engine.cancel(&mut self.gradients[..trained]).map_err(Error::lost(first))?;
         }
         match apart {
             None if stops => return Ok((Outcome::Stopped, false)),
@@ -192,7 +203,7 @@ impl<T: Scalar> Session<'_, T> {
             self.keep_scores(of, own);
             self.gather_scores()?;
         }
-        self.agree()?;
+        self.agree(Agreed::All)?;
         if tests {
             self.update_metrics(of)?;
         }
@@ -207,9 +218,14 @@ impl<T: Scalar> Session<'_, T> {
         let ranks = self.engine.ranks().expect("there are others to train apart from");
         let taken = ranks::largest(ranks.collective, self.state.step - first).map_err(&lost)?;
         self.state.step = first + taken;
-        let params = &mut self.state.params;
-        timed(self.trainer.declared_timeline(), Activity::Sum, || ranks.sync.average(ranks.collective, params, &round))
-            .map_err(&lost)?;
+        let layout = self.trainer.program().layout();
+        let (params, rest) = self.state.params.split_at_mut(layout.trainable_len());
+        let (_frozen, buffers) = rest.split_at_mut(rest.len() - layout.buffer_len());
+        timed(self.trainer.declared_timeline(), Activity::Sum, || {
+            ranks.sync.average(ranks.collective, params, &round)?;
+            if buffers.is_empty() { Ok(()) } else { weighted_mean(ranks.collective, buffers, &round) }
+        })
+        .map_err(&lost)?;
         if tests {
             self.gather_scores()?;
             self.update_metrics(Of::Source)?;
@@ -225,7 +241,7 @@ impl<T: Scalar> Session<'_, T> {
 
     fn gradient(&mut self, of: Of, rows: Range<usize>, tests: bool) -> Result<Sums, Error> {
         if tests {
-            self.outputs.resize(self.trainer.program(), self.rows[of as usize].batch().rows(), Need::Target);
+            self.outputs.resize(self.rows[of as usize].batch().rows(), Need::Target);
         }
         let task = self.world.task(self.trainer, self.state, &self.rows[of as usize], &self.binding, rows.clone());
         let outputs = tests.then_some(&mut self.outputs);
@@ -255,26 +271,35 @@ impl<T: Scalar> Session<'_, T> {
         Err(Error::setting("row weights", problem))
     }
 
-    fn agree(&mut self) -> Result<(), Error> {
-        let timeline = self.trainer.declared_timeline();
-        let step = AgreeStep { number: self.state.step, timeline };
-        self.engine.agree(&mut self.gradients, &step).map_err(Error::lost(self.state.step))
+    /// What buffers get comes before the gradient: what ranks remember of it has changed only when all of it is told.
+    fn agree(&mut self, what: Agreed) -> Result<(), Error> {
+        let (timeline, lost) = (self.trainer.declared_timeline(), Error::lost(self.state.step));
+        let (gradients, updates) = self.gradients.split_at_mut(self.trainer.program().layout().trainable_len());
+        if let Some(ranks) = self.engine.ranks().filter(|_| what == Agreed::All && !updates.is_empty()) {
+            timed(timeline, Activity::Sum, || ranks.collective.sum(Values::of(updates))).map_err(&lost)?;
+        }
+        self.engine.agree(gradients, &AgreeStep { number: self.state.step, timeline }).map_err(&lost)
     }
 
     fn move_parameters(&mut self, weight: f64) -> Result<(), Error> {
         let timeline = self.trainer.declared_timeline();
         let state = &mut *self.state;
         let (step, scale) = (state.step, T::of(1.0 / weight));
+        let program = self.trainer.program();
+        let trained = program.layout().trainable_len();
+        if self.gradients.len() > trained {
+            program.update_buffers(&mut state.params, &self.gradients, weight);
+        }
         let arenas = Arenas {
-            params: &mut state.params,
-            gradients: &mut self.gradients,
+            params: &mut state.params[..trained],
+            gradients: &mut self.gradients[..trained],
             optimizer: &mut state.optimizer,
             timeline,
         };
         let (engine, optimizer) = (&mut self.engine, self.trainer.optimizer());
         let updated = timed(timeline, Activity::Update, || engine.update(optimizer, step, scale, arenas));
         self.is_sharded |= updated.memory == OptimizerMemory::OwnShare;
-        if let Err(lost) = engine.share(&mut state.params, timeline) {
+        if let Err(lost) = engine.share(&mut state.params[..trained], timeline) {
             state.extensions.incomplete = Some(LOST);
             return Err(Error::StateLost { step, source: Box::new(lost) });
         }
@@ -301,11 +326,11 @@ impl<T: Scalar> Session<'_, T> {
         let (step, row, loss) = match self.engine.non_finite() {
             Some(found) => (found.step, found.row, found.loss),
             None => {
-                self.outputs.resize(self.trainer.program(), self.rows[of as usize].batch().rows(), Need::Target);
+                self.outputs.resize(self.rows[of as usize].batch().rows(), Need::Target);
                 let task =
                     self.world.task(self.trainer, self.state, &self.rows[of as usize], &self.binding, rows.clone());
                 self.engine.evaluate(&task, &mut self.outputs);
-                let losses = &self.outputs.losses[rows.clone()];
+                let losses = &self.outputs.losses()[rows.clone()];
                 let found = losses.iter().position(|loss| !loss.is_finite());
                 // Where each is finite by itself, without dropout, what is not is their sum.
                 let loss = found.map_or(total, |row| losses[row].widen());

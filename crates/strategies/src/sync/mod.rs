@@ -92,8 +92,7 @@ pub trait GradientSync<T: Scalar>: Send {
     ///
     /// As [`sync`](GradientSync::sync).
     fn average(&mut self, ranks: &mut dyn Collective, params: &mut [T], round: &LocalRound) -> Result<(), Lost> {
-        kernels::scale(params, T::of(round.own_weight / round.weight));
-        ranks.sum(Values::of(params))
+        weighted_mean(ranks, params, round)
     }
 
     /// Bytes of the parts of a gradient, at least, that [`begin`](GradientSync::begin) is given while the rest of it is still
@@ -142,10 +141,20 @@ pub trait GradientSync<T: Scalar>: Send {
     }
 }
 
+/// The mean of what each rank has, weighted by the rows that it has trained on.
+pub(crate) fn weighted_mean<T: Scalar>(
+    ranks: &mut dyn Collective,
+    values: &mut [T],
+    round: &LocalRound,
+) -> Result<(), Lost> {
+    kernels::scale(values, T::of(round.own_weight / round.weight));
+    ranks.sum(Values::of(values))
+}
+
 /// The run that a [`GradientSync`] is made ready for.
 #[derive(Clone, Copy, Debug)]
 pub struct SyncRun<'a> {
-    /// The parameters.
+    /// The parameters that are trained.
     pub layout: &'a Layout,
     /// This rank.
     pub rank: usize,

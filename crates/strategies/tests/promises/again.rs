@@ -79,18 +79,18 @@ fn an_evaluation_finds_the_same_again() {
     for skip in [0, 13] {
         let mut source = rows::<f32>(50).shuffle(16, 3).unwrap();
         source.skip(skip).unwrap();
-        let first = model.evaluate(&mut source, &mut []).unwrap();
+        let first = model.evaluate(&mut source, &mut tidemill_strategies::Metrics::new()).unwrap();
         assert_eq!(first.sums.rows, 50 - skip);
-        assert_eq!(model.evaluate(&mut source, &mut []).unwrap(), first);
+        assert_eq!(model.evaluate(&mut source, &mut tidemill_strategies::Metrics::new()).unwrap(), first);
         let mut count = || model.predict(&mut source, |_| Ok(())).unwrap();
         assert_eq!((count(), count()), (50 - skip, 50 - skip));
     }
     let mut read = rows::<f32>(50);
     read.skip(50).unwrap();
-    let error = model.evaluate(&mut read, &mut []).unwrap_err().to_string();
+    let error = model.evaluate(&mut read, &mut tidemill_strategies::Metrics::new()).unwrap_err().to_string();
     assert!(error.contains("stands at the end of its epoch"), "{error}");
     assert!(model.predict(&mut read, |_| Ok(())).unwrap_err().to_string().contains("seek(Cursor::start(0))"));
-    let error = model.evaluate(&mut rows(0), &mut []).unwrap_err().to_string();
+    let error = model.evaluate(&mut rows(0), &mut tidemill_strategies::Metrics::new()).unwrap_err().to_string();
     assert_eq!(error, "evaluate: the source has no rows");
     assert_eq!(model.predict(&mut rows(0), |_| Ok(())).unwrap(), 0);
 }
@@ -121,7 +121,11 @@ fn early_stopping_resumed_stops_where_it_would_have() {
             std::fs::remove_file(&path).unwrap();
         }
         // Killed in its first step, a run has saved nothing.
-        let mut state = if path.exists() { trainer.resume(&path, vec![]).unwrap() } else { trainer.start(3) };
+        let mut state = if path.exists() {
+            trainer.resume(&path, tidemill_strategies::Metrics::new()).unwrap()
+        } else {
+            trainer.start(3)
+        };
         let mut held_out = source(0.7);
         let mut stopping = EarlyStopping::new(trainer.program(), &mut held_out, 5);
         let kill = on_event(|event: &Event<'_, f32>, _: &mut Control| match event {

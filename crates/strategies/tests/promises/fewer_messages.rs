@@ -51,7 +51,9 @@ fn train_all(
 
 #[test]
 fn all_ranks_hold_the_same_and_learn_nearly_as_well() {
-    let loss = |state: &State<f64>| evaluate(&program(0.0), &state.params, &mut rows(600), &mut []).unwrap().loss();
+    let loss = |state: &State<f64>| {
+        evaluate(&program(0.0), &state.params, &mut rows(600), &mut tidemill_strategies::Metrics::new()).unwrap().loss()
+    };
     let strategy = Online::new().batch_size(5).passes(6);
     let synchronous = train_all(3, |engine| engine.sync(Box::new(AllReduce)), || trainer(0.0), &strategy);
     let want = loss(&synchronous[0]);

@@ -59,14 +59,17 @@ fn rows(n: usize) -> MemorySource<f64> {
 }
 
 fn train(trainer: &Trainer<f64>, batch_size: usize, passes: u64) -> State<f64> {
-    let mut state = trainer.start_with(7, vec![Box::new(LogLoss::default())]);
+    let mut state = trainer.start_with(7, tidemill_strategies::Metrics::new().with(LogLoss::default()));
     let strategy = Online::new().batch_size(batch_size).passes(passes);
     trainer.run(&strategy, &mut state, &mut rows(20_000), &mut ()).unwrap();
     state
 }
 
 fn loss(state: &State<f64>) -> f64 {
-    evaluate(&Arc::new(program()), &state.params, &mut rows(20_000), &mut Vec::new()).unwrap().sums.mean_loss()
+    evaluate(&Arc::new(program()), &state.params, &mut rows(20_000), &mut tidemill_strategies::Metrics::new())
+        .unwrap()
+        .sums
+        .mean_loss()
 }
 
 #[test]
@@ -187,7 +190,7 @@ fn one_thread_takes_the_steps_of_serial_whatever_the_model_and_the_optimizer() {
 }
 
 /// What a step computes on others' rows is refused to be cut into steps.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Coupled;
 
 impl ops_of::Op for Coupled {
@@ -195,12 +198,9 @@ impl ops_of::Op for Coupled {
         "coupled"
     }
 
-    fn output_shape(&self, operands: &[ops_of::Operand<'_>], _: &[&[usize]]) -> Result<Vec<usize>, String> {
-        Ok(operands[0].shape.to_vec())
-    }
-
-    fn couples_rows(&self) -> bool {
-        true
+    fn bind(&self, specs: &ops_of::Specs<'_>) -> Result<ops_of::Bound, String> {
+        let [x] = specs.reals()?;
+        Ok(ops_of::Bound::new(x.shape, *self).couples(ops_of::Coupling::Batch))
     }
 }
 
@@ -217,7 +217,7 @@ impl<T: tidemill_autograd::Scalar> ops_of::Kernel<T> for Coupled {
 }
 
 mod ops_of {
-    pub use tidemill_autograd::{Backward, Forward, Kernel, Op, Operand};
+    pub use tidemill_autograd::{Backward, Bound, Coupling, Forward, Kernel, Op, Specs};
 }
 
 #[test]
@@ -236,7 +236,10 @@ fn a_model_that_looks_at_several_rows_is_not_cut() {
         trainer.run(&Online::new().batch_size(8), &mut trainer.start(7), &mut rows(20), &mut ()).map(|_| ())
     };
     let error = run(4).unwrap_err().to_string();
-    assert_eq!(error, "hogwild: the model looks at several rows at once; its batch cannot be cut into steps");
+    assert_eq!(
+        error,
+        "hogwild: coupled looks at all rows of a batch, which cannot be cut; use the serial engine, or coupled in groups of rows"
+    );
     run(8).unwrap();
 }
 
@@ -244,7 +247,7 @@ fn a_model_that_looks_at_several_rows_is_not_cut() {
 fn divergence_is_told_with_the_loss_that_it_had_and_changes_nothing() {
     for threads in [1, 3] {
         let trainer = Trainer::new(program(), sgd(1e308)).unwrap().engine(Hogwild::new(threads).rows(4));
-        let mut state = trainer.start_with(7, vec![Box::new(LogLoss::default())]);
+        let mut state = trainer.start_with(7, tidemill_strategies::Metrics::new().with(LogLoss::default()));
         let before = (state.params.clone(), state.metrics[0].state());
         let error = trainer.run(&Online::new().batch_size(1000), &mut state, &mut rows(3000), &mut ()).unwrap_err();
         let Error::NonFiniteLoss { step, loss, .. } = error else { panic!("{error}") };

@@ -9,6 +9,7 @@ mod early;
 mod fewer_messages;
 mod hogwild;
 mod model;
+mod open;
 mod own_sync;
 mod ranks;
 mod refused;

@@ -7,9 +7,9 @@ use tidemill_autograd::tensor::{Key, Scalar};
 use tidemill_data::{MemorySource, Source};
 use tidemill_layers::{Dense, Dropout, Embedding, Layer, Sequential};
 use tidemill_losses::{BinaryCrossEntropy, Loss};
-use tidemill_metrics::{Accuracy, LogLoss, Metric, RocAuc};
+use tidemill_metrics::{Accuracy, LogLoss, RocAuc};
 use tidemill_optim::adam;
-use tidemill_strategies::{State, Strategy, Trainer};
+use tidemill_strategies::{Metrics, State, Strategy, Trainer};
 
 pub fn program<T: Scalar>(dropout: f64) -> Arc<Program<T>> {
     let program = Program::build(|graph| {
@@ -56,8 +56,8 @@ pub fn rows<T: Scalar>(n: usize) -> MemorySource<T> {
         .unwrap()
 }
 
-pub fn metrics<T: Scalar>() -> Vec<Box<dyn Metric<T>>> {
-    vec![Box::new(Accuracy::binary(0.5).unwrap()), Box::new(LogLoss::default()), Box::new(RocAuc::binned(256).unwrap())]
+pub fn metrics<T: Scalar>() -> Metrics<T> {
+    Metrics::new().with(Accuracy::binary(0.5).unwrap()).with(LogLoss::default()).with(RocAuc::binned(256).unwrap())
 }
 
 /// The state after a whole run.

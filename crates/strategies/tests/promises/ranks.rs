@@ -51,7 +51,7 @@ fn check(what: &str, got: &[State<f64>], want: &State<f64>) {
     }
     close(what, &got[0], want);
     assert_eq!(got[0].rows_trained, want.rows_trained, "{what}");
-    for (got, want) in got[0].metrics.iter().zip(&want.metrics) {
+    for (got, want) in got[0].metrics.iter().zip(want.metrics.iter()) {
         // Batch training scores nothing.
         let (got, want, name) = (got.value(), want.value(), got.name());
         assert!((got - want).abs() < 1e-9 || got.is_nan() && want.is_nan(), "{what}: {name} is {got}, not {want}");

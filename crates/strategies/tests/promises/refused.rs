@@ -26,7 +26,7 @@ fn program() -> Program<f32> {
 fn cases_cursor_depth_9() {
     let trainer = Trainer::new(program(), sgd(0.1)).unwrap();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cursor-depth-9.ckpt");
-    let error = trainer.resume(&path, vec![]).err().unwrap().to_string();
+    let error = trainer.resume(&path, tidemill_strategies::Metrics::new()).err().unwrap().to_string();
     assert!(error.contains("cursor-depth-9.ckpt: ") && error.contains("a cursor of 9 integers"), "{error}");
 }
 

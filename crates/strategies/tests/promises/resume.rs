@@ -113,12 +113,12 @@ fn a_checkpoint_holds_the_encoder() {
     };
     let encoder = saved_encoder(&path).unwrap().expect("it was saved");
     let again = trainer(&encoder);
-    let mut state = again.resume(&path, Vec::new()).unwrap();
+    let mut state = again.resume(&path, tidemill_strategies::Metrics::new()).unwrap();
     again.run(&online, &mut state, &mut raw().encode(&encoder).unwrap(), &mut ()).unwrap();
     assert_eq!(bits(&state), want);
 
     let (other, _) = declared().fit(&mut raw().take(30)).unwrap();
-    let error = trainer(&other).resume(&path, Vec::new()).err().unwrap().to_string();
+    let error = trainer(&other).resume(&path, tidemill_strategies::Metrics::new()).err().unwrap().to_string();
     assert!(error.contains("its rows went through another encoder"), "{error}");
     Model::new(again.program().clone(), &state).with_encoder(encoder.clone()).save(&path).unwrap();
     assert_eq!(saved_encoder(&path).unwrap(), Some(encoder));
@@ -134,10 +134,10 @@ fn another_models_checkpoint_is_refused_by_name() {
     assert!(error.ends_with("its metrics are [], this run's are [accuracy, log_loss, roc_auc]"), "{error}");
 
     let other = Trainer::new(crate::model::program::<f32>(0.0), tidemill_optim::sgd(0.1).momentum(0.9)).unwrap();
-    let error = other.resume(&path, vec![]).err().unwrap().to_string();
+    let error = other.resume(&path, tidemill_strategies::Metrics::new()).err().unwrap().to_string();
     assert!(error.contains("it has no optimizer."), "{error}");
 
     std::fs::write(&path, b"no tensors").unwrap();
-    let error = first.resume(&path, vec![]).err().unwrap().to_string();
+    let error = first.resume(&path, tidemill_strategies::Metrics::new()).err().unwrap().to_string();
     assert!(error.contains("it is no safetensors file"), "{error}");
 }

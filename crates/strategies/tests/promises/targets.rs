@@ -108,7 +108,7 @@ fn check_all(program: impl Fn() -> Program<f32> + Sync, source: impl Fn() -> Unc
     assert!(errors.iter().any(|error| error == want), "{errors:?}");
     let program = Arc::new(program());
     let params = Trainer::new(Arc::clone(&program), sgd(0.1)).unwrap().start(1).params;
-    let error = evaluate(&program, &params, &mut source(), &mut []).unwrap_err();
+    let error = evaluate(&program, &params, &mut source(), &mut tidemill_strategies::Metrics::new()).unwrap_err();
     assert_eq!(error.to_string(), want, "evaluate");
 }
 

@@ -4,11 +4,11 @@ use tidemill_autograd::Program;
 use tidemill_data::{MemorySource, Source, SourceExt};
 use tidemill_layers::{Dense, Dropout, Layer, Sequential};
 use tidemill_losses::{Loss, MeanSquaredError};
-use tidemill_metrics::{MeanLoss, Metric, R2};
+use tidemill_metrics::{MeanLoss, R2};
 use tidemill_optim::sgd;
 use tidemill_strategies::{
     Adasum, AllReduce, Average, Batch, Compress, Compression, Control, DataParallel, Distributed, Engine, Event,
-    FastAllReduce, GradientSync, Hogwild, Model, Online, Serial, State, Strategy, Trainer, on_event,
+    FastAllReduce, GradientSync, Hogwild, Metrics, Model, Online, Serial, State, Strategy, Trainer, on_event,
 };
 
 use crate::model::{bits, close};
@@ -27,8 +27,8 @@ fn trainer(dropout: f64) -> Trainer<f64> {
     Trainer::new(program.unwrap(), sgd(0.05)).unwrap()
 }
 
-fn metrics() -> Vec<Box<dyn Metric<f64>>> {
-    vec![Box::new(MeanLoss::default()), Box::new(R2::new(1).unwrap())]
+fn metrics() -> Metrics<f64> {
+    Metrics::new().with(MeanLoss::default()).with(R2::new(1).unwrap())
 }
 
 /// Every third row, and 20 in a row, weigh nothing; what is in those is harmless, or is not.
@@ -175,6 +175,6 @@ fn batches_without_weight_are_no_steps() {
         assert!(state.step == 0 && state.cursor.is_start());
     }
     let model = Model::new(trainer.program().clone(), &state);
-    let error = model.evaluate(&mut source(vec![0.0; 3]), &mut []).unwrap_err().to_string();
+    let error = model.evaluate(&mut source(vec![0.0; 3]), &mut Metrics::new()).unwrap_err().to_string();
     assert_eq!(error, "evaluate: all 3 rows have the weight 0, so there is no mean loss");
 }

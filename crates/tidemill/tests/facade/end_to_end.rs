@@ -9,7 +9,7 @@ use tidemill_golden::{Case, Group, Outcome};
 
 #[test]
 fn golden_whole_runs() {
-    Group::load("end_to_end").run(|case| match case.kind {
+    Group::load("end_to_end").run(&[], |case| match case.kind {
         "mlp_mnist" | "seed_model" => {
             check::<f64>(case, Tolerance { loss: 1e-8, weight: 1e-7, accuracy: 0.0 });
             // One row of the 512 may lie so near to the threshold that f32 puts it on the other side.
@@ -64,7 +64,7 @@ struct Trained<T> {
 }
 
 fn run<T: Scalar>(case: &Case<'_>, trainer: &Trainer<T>, strategy: &impl Strategy<T>) -> Trained<T> {
-    let mut state = trainer.start_with(0, vec![Box::new(accuracy(case))]);
+    let mut state = trainer.start_with(0, Metrics::new().with(accuracy(case)));
     for (parameter, stored) in PARAMETERS {
         let range = trainer.program().layout().find(parameter).unwrap().range();
         let values = case.tensor(stored).values;
@@ -180,7 +180,7 @@ fn final_weights<T: Scalar>(case: &Case<'_>, trainer: &Trainer<T>, state: &State
 
 fn evaluation<T: Scalar>(case: &Case<'_>, trainer: &Trainer<T>, state: &State<T>, within: Tolerance) {
     let model = Model::new(trainer.program().clone(), state);
-    let mut metrics: Vec<Box<dyn Metric<T>>> = vec![Box::new(accuracy(case))];
+    let mut metrics = Metrics::<T>::new().with(accuracy(case));
     let loss = model.evaluate(&mut rows(case), &mut metrics).unwrap().loss();
     if let Some(want) = case.field("eval_loss").as_f64() {
         case.close("eval_loss", [loss], &[want], within.loss, 0.0);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidemill::autograd::{Ending, Error as GraphError};
+use tidemill::autograd::{Error as GraphError, Head};
 use tidemill::data::{Kind, Role, Schema};
 use tidemill::prelude::*;
 use tidemill::strategies::Strategy;
@@ -29,7 +29,7 @@ pub fn program<T: Scalar>(encoder: &Encoder, hidden: usize) -> Arc<Program<T>> {
     Arc::new(Program::build(|graph| record(graph, &encoder.schema(), hidden)).unwrap())
 }
 
-fn record(graph: &mut Graph, schema: &Schema, hidden: usize) -> Result<Ending, GraphError> {
+fn record(graph: &mut Graph, schema: &Schema, hidden: usize) -> Result<Head, GraphError> {
     let features = schema.fields.iter().filter(|field| field.role == Role::Feature);
     let features = features.fold(Features::new(), |features, field| match field.kind {
         Kind::Real { width } => features.reals(&field.name, width),
@@ -46,8 +46,8 @@ pub fn trainer<T: Scalar>(encoder: &Encoder) -> Trainer<T> {
     Trainer::new(program(encoder, 8), adam(0.02)).unwrap()
 }
 
-pub fn metrics<T: Scalar>() -> Vec<Box<dyn Metric<T>>> {
-    vec![Box::new(Accuracy::binary(0.5).unwrap()), Box::new(LogLoss::default()), Box::new(RocAuc::binned(64).unwrap())]
+pub fn metrics<T: Scalar>() -> Metrics<T> {
+    Metrics::new().with(Accuracy::binary(0.5).unwrap()).with(LogLoss::default()).with(RocAuc::binned(64).unwrap())
 }
 
 /// The state after a whole run.
