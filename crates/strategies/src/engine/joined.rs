@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidemill_autograd::Write;
 use tidemill_autograd::tensor::Scalar;
 use tidemill_collective::{Collective, Error as Lost, Values, share};
-use tidemill_optim::Optimizer;
+use tidemill_optim::{Optimizer, UpdateStep};
 
 use super::{AgreeStep, Arenas, InParts, OptimizerMemory, Outputs, RankRows, Ranks, Running, Task, Updated};
 use crate::sync::{GradientSync, Sharing, SyncStep, Synced};
@@ -104,7 +104,7 @@ impl<T: Scalar, S: GradientSync<T>> Running<T> for Joined<T, S> {
     }
 
     fn prepare(&mut self, optimizer: &Arc<Optimizer<T>>) -> Result<(), Error> {
-        let measures = optimizer.phases().iter().any(|phase| phase.blocks() > 0);
+        let measures = !optimizer.is_elementwise();
         self.sharing = if measures { Sharing::Impossible } else { Sharing::Possible };
         self.inner.prepare(optimizer)
     }
@@ -169,7 +169,7 @@ impl<T: Scalar, S: GradientSync<T>> Running<T> for Joined<T, S> {
         sync.cancel(collective, gradients)
     }
 
-    fn update(&mut self, optimizer: &Optimizer<T>, step: u64, scale: T, arenas: Arenas<'_, T>) -> Updated {
+    fn update(&mut self, optimizer: &Optimizer<T>, step: UpdateStep, scale: T, arenas: Arenas<'_, T>) -> Updated {
         match self.synced {
             Synced::Sum => return self.inner.update(optimizer, step, scale, arenas),
             Synced::Mean => return self.inner.update(optimizer, step, T::one(), arenas),
@@ -177,9 +177,7 @@ impl<T: Scalar, S: GradientSync<T>> Running<T> for Joined<T, S> {
         }
         let Arenas { params, gradients, optimizer: memory, .. } = arenas;
         let own = share(params.len(), self.settings.rank, self.settings.size);
-        let (part, factors) = optimizer.split(params, gradients, memory);
-        let mut part = part.split_at(own.end).0.split_at(own.start).1;
-        optimizer.phases().iter().for_each(|phase| phase.update(step, scale, &mut part, factors));
+        optimizer.update_range(step, scale, own, params, gradients, memory);
         Updated { memory: OptimizerMemory::OwnShare, ..Updated::default() }
     }
 
