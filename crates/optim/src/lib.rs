@@ -26,6 +26,7 @@
 mod average;
 mod chain;
 mod error;
+mod lazy;
 mod norm;
 mod optimizer;
 mod part;
@@ -37,15 +38,17 @@ mod schedule;
 mod select;
 mod step;
 mod transform;
+mod untouched;
 mod workers;
 
 pub use average::{Average, Bias};
 pub use chain::{Chain, Compose};
 pub use error::Error;
 pub use optimizer::{Optimizer, StateBlock};
-pub use rows::TableRows;
+pub use rows::{Table, TableRows};
 pub use rules::*;
 pub use schedule::{Anneal, Schedule, ScheduleFn};
 pub use step::UpdateStep;
 pub use transform::{Chunk, Coefficients, MAX_SLOTS, Norm, Norms, Rate, Reduction, Rule, Slot, Transform};
+pub use untouched::Untouched;
 pub use workers::Workers;

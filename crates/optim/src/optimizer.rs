@@ -4,6 +4,7 @@ use std::ops::Range;
 use tidemill_tensor::Scalar;
 use tidemill_tensor::ndarray::ArrayViewMut2;
 
+use crate::lazy::LazyTable;
 use crate::part::Part;
 use crate::phase::Phase;
 use crate::rows::Rows;
@@ -41,8 +42,10 @@ pub struct Optimizer<T> {
     pub(crate) phases: Vec<Phase<T>>,
     /// What moves without a gradient.
     pub(crate) moved: Vec<Range<usize>>,
-    /// Of what no rows can be updated alone.
-    pub(crate) whole: Vec<Range<usize>>,
+    /// Of what no rows can be updated alone, and why.
+    pub(crate) whole: Vec<(Range<usize>, String)>,
+    /// Tables whose rows are caught up, in the order of the arena.
+    pub(crate) lazy: Vec<LazyTable>,
 }
 
 /// A named range of the state arena.
@@ -57,13 +60,20 @@ pub struct StateBlock {
 impl<T: Scalar> Optimizer<T> {
     /// Elements of the state arena.
     pub fn state_len(&self) -> usize {
+        self.memory_start() + self.lazy.last().map_or(0, |table| table.memory.end)
+    }
+
+    /// Where slots and factors end in the state.
+    fn memory_start(&self) -> usize {
         self.slots() * self.len + self.factors
     }
 
     /// The state before the first step.
     pub fn initial_state(&self) -> Vec<T> {
         let slots = self.initial.iter().flat_map(|&x| std::iter::repeat_n(T::of(x), self.len));
-        slots.chain(std::iter::repeat_n(T::one(), self.factors)).collect()
+        let mut state: Vec<T> = slots.chain(std::iter::repeat_n(T::one(), self.factors)).collect();
+        state.resize(self.state_len(), T::zero());
+        state
     }
 
     /// Names and places of what the state holds, for checkpoints and for looking at it; they cover it in order.
@@ -87,7 +97,7 @@ impl<T: Scalar> Optimizer<T> {
         self.rates[0].at(step)
     }
 
-    /// Puts the state back to what it is before the first step.
+    /// Puts the state back to what it is before the first step. Rows that are to be [caught up](Self::catch_up) still are.
     ///
     /// # Panics
     ///
@@ -98,7 +108,7 @@ impl<T: Scalar> Optimizer<T> {
         for (slot, &initial) in slots.chunks_exact_mut(self.len.max(1)).zip(&self.initial) {
             slot.fill(T::of(initial));
         }
-        factors.fill(T::one());
+        factors[..self.factors].fill(T::one());
     }
 
     /// Moves the parameters by one step.
@@ -122,6 +132,7 @@ impl<T: Scalar> Optimizer<T> {
         state: &mut [T],
     ) {
         let step = step.into();
+        self.catch_up(parameters, state);
         let (mut part, factors) = self.split(parameters, gradients, state);
         for phase in &self.phases {
             phase.prepare(scale, part.parameters, part.gradients, factors);
@@ -153,6 +164,7 @@ impl<T: Scalar> Optimizer<T> {
     ) {
         assert!(self.is_elementwise(), "a part of the arena is updated alone, but norms are of the whole gradient");
         let step = step.into();
+        self.catch_up(parameters, state);
         let (part, factors) = self.split(parameters, gradients, state);
         let mut part = part.split_at(range.end).0.split_at(range.start).1;
         self.phases.iter().for_each(|phase| phase.update(step, scale, &mut part, factors));
@@ -181,6 +193,7 @@ impl<T: Scalar> Optimizer<T> {
         complete: &(dyn Fn(Range<usize>, &mut [T]) + Sync),
     ) {
         let step = step.into();
+        self.catch_up(parameters, state);
         let nothing = |_: Range<usize>, _: &mut [T]| ();
         for (number, phase) in self.phases.iter().enumerate() {
             let (part, factors) = self.split(parameters, gradients, state);
@@ -193,22 +206,67 @@ impl<T: Scalar> Optimizer<T> {
 
     /// Whether [rows](Self::update_rows) of a table that lies there can be updated without a look at the others.
     pub fn updates_rows(&self, table: Range<usize>) -> bool {
-        !self.whole.iter().any(|whole| whole.start < table.end && table.start < whole.end)
+        self.why_not_rows(table).is_none()
+    }
+
+    /// Why rows of a table that lies there cannot be updated without a look at the others, and what to use instead.
+    pub fn why_not_rows(&self, table: Range<usize>) -> Option<&str> {
+        let (_, why) = self.whole.iter().find(|(whole, _)| whole.start < table.end && table.start < whole.end)?;
+        Some(why)
     }
 
     /// As [`update_in_parallel`](Self::update_in_parallel), where the end of the arena is tables of which only some rows
     /// have a gradient: it looks at those rows, and at what lies in front of the tables, and costs nothing for the others.
     /// The gradients of the rows are zero afterwards.
     ///
-    /// SGD and Adagrad come to the same as an update of everything, to the bit; so does a clipped norm, to rounding. Adam
-    /// leaves moments of rows alone that have no gradient, and does not move them, as PyTorch's `SparseAdam` does.
-    /// Transforms that move parameters without a gradient, such as weight decay, or that measure each parameter have no
-    /// such update: see [`updates_rows`](Self::updates_rows).
+    /// | transform | compared with an update of everything |
+    /// |---|---|
+    /// | SGD, Adagrad, clipping by value | the same bits |
+    /// | clipping by global norm | the same norm, to rounding |
+    /// | [`l2`](crate::l2) before SGD; [`weight_decay`](crate::weight_decay) | the same, to rounding: rows that were not touched are [caught up](Self::catch_up_rows) when they are |
+    /// | Adam | PyTorch's `SparseAdam`: rows without a gradient keep their moments, and these do not move them; its `ε` is added as [`EpsilonMode::Keras`](crate::EpsilonMode) does |
+    /// | momentum, RMSprop, L1, trust ratios and others | refused: [`why_not_rows`](Self::why_not_rows) |
     ///
     /// # Panics
     ///
     /// As [`update`](Self::update); and when tables do not lie one behind the other up to the end of the arena, or rows
     /// of one cannot be updated alone.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tidemill_optim::{Compose, Table, TableRows, Workers, l2, sgd};
+    /// use tidemill_tensor::{Initializer, Layout};
+    ///
+    /// struct Alone;
+    ///
+    /// impl Workers for Alone {
+    ///     fn count(&self) -> usize {
+    ///         1
+    ///     }
+    ///
+    ///     fn run(&mut self, job: &(dyn Fn(usize) + Sync)) {
+    ///         job(0);
+    ///     }
+    /// }
+    ///
+    /// let mut layout = Layout::new();
+    /// layout.push("embedding.weight", &[3, 2], Initializer::Constant(0.0))?;
+    /// let table = Table { range: 0..6, width: 2 };
+    /// let optimizer = l2(1.0).then(sgd(0.5)).build_with_tables::<f64>(&layout, &[table])?;
+    ///
+    /// let (mut parameters, mut gradients) = ([4.0; 6], [0.0; 6]);
+    /// let mut state = optimizer.initial_state();
+    /// for step in 0..2 {
+    ///     let arenas = [&mut parameters[..], &mut gradients, &mut state];
+    ///     let touched = [TableRows { range: 0..6, width: 2, rows: &[1] }];
+    ///     optimizer.update_rows(step, 1.0, arenas, &touched, &mut Alone, &|_, _| ());
+    /// }
+    /// assert_eq!(parameters, [4.0, 4.0, 1.0, 1.0, 4.0, 4.0]);
+    /// optimizer.catch_up(&mut parameters, &mut state);
+    /// assert!(parameters.iter().all(|p| (p - 1.0).abs() < 1e-15));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn update_rows(
         &self,
         step: impl Into<UpdateStep>,
@@ -220,8 +278,19 @@ impl<T: Scalar> Optimizer<T> {
     ) {
         let (step, rows) = (step.into(), Rows(tables));
         rows.check(self.len);
+        self.check(parameters, state);
         let front = rows.start(self.len);
-        assert!(self.updates_rows(front..self.len), "rows of these tables cannot be updated alone");
+        if let Some(why) = self.why_not_rows(front..self.len) {
+            panic!("rows of these tables cannot be updated alone: {why}");
+        }
+        let memory = &mut state[self.memory_start()..];
+        for lazy in &self.lazy {
+            match tables.iter().find(|table| table.range == lazy.range) {
+                Some(table) => lazy.step(step, table.rows, parameters, memory, workers),
+                None if lazy.range.start < front => lazy.catch_up(parameters, memory),
+                None => lazy.step(step, &[], parameters, memory, workers),
+            }
+        }
         let nothing = |_: Range<usize>, _: &mut [T]| ();
         for (number, phase) in self.phases.iter().enumerate() {
             let (part, factors) = self.split(parameters, gradients, state);
@@ -243,6 +312,53 @@ impl<T: Scalar> Optimizer<T> {
         }
     }
 
+    /// Brings rows up to date that an [update of others](Self::update_rows) has skipped, where these have decayed
+    /// meanwhile. To be called before rows are read, such as by the forward pass of a step that touches them.
+    ///
+    /// # Panics
+    ///
+    /// When a slice has another length than [`update`](Self::update) asks for.
+    pub fn catch_up_rows(
+        &self,
+        tables: &[TableRows<'_>],
+        parameters: &mut [T],
+        state: &mut [T],
+        workers: &mut dyn Workers,
+    ) {
+        self.check(parameters, state);
+        let memory = &mut state[self.memory_start()..];
+        for table in tables {
+            if let Some(lazy) = self.lazy.iter().find(|lazy| lazy.range == table.range) {
+                lazy.catch_up_rows(table.rows, parameters, memory, workers);
+            }
+        }
+    }
+
+    /// Brings all rows of all tables up to date; see [`catch_up_rows`](Self::catch_up_rows). To be called before all
+    /// parameters are read, such as to save a model.
+    ///
+    /// A run that goes on from here differs in rounding from one that does not stop to catch up. Where it must not, as
+    /// between checkpoints, catch up copies of parameters and state.
+    ///
+    /// # Panics
+    ///
+    /// When a slice has another length than [`update`](Self::update) asks for.
+    pub fn catch_up(&self, parameters: &mut [T], state: &mut [T]) {
+        self.check(parameters, state);
+        let memory = &mut state[self.memory_start()..];
+        self.lazy.iter().for_each(|table| table.catch_up(parameters, memory));
+    }
+
+    /// Whether there may be something to catch up, ever.
+    pub fn catches_up(&self) -> bool {
+        !self.lazy.is_empty()
+    }
+
+    fn check(&self, parameters: &[T], state: &[T]) {
+        assert_eq!(parameters.len(), self.len, "parameters");
+        assert_eq!(state.len(), self.state_len(), "optimizer state");
+    }
+
     /// Everything that an update changes as one part, and the factors.
     fn split<'a>(
         &self,
@@ -250,11 +366,10 @@ impl<T: Scalar> Optimizer<T> {
         gradients: &'a mut [T],
         state: &'a mut [T],
     ) -> (Part<'a, T>, &'a mut [T]) {
-        assert_eq!(parameters.len(), self.len, "parameters");
-        assert_eq!(state.len(), self.state_len(), "optimizer state");
+        self.check(parameters, state);
         let (slots, factors) = state.split_at_mut(self.slots() * self.len);
         let slots = ArrayViewMut2::from_shape((self.slots(), self.len), slots).expect("lengths were compared");
-        (Part::new(0, parameters, gradients, slots), factors)
+        (Part::new(0, parameters, gradients, slots), &mut factors[..self.factors])
     }
 }
 

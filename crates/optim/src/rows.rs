@@ -1,6 +1,15 @@
 use std::ops::Range;
 
-/// Rows of a table in the arena: a parameter of which a step reads few rows, and gives only those a gradient.
+/// A parameter of which a step reads few rows, and gives only those a gradient, such as an embedding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Where it lies in the arena.
+    pub range: Range<usize>,
+    /// Elements of a row.
+    pub width: usize,
+}
+
+/// The rows of a [`Table`] that a step touches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableRows<'a> {
     /// Where the table lies in the arena.

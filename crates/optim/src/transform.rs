@@ -2,7 +2,7 @@ use std::fmt::Debug;
 
 use tidemill_tensor::Scalar;
 
-use crate::{Error, Schedule, UpdateStep};
+use crate::{Error, Schedule, Untouched, UpdateStep};
 
 /// What a rule needs to know of a step, as functions of the step alone: bias corrections, a learning rate.
 ///
@@ -172,12 +172,14 @@ pub trait Transform: Rule<f32> + Rule<f64> + Debug + 'static {
         true
     }
 
-    /// Whether rows of a table that a step does not touch may be left alone, state and all: see
-    /// [`Optimizer::update_rows`](crate::Optimizer::update_rows). By default, where it neither keeps state nor moves
-    /// anything without a gradient; others say so where a gradient of zero changes nothing, or where leaving rows alone is
-    /// what they are documented to do.
-    fn leaves_rows(&self) -> bool {
-        self.slots().is_empty() && !self.moves_without_gradient()
+    /// What becomes of rows of a table that a step does not touch; see
+    /// [`Optimizer::update_rows`](crate::Optimizer::update_rows). By default they stay if the transform neither keeps state
+    /// nor moves anything without a gradient, and otherwise move.
+    fn untouched(&self) -> Untouched {
+        match self.slots().is_empty() && !self.moves_without_gradient() {
+            true => Untouched::Stays,
+            false => Untouched::Moves { instead: "a transform that leaves rows without a gradient alone" },
+        }
     }
 
     /// A norm that must be known before the first element can be updated. It costs one more pass over memory, which

@@ -5,7 +5,7 @@ use super::mean::{Decay, by_decay, correction};
 use super::rate::rate;
 use crate::error::{positive, unit};
 use crate::transform::{Chunk, Coefficients, Descent, Rule, Slot, Transform};
-use crate::{Chain, Compose, Error, Schedule, UpdateStep};
+use crate::{Chain, Compose, Error, Schedule, Untouched, UpdateStep};
 
 /// Adam: gradients divided by the root of their mean square.
 ///
@@ -172,12 +172,12 @@ impl Transform for Rescale {
         slots
     }
 
-    /// `m̂ / (√v̂ + ε)` is `m / (a √v + e)`: both modes are one kernel.
     /// As PyTorch's `SparseAdam`: moments of rows without a gradient stay, and do not move them.
-    fn leaves_rows(&self) -> bool {
-        true
+    fn untouched(&self) -> Untouched {
+        Untouched::Stays
     }
 
+    /// `m̂ / (√v̂ + ε)` is `m / (a √v + e)`: both modes are one kernel.
     fn coefficients(&self, step: UpdateStep) -> Coefficients {
         let (first, second) = (correction(self.beta1, step.number), correction(self.beta2, step.number).sqrt());
         let e = match self.mode {
