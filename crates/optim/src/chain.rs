@@ -16,7 +16,7 @@ use crate::{Error, Optimizer, Table, Transform};
 /// use tidemill_optim::{Compose, Schedule, adam, clip_by_global_norm, l2};
 /// use tidemill_tensor::{Initializer, Layout};
 ///
-/// let cosine = Schedule::Cosine { init: 1e-3, steps: 10_000, alpha: 0.0 };
+/// let cosine = Schedule::cosine(1e-3, 0.0, 10_000);
 /// let chain = clip_by_global_norm(1.0).then(l2(1e-4).only("*.weight")).then(adam(cosine));
 ///
 /// let mut layout = Layout::new();

@@ -47,7 +47,7 @@ pub use error::Error;
 pub use optimizer::{Optimizer, StateBlock};
 pub use rows::{Table, TableRows};
 pub use rules::*;
-pub use schedule::{Anneal, Schedule, ScheduleFn};
+pub use schedule::{Anneal, ExponentialDecay, OneCycle, Schedule};
 pub use step::UpdateStep;
 pub use transform::{Chunk, Coefficients, MAX_SLOTS, Norm, Norms, Rate, Reduction, Rule, Slot, Transform};
 pub use untouched::Untouched;

@@ -42,10 +42,10 @@ fn the_counter_counts() {
 
 #[test]
 fn an_update_allocates_nothing() {
-    let warm_up = Schedule::WarmupCosine { init: 0.0, peak: 0.1, warmup_steps: 2, decay_steps: 9, end: 0.0 };
+    let warm_up = Schedule::warmup_cosine(0.0, 0.1, 2, 9, 0.0);
     check(sgd(0.1).momentum(0.9).into());
     check(clip_by_global_norm(1.0).then(l2(0.1).only("*.weight")).then(l1(0.1)).then(adamw(warm_up)));
-    check(sgd(Schedule::PiecewiseConstant { lr: 0.1, boundaries: vec![1, 2], scales: vec![0.5, 0.5] }).into());
+    check(sgd(Schedule::piecewise_constant(0.1, [(1, 0.5), (2, 0.5)])).into());
     check(nadam(0.1).only("a.*").then(adam(0.1).amsgrad().only("b.*")));
     check(lamb(0.1).into());
     check(ftrl(0.1).into());

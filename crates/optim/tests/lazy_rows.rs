@@ -108,7 +108,7 @@ fn check<T: Scalar>(chain: &Chain, tolerance: f64) {
 
 #[test]
 fn decay_comes_to_that_of_everything() {
-    let halving = Schedule::Step { lr: 0.2, step_size: 7, gamma: 0.5 };
+    let halving = Schedule::step(0.2, 7, 0.5);
     for chain in [
         l2(0.05).then(sgd(0.1)),
         l2(0.05).then(sgd(halving.clone())),

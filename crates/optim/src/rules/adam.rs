@@ -42,7 +42,7 @@ pub fn adam(lr: impl Into<Schedule>) -> Adam {
 /// ```
 /// use tidemill_optim::{Schedule, adamw};
 ///
-/// let schedule = Schedule::WarmupCosine { init: 0.0, peak: 1e-3, warmup_steps: 500, decay_steps: 10_000, end: 0.0 };
+/// let schedule = Schedule::warmup_cosine(0.0, 1e-3, 500, 10_000, 0.0);
 /// let chain = adamw(schedule).weight_decay_only(0.05, "*.weight");
 /// ```
 ///
