@@ -22,9 +22,10 @@ pub(crate) fn compile<T: Scalar>(
     let ends: Vec<Var> =
         heads.iter().flat_map(|head| [Some(head.prediction), head.loss]).flatten().chain(loss).collect();
     fuse(&mut graph, &ends);
+    let for_heads = ancestors(&graph, ends.iter().copied());
+    make_tables(&mut graph, &for_heads);
     let graph = &graph;
     let for_prediction = ancestors(graph, heads.iter().map(|head| head.prediction));
-    let for_heads = ancestors(graph, ends.iter().copied());
     let root = loss.unwrap_or(heads[0].prediction);
     let for_loss = ancestors(graph, [root]);
     let wanted = wants_gradient(graph, &for_loss, differentiate);
@@ -101,7 +102,7 @@ pub(crate) fn compile<T: Scalar>(
     let is_root = |&node: &usize| graph.nodes[node].outputs().contains(&root.0);
     program.root_step = places.iter().position(is_root).expect("the root is a step");
     program.upstream = gradients[root.0].unwrap_or_else(|| allot(&mut program.gradient_len, graph.width(root)));
-    program.tables = tables(graph, &places, &program.steps);
+    program.tables = tables(graph, &places);
     plan_writes(graph, &places, &gradients, root, &mut program);
     Ok(program)
 }
@@ -206,14 +207,35 @@ fn only_target(graph: &Graph, loss: Var) -> Option<usize> {
     targets.next().is_none().then_some(first)
 }
 
-/// Parameters that are read by rows alone, by whatever reads them.
-fn tables<T>(graph: &Graph, places: &[usize], steps: &[Step<T>]) -> Vec<Table> {
+/// Has parameters lie behind the others that are read by rows alone, by whatever reads them.
+fn make_tables(graph: &mut Graph, needed: &[bool]) {
+    let is_needed = |node: &&Node| node.outputs().any(|value| needed[value]);
+    for param in 0..graph.layout.parameters().len() {
+        let mut readers = graph.nodes.iter().filter(is_needed).filter(|node| node.params.contains(&param)).peekable();
+        let is_read = readers.peek().is_some();
+        let is_trained = graph.layout[param].kind() == ParameterKind::Trainable;
+        if is_read && is_trained && readers.all(|node| reads_rows_of(graph, node).is_some()) {
+            graph.layout.make_table(param);
+        }
+    }
+}
+
+/// The parameter, and the input that names its rows, of an operation that reads rows.
+fn reads_rows_of(graph: &Graph, node: &Node) -> Option<(usize, usize)> {
+    let (&[operand], &[param]) = (&node.operands[..], &node.params[..]) else { return None };
+    match graph.values[operand.0].origin {
+        Origin::Input(input) if node.bound.reads_rows => Some((param, input)),
+        _ => None,
+    }
+}
+
+/// The tables, in the order of the arena.
+fn tables(graph: &Graph, places: &[usize]) -> Vec<Table> {
     let mut tables: Vec<Table> = Vec::new();
-    for (step, &index) in steps.iter().zip(places) {
-        let node = &graph.nodes[index];
-        let (&[Operand::Input { input, .. }], &[param]) = (&step.operands[..], &node.params[..]) else { continue };
+    for &index in places {
+        let Some((param, input)) = reads_rows_of(graph, &graph.nodes[index]) else { continue };
         let parameter = &graph.layout[param];
-        if !node.bound.reads_rows || parameter.kind() != ParameterKind::Trainable {
+        if parameter.kind() != ParameterKind::Table {
             continue;
         }
         match tables.iter_mut().find(|table| table.range == parameter.range()) {
@@ -224,8 +246,7 @@ fn tables<T>(graph: &Graph, places: &[usize], steps: &[Step<T>]) -> Vec<Table> {
             }
         }
     }
-    let readers = |range: &Range<usize>| steps.iter().filter(|step| step.ranges.contains(range)).count();
-    tables.retain(|table| readers(&table.range) == table.inputs.len());
+    tables.sort_by_key(|table| table.range.start);
     tables
 }
 
@@ -301,7 +322,7 @@ fn wants_gradient(graph: &Graph, for_loss: &[bool], differentiate: Differentiate
             wanted[index] = for_loss[index] && is_real_feature && differentiate == Differentiate::ParametersAndInputs;
         }
     }
-    let is_trained = |&index: &usize| graph.layout[index].kind() == ParameterKind::Trainable;
+    let is_trained = |&index: &usize| graph.layout[index].kind().is_trained();
     for node in &graph.nodes {
         let on_path = node.outputs().any(|value| for_loss[value]);
         if on_path && (node.params.iter().any(is_trained) || node.operands.iter().any(|v| wanted[v.0])) {
@@ -337,8 +358,12 @@ fn plan_writes<T: Scalar>(
             step.targets.push(target);
         }
         for &param in &node.params {
-            let is_trained = graph.layout[param].kind() == ParameterKind::Trainable;
-            step.param_writes.push(is_trained.then(|| first(&mut param_written[param])));
+            step.param_writes.push(match graph.layout[param].kind() {
+                ParameterKind::Trainable => Some(first(&mut param_written[param])),
+                // It is zero before.
+                ParameterKind::Table => Some(Write::Add),
+                ParameterKind::Frozen | ParameterKind::Buffer => None,
+            });
         }
     }
     let parameters = graph.layout.parameters().iter().zip(&param_written);
