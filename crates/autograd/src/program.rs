@@ -440,7 +440,7 @@ impl<T: Scalar> Step<T> {
     ) -> View<'v, T> {
         match self.operands[i] {
             Operand::Value(place) => View::Value(&values[place.rows(stride, rows.clone())]),
-            Operand::Input { input, width } => View::Input {
+            Operand::Input { input, width } => View::Part {
                 inputs: run.inputs,
                 input,
                 len: run.rows * width,
@@ -517,10 +517,7 @@ impl<T: Scalar> Step<T> {
     fn whole_operand<'v>(&self, i: usize, run: &Run<'v, T>, values: &'v [T], stride: usize) -> View<'v, T> {
         match self.operands[i] {
             Operand::Value(place) => View::Value(&values[place.range(stride, run.rows)]),
-            Operand::Input { input, width } => {
-                let len = run.rows * width;
-                View::Input { inputs: run.inputs, input, len, start: 0, end: len }
-            }
+            Operand::Input { input, width } => View::Input { inputs: run.inputs, input, len: run.rows * width },
         }
     }
 

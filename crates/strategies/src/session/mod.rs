@@ -276,6 +276,9 @@ impl<'r, T: Scalar> Session<'r, T> {
 
     /// How many batches ranks train on by themselves from here on, before they take the average.
     fn local_steps(&mut self) -> Option<u64> {
+        if self.world.is_alone {
+            return None;
+        }
         let step = self.state.step;
         self.engine.ranks().filter(|_| !self.world.is_alone).and_then(|ranks| ranks.sync.local_steps(step))
     }
