@@ -22,10 +22,9 @@ pub(crate) fn compile<T: Scalar>(
     let ends: Vec<Var> =
         heads.iter().flat_map(|head| [Some(head.prediction), head.loss]).flatten().chain(loss).collect();
     fuse(&mut graph, &ends);
-    let for_heads = ancestors(&graph, ends.iter().copied());
-    make_tables(&mut graph, &for_heads);
     let graph = &graph;
     let for_prediction = ancestors(graph, heads.iter().map(|head| head.prediction));
+    let for_heads = ancestors(graph, ends.iter().copied());
     let root = loss.unwrap_or(heads[0].prediction);
     let for_loss = ancestors(graph, [root]);
     let wanted = wants_gradient(graph, &for_loss, differentiate);
@@ -105,7 +104,7 @@ pub(crate) fn compile<T: Scalar>(
     let is_root = |&node: &usize| graph.nodes[node].outputs().contains(&root.0);
     program.root_step = places.iter().position(is_root).expect("the root is a step");
     program.upstream = gradients[root.0].unwrap_or_else(|| allot(&mut program.gradient_len, graph.width(root)));
-    program.tables = tables(graph, &places);
+    program.tables = tables(graph, &places, &program.steps);
     plan_writes(graph, &places, &gradients, root, &mut program);
     Ok(program)
 }
@@ -224,35 +223,14 @@ fn only_target(graph: &Graph, loss: Var) -> Option<usize> {
     targets.next().is_none().then_some(first)
 }
 
-/// Has parameters lie behind the others that are read by rows alone, by whatever reads them.
-fn make_tables(graph: &mut Graph, needed: &[bool]) {
-    let is_needed = |node: &&Node| node.outputs().any(|value| needed[value]);
-    for param in 0..graph.layout.parameters().len() {
-        let mut readers = graph.nodes.iter().filter(is_needed).filter(|node| node.params.contains(&param)).peekable();
-        let is_read = readers.peek().is_some();
-        let is_trained = graph.layout[param].kind() == ParameterKind::Trainable;
-        if is_read && is_trained && readers.all(|node| reads_rows_of(graph, node).is_some()) {
-            graph.layout.make_table(param);
-        }
-    }
-}
-
-/// The parameter, and the input that names its rows, of an operation that reads rows.
-fn reads_rows_of(graph: &Graph, node: &Node) -> Option<(usize, usize)> {
-    let (&[operand], &[param]) = (&node.operands[..], &node.params[..]) else { return None };
-    match graph.values[operand.0].origin {
-        Origin::Input(input) if node.bound.reads_rows => Some((param, input)),
-        _ => None,
-    }
-}
-
-/// The tables, in the order of the arena.
-fn tables(graph: &Graph, places: &[usize]) -> Vec<Table> {
+/// Parameters that are read by rows alone, by whatever reads them.
+fn tables<T>(graph: &Graph, places: &[usize], steps: &[Step<T>]) -> Vec<Table> {
     let mut tables: Vec<Table> = Vec::new();
-    for &index in places {
-        let Some((param, input)) = reads_rows_of(graph, &graph.nodes[index]) else { continue };
+    for (step, &index) in steps.iter().zip(places) {
+        let node = &graph.nodes[index];
+        let (&[Operand::Input { input, .. }], &[param]) = (&step.operands[..], &node.params[..]) else { continue };
         let parameter = &graph.layout[param];
-        if parameter.kind() != ParameterKind::Table {
+        if !node.bound.reads_rows || parameter.kind() != ParameterKind::Trainable {
             continue;
         }
         match tables.iter_mut().find(|table| table.range == parameter.range()) {
@@ -263,7 +241,8 @@ fn tables(graph: &Graph, places: &[usize]) -> Vec<Table> {
             }
         }
     }
-    tables.sort_by_key(|table| table.range.start);
+    let readers = |range: &Range<usize>| steps.iter().filter(|step| step.ranges.contains(range)).count();
+    tables.retain(|table| readers(&table.range) == table.inputs.len());
     tables
 }
 
@@ -339,7 +318,7 @@ fn wants_gradient(graph: &Graph, for_loss: &[bool], differentiate: Differentiate
             wanted[index] = for_loss[index] && is_real_feature && differentiate == Differentiate::ParametersAndInputs;
         }
     }
-    let is_trained = |&index: &usize| graph.layout[index].kind().is_trained();
+    let is_trained = |&index: &usize| graph.layout[index].kind() == ParameterKind::Trainable;
     for node in &graph.nodes {
         let on_path = node.outputs().any(|value| for_loss[value]);
         if on_path && (node.params.iter().any(is_trained) || node.operands.iter().any(|v| wanted[v.0])) {
@@ -375,12 +354,8 @@ fn plan_writes<T: Scalar>(
             step.targets.push(target);
         }
         for &param in &node.params {
-            step.param_writes.push(match graph.layout[param].kind() {
-                ParameterKind::Trainable => Some(first(&mut param_written[param])),
-                // It is zero before.
-                ParameterKind::Table => Some(Write::Add),
-                ParameterKind::Frozen | ParameterKind::Buffer => None,
-            });
+            let is_trained = graph.layout[param].kind() == ParameterKind::Trainable;
+            step.param_writes.push(is_trained.then(|| first(&mut param_written[param])));
         }
     }
     let parameters = graph.layout.parameters().iter().zip(&param_written);

@@ -314,18 +314,11 @@ impl<T: Scalar> Program<T> {
     ///
     /// As [`forward`](Program::forward), which must have run before on the same rows.
     pub fn backward(&self, run: &Run<'_, T>, workspace: &mut Workspace<T>, gradients: &mut [T], write: Write) {
-        if write == Write::Assign {
-            let tables = self.layout.dense_len()..self.layout.trainable_len();
-            gradients[tables].fill(T::zero());
-        }
         self.backward_in_parts(run, workspace, gradients, write, usize::MAX, |_, _| ());
     }
 
     /// As [`backward`](Program::backward), and tells of each part of the gradient when it is whole, from the end of the
     /// arena to its start: of which elements, and what they are. A part has `least` elements or more, but for the last.
-    ///
-    /// Gradients of [tables](Program::tables), which lie behind those parts, are added to whatever `write` says: they must
-    /// be zero before, and only the rows that the run's categories name are touched.
     ///
     /// # Panics
     ///
@@ -345,7 +338,7 @@ impl<T: Scalar> Program<T> {
             self.unwritten.iter().for_each(|range| gradients[range.clone()].fill(T::zero()));
         }
         write.slice(&mut gradients[self.layout.trainable_len()..], &workspace.updates);
-        let mut whole_from = self.layout.dense_len();
+        let mut whole_from = self.layout.trainable_len();
         for (number, step) in self.steps[..=self.root_step].iter().enumerate().rev() {
             if !step.has_gradient {
                 continue;

@@ -34,8 +34,6 @@ pub enum Initializer {
 pub enum ParameterKind {
     /// It has a gradient, and the optimizer updates it.
     Trainable,
-    /// It is trained too, and a step reads few rows of it, which alone have a gradient.
-    Table,
     /// It stays as it is: no gradient, no optimizer memory.
     Frozen,
     /// It has no gradient; the operation that owns it updates it from each batch, such as running statistics.
@@ -50,13 +48,6 @@ pub struct Parameter {
     initializer: Initializer,
     kind: ParameterKind,
     offset: usize,
-}
-
-impl ParameterKind {
-    /// Whether it has a gradient.
-    pub fn is_trained(self) -> bool {
-        matches!(self, Self::Trainable | Self::Table)
-    }
 }
 
 impl Parameter {
@@ -115,9 +106,8 @@ pub enum LayoutError {
 /// The parameters and buffers of a model in the order of their declaration: name, shape, initialiser, kind and range of
 /// each in one flat arena.
 ///
-/// The arena holds trainable parameters first, tables behind the others, then frozen ones, then buffers, each in the order
-/// of declaration. So a gradient arena and each slot of an optimizer are as long as the
-/// [trainable](Self::trainable_len) front of it.
+/// The arena holds trainable parameters first, then frozen ones, then buffers, each in the order of declaration. So a
+/// gradient arena and each slot of an optimizer are as long as the [trainable](Self::trainable_len) front of it.
 ///
 /// # Example
 ///
@@ -136,7 +126,7 @@ pub enum LayoutError {
 pub struct Layout {
     parameters: Vec<Parameter>,
     /// Elements of each kind.
-    lens: [usize; 4],
+    lens: [usize; 3],
 }
 
 impl Layout {
@@ -200,12 +190,12 @@ impl Layout {
 
     /// Gives each kind its part of the arena, and each parameter its place there.
     fn place(&mut self) {
-        self.lens = [0; 4];
+        self.lens = [0; 3];
         for parameter in &self.parameters {
             self.lens[parameter.kind as usize] += parameter.len();
         }
-        let [dense, tables, frozen, _] = self.lens;
-        let mut ends = [0, dense, dense + tables, dense + tables + frozen];
+        let [trainable, frozen, _] = self.lens;
+        let mut ends = [0, trainable, trainable + frozen];
         for parameter in &mut self.parameters {
             let end = &mut ends[parameter.kind as usize];
             parameter.offset = *end;
@@ -225,22 +215,7 @@ impl Layout {
 
     /// Elements that are trained: the front of the arena.
     pub fn trainable_len(&self) -> usize {
-        self.dense_len() + self.lens[ParameterKind::Table as usize]
-    }
-
-    /// Elements that are trained and are in no [table](ParameterKind::Table).
-    pub fn dense_len(&self) -> usize {
         self.lens[ParameterKind::Trainable as usize]
-    }
-
-    /// Makes a trainable parameter a [table](ParameterKind::Table). The ranges of others move.
-    ///
-    /// # Panics
-    ///
-    /// When there is none of this index.
-    pub fn make_table(&mut self, index: usize) {
-        self.parameters[index].kind = ParameterKind::Table;
-        self.place();
     }
 
     /// Elements of buffers: the end of the arena.
@@ -251,10 +226,9 @@ impl Layout {
     /// The trainable parameters alone, at the same places: what gradients and optimizers have.
     #[must_use]
     pub fn trainable(&self) -> Self {
-        let is_trained = |parameter: &&Parameter| parameter.kind.is_trained();
-        let parameters = self.parameters.iter().filter(is_trained).cloned().collect();
-        let [dense, tables, ..] = self.lens;
-        Self { parameters, lens: [dense, tables, 0, 0] }
+        let of_kind = |parameter: &&Parameter| parameter.kind == ParameterKind::Trainable;
+        let parameters = self.parameters.iter().filter(of_kind).cloned().collect();
+        Self { parameters, lens: [self.trainable_len(), 0, 0] }
     }
 
     /// The parameters and buffers, in the order of their declaration.
