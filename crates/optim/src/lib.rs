@@ -34,6 +34,7 @@ mod plan;
 mod rules;
 mod schedule;
 mod select;
+mod step;
 mod transform;
 
 pub use average::{Average, Bias};
@@ -45,4 +46,5 @@ pub use part::Part;
 pub use phase::Phase;
 pub use rules::*;
 pub use schedule::{Anneal, Schedule, ScheduleFn};
+pub use step::UpdateStep;
 pub use transform::{Chunk, Coefficients, Descent, MAX_SLOTS, Norm, Norms, Rate, Reduction, Rule, Slot, Transform};

@@ -4,7 +4,7 @@ use std::ops::Range;
 use tidemill_tensor::Scalar;
 use tidemill_tensor::ndarray::ArrayViewMut2;
 
-use crate::{Part, Phase, Schedule};
+use crate::{Part, Phase, Schedule, UpdateStep};
 
 /// A [`Chain`](crate::Chain) made ready for the parameters of one layout; immutable, shared by all threads.
 ///
@@ -83,7 +83,7 @@ impl<T: Scalar> Optimizer<T> {
 
     /// Moves the parameters by one step.
     ///
-    /// `step` counts from 0. The gradients are sums over rows and `scale` the one division by their weight: the
+    /// Steps count from 0. The gradients are sums over rows and `scale` the one division by their weight: the
     /// transforms see `scale · g`. The gradients are used up.
     ///
     /// # Shapes
@@ -93,7 +93,15 @@ impl<T: Scalar> Optimizer<T> {
     /// # Panics
     ///
     /// When a slice has another length.
-    pub fn update(&self, step: u64, scale: T, parameters: &mut [T], gradients: &mut [T], state: &mut [T]) {
+    pub fn update(
+        &self,
+        step: impl Into<UpdateStep>,
+        scale: T,
+        parameters: &mut [T],
+        gradients: &mut [T],
+        state: &mut [T],
+    ) {
+        let step = step.into();
         let (mut part, factors) = self.split(parameters, gradients, state);
         for phase in &self.phases {
             phase.prepare(scale, part.parameters, part.gradients, factors);

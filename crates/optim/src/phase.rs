@@ -5,8 +5,8 @@ use tidemill_tensor::ndarray::ArrayViewMut2;
 use tidemill_tensor::{Scalar, kernels, vectorized};
 
 use crate::norm::{self, BlockSum, Group};
-use crate::transform::{Chunk, Coefficients, Descent, Norm, Reduction, Rule, Transform};
-use crate::{MAX_SLOTS, Part};
+use crate::transform::{Chunk, Coefficients, Descent, Norm, Rate, Reduction, Rule, Transform};
+use crate::{MAX_SLOTS, Part, UpdateStep};
 
 /// Elements that go through all steps before the next ones do: three arrays of state, gradients and parameters of them
 /// fit into a first-level cache of 32 KiB in `f32`.
@@ -94,7 +94,7 @@ impl<T: Scalar> Phase<T> {
     /// Updates one part. The bits do not depend on how the arena is cut into parts.
     ///
     /// Gradients are used up; after the last phase the parameters have moved.
-    pub fn update(&self, step: u64, scale: T, part: &mut Part<'_, T>, factors: &[T]) {
+    pub fn update(&self, step: impl Into<UpdateStep>, scale: T, part: &mut Part<'_, T>, factors: &[T]) {
         self.update_after(step, scale, part, factors, |_, _| ());
     }
 
@@ -102,13 +102,13 @@ impl<T: Scalar> Phase<T> {
     /// those of other workers, while they are in the cache. `complete` gets their range in the arena and the gradients.
     pub fn update_after(
         &self,
-        step: u64,
+        step: impl Into<UpdateStep>,
         scale: T,
         part: &mut Part<'_, T>,
         factors: &[T],
         mut complete: impl FnMut(Range<usize>, &mut [T]),
     ) {
-        let mut at = [[0.0; 4]; MAX_STEPS];
+        let (mut at, step) = ([[0.0; 4]; MAX_STEPS], step.into());
         for (at, step_) in at.iter_mut().zip(&self.steps) {
             *at = step_.coefficients(step);
         }
@@ -196,8 +196,13 @@ impl Reduce {
 }
 
 impl<T: Scalar> Step<T> {
-    fn coefficients(&self, step: u64) -> Coefficients {
-        self.at.as_ref().map_or([1.0; 4], |transform| transform.coefficients(step))
+    fn coefficients(&self, step: UpdateStep) -> Coefficients {
+        let Some(transform) = &self.at else { return [1.0; 4] };
+        let mut at = transform.coefficients(step.number);
+        if !matches!(transform.rate(), Rate::None) {
+            at[0] *= step.learning_rate_factor;
+        }
+        at
     }
 
     fn run(&self, at: &Coefficients, chunk: &Range<usize>, part: &mut Part<'_, T>, factors: &[T]) {

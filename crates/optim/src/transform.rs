@@ -160,7 +160,7 @@ pub trait Transform: Rule<f32> + Rule<f64> + Debug + 'static {
         [0.0; 4]
     }
 
-    /// Whether it sets the learning rate. Only parameters to which a chain gives a learning rate move.
+    /// Whether it sets the learning rate, which is then the first of its coefficients. Only parameters to which a chain gives a learning rate move.
     fn rate(&self) -> Rate<'_> {
         Rate::None
     }

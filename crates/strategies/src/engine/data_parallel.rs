@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tidemill_autograd::tensor::{Arena, Scalar, kernels};
 use tidemill_autograd::{Program, Write};
-use tidemill_optim::{Optimizer, Part};
+use tidemill_optim::{Optimizer, Part, UpdateStep};
 
 use super::outputs::Writer;
 use super::pool::{Parts, Pool};
@@ -178,7 +178,7 @@ impl<T: Scalar> Running<T> for Parallel<T> {
 
     /// Each worker adds up and updates a slice of its own. Only where something must be measured of the whole gradient
     /// first is that made whole before.
-    fn update(&mut self, optimizer: &Optimizer<T>, step: u64, scale: T, arenas: Arenas<'_, T>) -> Updated {
+    fn update(&mut self, optimizer: &Optimizer<T>, step: UpdateStep, scale: T, arenas: Arenas<'_, T>) -> Updated {
         let Arenas { params, gradients, optimizer: memory, .. } = arenas;
         if optimizer.phases()[0].blocks() > 0 {
             self.reduce(gradients);

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tidemill_autograd::tensor::{Arena, Scalar};
 use tidemill_autograd::{Inputs, Program, Table, Write};
-use tidemill_optim::Optimizer;
+use tidemill_optim::{Optimizer, UpdateStep};
 
 use super::pool::Pool;
 use super::serial::Shard;
@@ -238,7 +238,7 @@ impl<T: Scalar> Running<T> for Herd<T> {
         self.shard.evaluate(task, outputs.writer())
     }
 
-    fn update(&mut self, _: &Optimizer<T>, _: u64, _: T, Arenas { params, .. }: Arenas<'_, T>) -> Updated {
+    fn update(&mut self, _: &Optimizer<T>, _: UpdateStep, _: T, Arenas { params, .. }: Arenas<'_, T>) -> Updated {
         for (value, shared) in params.iter_mut().zip(&mut self.shared) {
             *value = of_bits(*shared.get_mut());
         }
@@ -285,8 +285,8 @@ impl<T: Scalar> Herd<T> {
             let mut taken = number;
             while !diverged.load(Ordering::Relaxed) {
                 let Some(rows) = pieces.get(taken) else { break };
-                let step = task.step + taken as u64;
-                let key = if is_random { task.keys.fold(step) } else { task.key };
+                let step = UpdateStep { number: task.step.number + taken as u64, ..task.step };
+                let key = if is_random { task.keys.fold(step.number) } else { task.key };
                 let part = Task { rows: rows.clone(), step, key, ..task.clone() };
                 if !worker.step(&part, shared, (dense, tables), optimizer) {
                     diverged.store(true, Ordering::Relaxed);
@@ -348,7 +348,7 @@ impl<T: Scalar> Worker<T> {
         if !found.loss.is_finite() {
             let loss = found.loss;
             let (row, loss) = shard.first_non_finite(&task).unwrap_or((task.rows.start, loss));
-            *non_finite = Some(NonFinite { step, row, loss });
+            *non_finite = Some(NonFinite { step: step.number, row, loss });
             return false;
         }
         sums.add(found);

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidemill_autograd::Write;
 use tidemill_autograd::tensor::Scalar;
 use tidemill_collective::{Collective, Error as Lost, Values, share};
-use tidemill_optim::Optimizer;
+use tidemill_optim::{Optimizer, UpdateStep};
 
 use super::{AgreeStep, Arenas, InParts, OptimizerMemory, Outputs, RankRows, Ranks, Running, Task, Updated};
 use crate::sync::{GradientSync, Sharing, SyncStep, Synced};
@@ -119,7 +119,7 @@ impl<T: Scalar, S: GradientSync<T>> Running<T> for Joined<T, S> {
         let Self { parked, inner, has_begun, failed, trained, .. } = self;
         let (collective, sync) = parked.as_mut().expect("the run is on");
         *failed = None;
-        let sums = match sync.part_bytes(task.step) {
+        let sums = match sync.part_bytes(task.step.number) {
             None => inner.gradient(task, gradients, write, outputs),
             Some(bytes) => {
                 *has_begun = true;
@@ -169,7 +169,7 @@ impl<T: Scalar, S: GradientSync<T>> Running<T> for Joined<T, S> {
         sync.cancel(collective, gradients)
     }
 
-    fn update(&mut self, optimizer: &Optimizer<T>, step: u64, scale: T, arenas: Arenas<'_, T>) -> Updated {
+    fn update(&mut self, optimizer: &Optimizer<T>, step: UpdateStep, scale: T, arenas: Arenas<'_, T>) -> Updated {
         match self.synced {
             Synced::Sum => return self.inner.update(optimizer, step, scale, arenas),
             Synced::Mean => return self.inner.update(optimizer, step, T::one(), arenas),

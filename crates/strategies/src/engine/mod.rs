@@ -25,7 +25,7 @@ pub use task::{ReadRows, Task};
 use tidemill_autograd::tensor::Scalar;
 use tidemill_autograd::{Coupling, Program, Write};
 use tidemill_collective::Collective;
-use tidemill_optim::Optimizer;
+use tidemill_optim::{Optimizer, UpdateStep};
 
 use crate::{Error, GradientSync, Sums, Timeline};
 
@@ -134,7 +134,7 @@ pub trait Running<T: Scalar>: Send {
 
     /// Moves the parameters: the gradient, summed over rows, times `scale`, through the optimizer. `arenas.gradients`
     /// are those given to [`gradient`](Running::gradient), reduced or not.
-    fn update(&mut self, optimizer: &Optimizer<T>, step: u64, scale: T, arenas: Arenas<'_, T>) -> Updated {
+    fn update(&mut self, optimizer: &Optimizer<T>, step: UpdateStep, scale: T, arenas: Arenas<'_, T>) -> Updated {
         optimizer.update(step, scale, arenas.params, arenas.gradients, arenas.optimizer);
         Updated::default()
     }

@@ -2,6 +2,7 @@ use std::ops::Range;
 
 use tidemill_autograd::tensor::{Key, Scalar};
 use tidemill_data::Batch;
+use tidemill_optim::UpdateStep;
 
 use crate::{Binding, Timeline};
 
@@ -19,8 +20,8 @@ pub struct Task<'a, T> {
     pub rows: Range<usize>,
     /// The rows of the batch among those that were read.
     pub read: ReadRows<'a>,
-    /// The step's number, from zero.
-    pub step: u64,
+    /// The step's number, and what its learning rates are multiplied by.
+    pub step: UpdateStep,
     /// This step's random numbers.
     pub key: Key,
     /// The key of which the steps' keys are children, by their numbers.
@@ -34,7 +35,7 @@ impl<'a, T: Scalar> Task<'a, T> {
     pub fn new(params: &'a [T], batch: &'a Batch<T>, binding: &'a Binding) -> Self {
         let (rows, key) = (0..batch.rows(), Key::new(0));
         let read = ReadRows { count: rows.len(), kept: None };
-        Self { params, batch, binding, rows, read, step: 0, key, keys: key, timeline: None }
+        Self { params, batch, binding, rows, read, step: 0.into(), key, keys: key, timeline: None }
     }
 }
 

@@ -284,7 +284,7 @@ impl<T: Scalar> Session<'_, T> {
     fn move_parameters(&mut self, weight: f64) -> Result<(), Error> {
         let timeline = self.trainer.declared_timeline();
         let state = &mut *self.state;
-        let (step, scale) = (state.step, T::of(1.0 / weight));
+        let (number, step, scale) = (state.step, state.update_step(), T::of(1.0 / weight));
         let program = self.trainer.program();
         let trained = program.layout().trainable_len();
         if self.gradients.len() > trained {
@@ -301,7 +301,7 @@ impl<T: Scalar> Session<'_, T> {
         self.is_sharded |= updated.memory == OptimizerMemory::OwnShare;
         if let Err(lost) = engine.share(&mut state.params[..trained], timeline) {
             state.extensions.incomplete = Some(LOST);
-            return Err(Error::StateLost { step, source: Box::new(lost) });
+            return Err(Error::StateLost { step: number, source: Box::new(lost) });
         }
         if !self.world.is_alone {
             state.extensions.incomplete = Some(ELSEWHERE);

@@ -178,3 +178,34 @@ fn a_factor_that_is_none_is_refused() {
         assert_eq!((state.learning_rate_factor, state.step), (1.0, 1));
     }
 }
+
+/// Plain gradient descent with twice the rate is that with a factor of two, in every engine; a factor of zero is no motion.
+#[test]
+fn the_factor_multiplies_the_rate_in_every_engine() {
+    use tidemill_optim::sgd;
+    use tidemill_strategies::{DataParallel, Engine, Hogwild, Trainer};
+
+    fn check<E: Engine<f64> + 'static>(engine: impl Fn() -> E) {
+        let train = |rate: f64, factor: f64| {
+            let trainer = Trainer::new(crate::model::program(0.0), sgd(rate)).unwrap().engine(engine());
+            let mut state = trainer.start(1);
+            let mut callback = on_event(|event: &Event<'_, f64>, run: &mut Control| {
+                if matches!(event, Event::Started { .. }) {
+                    run.set_learning_rate_factor(factor);
+                }
+                Ok(())
+            });
+            trainer.run(&online(), &mut state, &mut rows(60), &mut callback).unwrap();
+            state.params
+        };
+        assert_eq!(train(0.05, 2.0), train(0.1, 1.0));
+        assert_ne!(train(0.05, 2.0), train(0.05, 1.0));
+        assert_eq!(
+            train(0.05, 0.0),
+            Trainer::new(crate::model::program::<f64>(0.0), sgd(0.1)).unwrap().start(1).params
+        );
+    }
+    check(|| Serial);
+    check(|| DataParallel::new(2).shards(3));
+    check(|| Hogwild::new(1).rows(2));
+}

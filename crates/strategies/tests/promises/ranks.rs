@@ -10,7 +10,7 @@ use tidemill_collective::{Collective, Error as Lost, Peer, Threads};
 use tidemill_data::{Interrupt, MemorySource, Source, SourceExt};
 use tidemill_layers::{Dense, Layer, Sequential};
 use tidemill_losses::{Loss, MeanSquaredError};
-use tidemill_optim::{Compose, Optimizer, adam, clip_by_global_norm};
+use tidemill_optim::{Compose, Optimizer, UpdateStep, adam, clip_by_global_norm};
 use tidemill_strategies::{
     AllReduce, Arenas, Batch, Checkpoints, Control, DataParallel, Distributed, Engine, Error, Event, FastAllReduce,
     GradientSync, Online, Outputs, Running, Serial, State, Strategy, Sums, Task, Trainer, Updated, on_event,
@@ -348,11 +348,11 @@ impl Running<f64> for FaultyRun {
         self.0.evaluate(task, outputs)
     }
 
-    fn update(&mut self, optimizer: &Optimizer<f64>, step: u64, scale: f64, arenas: Arenas<'_, f64>) -> Updated {
+    fn update(&mut self, optimizer: &Optimizer<f64>, step: UpdateStep, scale: f64, arenas: Arenas<'_, f64>) -> Updated {
         let Arenas { params, gradients, optimizer: memory, timeline } = arenas;
         let inner = Arenas { params: &mut *params, gradients, optimizer: memory, timeline };
         let updated = self.0.update(optimizer, step, scale, inner);
-        if self.1 && step == 5 {
+        if self.1 && step.number == 5 {
             params[3] = f64::from_bits(params[3].to_bits() ^ 1);
         }
         updated
