@@ -1,30 +1,23 @@
-/// Which update it is, and what every learning rate is multiplied by in it.
-///
-/// # Example
-///
-/// ```
-/// use tidemill_optim::{Compose, UpdateStep, sgd};
-/// use tidemill_tensor::{Initializer, Layout};
-///
-/// let mut layout = Layout::new();
-/// layout.push("weight", &[1], Initializer::Constant(0.0))?;
-/// let optimizer = sgd(0.1).build::<f64>(&layout)?;
-/// let mut parameters = [1.0];
-/// let step = UpdateStep { number: 0, learning_rate_factor: 0.5 };
-/// optimizer.update(step, 1.0, &mut parameters, &mut [10.0], &mut []);
-/// assert_eq!(parameters, [0.5]);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+use crate::Schedule;
+
+/// Which step an update is, and by how much learning rates are changed meanwhile. A number alone is a step at the learning
+/// rates that were declared.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct UpdateStep {
-    /// Its number, from 0, by which schedules go.
+    /// Its number, from 0: what schedules go by.
     pub number: u64,
-    /// What every learning rate is multiplied by; 1 changes nothing, to the bit.
+    /// What every learning rate is multiplied by, whatever its schedule gives.
     pub learning_rate_factor: f64,
 }
 
+impl UpdateStep {
+    /// The learning rate that a schedule gives at this step, times the factor.
+    pub fn rate(self, schedule: &Schedule) -> f64 {
+        schedule.at(self.number) * self.learning_rate_factor
+    }
+}
+
 impl From<u64> for UpdateStep {
-    /// With learning rates as they are.
     fn from(number: u64) -> Self {
         Self { number, learning_rate_factor: 1.0 }
     }

@@ -1,7 +1,6 @@
 use serde::{Deserialize, Serialize};
 use tidemill_autograd::tensor::{Key, Scalar};
 use tidemill_data::Cursor;
-use tidemill_optim::UpdateStep;
 
 use crate::Metrics;
 
@@ -67,11 +66,6 @@ impl<T: Scalar> State<T> {
     /// The key of which the keys of the steps' random numbers are children.
     pub(crate) fn steps_key(&self) -> Key {
         Key::new(self.seed).fold(STEPS)
-    }
-
-    /// The next step, with its learning-rate factor.
-    pub(crate) fn update_step(&self) -> UpdateStep {
-        UpdateStep { number: self.step, learning_rate_factor: self.learning_rate_factor }
     }
 
     /// The key of the first parameters.

@@ -86,7 +86,18 @@ impl World {
             (true, _) => keys.fold(state.step),
         };
         let (batch, read, timeline) = (step.batch(), step.read_rows(), trainer.declared_timeline());
-        Task { params: &state.params, batch, binding, rows, read, step: state.update_step(), key, keys, timeline }
+        Task {
+            params: &state.params,
+            batch,
+            binding,
+            rows,
+            read,
+            step: state.step,
+            learning_rate_factor: state.learning_rate_factor,
+            key,
+            keys,
+            timeline,
+        }
     }
 
     /// Compares with the other ranks what must be the same, and takes over the first one's state.

@@ -190,7 +190,7 @@ impl<T: Scalar> Running<T> for Herd<T> {
     }
 
     fn prepare(&mut self, optimizer: &Arc<Optimizer<T>>) -> Result<(), Error> {
-        let measures = optimizer.phases().iter().any(|phase| phase.blocks() > 0);
+        let measures = !optimizer.is_elementwise();
         let why = match (measures, optimizer.state_len() > 0) {
             (true, _) => "looks at the whole gradient first",
             (false, true) => "keeps a memory of gradients",
@@ -285,8 +285,8 @@ impl<T: Scalar> Herd<T> {
             let mut taken = number;
             while !diverged.load(Ordering::Relaxed) {
                 let Some(rows) = pieces.get(taken) else { break };
-                let step = UpdateStep { number: task.step.number + taken as u64, ..task.step };
-                let key = if is_random { task.keys.fold(step.number) } else { task.key };
+                let step = task.step + taken as u64;
+                let key = if is_random { task.keys.fold(step) } else { task.key };
                 let part = Task { rows: rows.clone(), step, key, ..task.clone() };
                 if !worker.step(&part, shared, (dense, tables), optimizer) {
                     diverged.store(true, Ordering::Relaxed);
@@ -348,7 +348,7 @@ impl<T: Scalar> Worker<T> {
         if !found.loss.is_finite() {
             let loss = found.loss;
             let (row, loss) = shard.first_non_finite(&task).unwrap_or((task.rows.start, loss));
-            *non_finite = Some(NonFinite { step: step.number, row, loss });
+            *non_finite = Some(NonFinite { step, row, loss });
             return false;
         }
         sums.add(found);
@@ -356,10 +356,10 @@ impl<T: Scalar> Worker<T> {
             return true;
         }
         let scale = T::of(1.0 / found.weight);
+        let at = UpdateStep { number: step, learning_rate_factor: task.learning_rate_factor };
         for range in &*touched {
-            let (part, factors) = optimizer.split(&mut params[..shared.len()], gradients, &mut []);
-            let mut part = part.split_at(range.end).0.split_at(range.start).1;
-            optimizer.phases().iter().for_each(|phase| phase.update(step, scale, &mut part, factors));
+            let params = &mut params[..shared.len()];
+            optimizer.update_range(at, scale, range.clone(), params, gradients, &mut []);
             for i in range.clone() {
                 let moved = params[i].widen() - read[i].widen();
                 if moved != 0.0 {

@@ -104,7 +104,7 @@ impl<T: Scalar, S: GradientSync<T>> Running<T> for Joined<T, S> {
     }
 
     fn prepare(&mut self, optimizer: &Arc<Optimizer<T>>) -> Result<(), Error> {
-        let measures = optimizer.phases().iter().any(|phase| phase.blocks() > 0);
+        let measures = !optimizer.is_elementwise();
         self.sharing = if measures { Sharing::Impossible } else { Sharing::Possible };
         self.inner.prepare(optimizer)
     }
@@ -119,7 +119,7 @@ impl<T: Scalar, S: GradientSync<T>> Running<T> for Joined<T, S> {
         let Self { parked, inner, has_begun, failed, trained, .. } = self;
         let (collective, sync) = parked.as_mut().expect("the run is on");
         *failed = None;
-        let sums = match sync.part_bytes(task.step.number) {
+        let sums = match sync.part_bytes(task.step) {
             None => inner.gradient(task, gradients, write, outputs),
             Some(bytes) => {
                 *has_begun = true;
@@ -177,9 +177,7 @@ impl<T: Scalar, S: GradientSync<T>> Running<T> for Joined<T, S> {
         }
         let Arenas { params, gradients, optimizer: memory, .. } = arenas;
         let own = share(params.len(), self.settings.rank, self.settings.size);
-        let (part, factors) = optimizer.split(params, gradients, memory);
-        let mut part = part.split_at(own.end).0.split_at(own.start).1;
-        optimizer.phases().iter().for_each(|phase| phase.update(step, scale, &mut part, factors));
+        optimizer.update_range(step, scale, own, params, gradients, memory);
         Updated { memory: OptimizerMemory::OwnShare, ..Updated::default() }
     }
 

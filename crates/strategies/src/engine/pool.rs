@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use tidemill_optim::Workers;
+
 use super::event_count::EventCount;
 
 /// Threads that stay alive between steps and run a borrowed job together, the caller being one of them.
@@ -83,6 +85,16 @@ impl Pool {
         if let Some(panic) = mine.err().or(theirs) {
             resume_unwind(panic);
         }
+    }
+}
+
+impl Workers for Pool {
+    fn count(&self) -> usize {
+        self.size()
+    }
+
+    fn run(&mut self, job: &(dyn Fn(usize) + Sync)) {
+        Self::run(self, job);
     }
 }
 

@@ -2,7 +2,6 @@ use std::ops::Range;
 
 use tidemill_autograd::tensor::{Key, Scalar};
 use tidemill_data::Batch;
-use tidemill_optim::UpdateStep;
 
 use crate::{Binding, Timeline};
 
@@ -20,8 +19,10 @@ pub struct Task<'a, T> {
     pub rows: Range<usize>,
     /// The rows of the batch among those that were read.
     pub read: ReadRows<'a>,
-    /// The step's number, and what its learning rates are multiplied by.
-    pub step: UpdateStep,
+    /// The step's number, from zero.
+    pub step: u64,
+    /// What learning rates are multiplied by: for engines that take steps while they compute.
+    pub learning_rate_factor: f64,
     /// This step's random numbers.
     pub key: Key,
     /// The key of which the steps' keys are children, by their numbers.
@@ -35,7 +36,7 @@ impl<'a, T: Scalar> Task<'a, T> {
     pub fn new(params: &'a [T], batch: &'a Batch<T>, binding: &'a Binding) -> Self {
         let (rows, key) = (0..batch.rows(), Key::new(0));
         let read = ReadRows { count: rows.len(), kept: None };
-        Self { params, batch, binding, rows, read, step: 0.into(), key, keys: key, timeline: None }
+        Self { params, batch, binding, rows, read, step: 0, learning_rate_factor: 1.0, key, keys: key, timeline: None }
     }
 }
 

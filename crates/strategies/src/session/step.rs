@@ -4,6 +4,7 @@ use tidemill_autograd::Write;
 use tidemill_autograd::tensor::Scalar;
 use tidemill_collective::Values;
 use tidemill_data::Batch as Rows;
+use tidemill_optim::UpdateStep;
 
 use super::cause::cause;
 use super::{Of, Session};
@@ -284,7 +285,8 @@ impl<T: Scalar> Session<'_, T> {
     fn move_parameters(&mut self, weight: f64) -> Result<(), Error> {
         let timeline = self.trainer.declared_timeline();
         let state = &mut *self.state;
-        let (number, step, scale) = (state.step, state.update_step(), T::of(1.0 / weight));
+        let (step, scale) = (state.step, T::of(1.0 / weight));
+        let at = UpdateStep { number: step, learning_rate_factor: state.learning_rate_factor };
         let program = self.trainer.program();
         let trained = program.layout().trainable_len();
         if self.gradients.len() > trained {
@@ -297,11 +299,11 @@ impl<T: Scalar> Session<'_, T> {
             timeline,
         };
         let (engine, optimizer) = (&mut self.engine, self.trainer.optimizer());
-        let updated = timed(timeline, Activity::Update, || engine.update(optimizer, step, scale, arenas));
+        let updated = timed(timeline, Activity::Update, || engine.update(optimizer, at, scale, arenas));
         self.is_sharded |= updated.memory == OptimizerMemory::OwnShare;
         if let Err(lost) = engine.share(&mut state.params[..trained], timeline) {
             state.extensions.incomplete = Some(LOST);
-            return Err(Error::StateLost { step: number, source: Box::new(lost) });
+            return Err(Error::StateLost { step, source: Box::new(lost) });
         }
         if !self.world.is_alone {
             state.extensions.incomplete = Some(ELSEWHERE);

@@ -26,7 +26,7 @@ impl<T: Scalar> Session<'_, T> {
     /// Where one rank asks for it, all do it.
     pub fn reset_optimizer(&mut self) {
         self.resets = true;
-        self.state.optimizer.copy_from_slice(&self.trainer.optimizer().initial_state());
+        self.trainer.optimizer().reset(&mut self.state.optimizer);
     }
 
     /// Ends the run: the next step is not taken. Where ranks train apart, the run ends at their next average.
