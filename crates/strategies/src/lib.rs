@@ -4,7 +4,9 @@
 //! This is the only crate that knows model, data, optimizer and workers all at once. It does not know layers, losses or
 //! file formats of data.
 //!
-//! [`Batch`] and [`Online`] run the same loop, and differ in what they say to it.
+//! A [`Session`] is one run: it offers the steps that strategies are written with. [`Batch`] and [`Online`] are loops of a
+//! few lines over it, and so is one's own. [`Callback`]s are told what happens, and may act on it; a [`GradientSync`] says
+//! how several ranks agree on each step.
 
 mod batch;
 mod binding;

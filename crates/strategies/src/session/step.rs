@@ -9,7 +9,7 @@ use tidemill_optim::UpdateStep;
 use super::cause::cause;
 use super::{Of, Session};
 use crate::binding::Need;
-use crate::engine::{AgreeStep, Arenas, OptimizerMemory};
+use crate::engine::{AgreeStep, Arenas, OptimizerMemory, group};
 use crate::extension::{ELSEWHERE, LOST};
 use crate::ranks::{self, StepAllReduce};
 use crate::rows::{Checked, StepRows};
@@ -89,6 +89,15 @@ impl<T: Scalar> Session<'_, T> {
     fn take_rows(&mut self, rows: &Rows<T>) -> Result<(), Error> {
         if rows.rows() > 0 {
             self.check_size(rows.rows())?;
+        }
+        let program = self.trainer.program();
+        if group(program).is_none() && rows.rows() > self.most {
+            let problem = format!(
+                "{} rows, more than the source has; {} looks at all rows of a batch, so that it must not be cut",
+                rows.rows(),
+                program.coupled_by(true)
+            );
+            return Err(Error::setting("rows to train on", problem));
         }
         if rows.schema() != self.source.schema() {
             let (found, expected) = (rows.schema().names(), self.source.schema().names());
