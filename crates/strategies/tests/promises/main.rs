@@ -10,6 +10,7 @@ mod fewer_messages;
 mod hogwild;
 mod model;
 mod open;
+mod partial;
 mod ranks;
 mod refused;
 mod resume;
