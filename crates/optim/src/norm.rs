@@ -11,7 +11,7 @@ const BLOCK: usize = 4096;
 const LANES: usize = 16;
 
 /// What one block contributes to the norms of updates and parameters: a sum of squares or a maximum.
-pub type BlockSum = [f64; 2];
+pub(crate) type BlockSum = [f64; 2];
 
 /// A part of the arena that is reduced to one [`BlockSum`]; all blocks of a group make one pair of norms.
 ///
@@ -30,6 +30,12 @@ impl Group {
         };
         Self { blocks: ranges.iter().flat_map(cut).collect() }
     }
+
+    /// Whether a range, which lies in one parameter, is among its elements.
+    pub(crate) fn holds(&self, range: &Range<usize>) -> bool {
+        let at = self.blocks.partition_point(|block| block.end <= range.start);
+        self.blocks.get(at).is_some_and(|block| block.start <= range.start)
+    }
 }
 
 /// The norm of one block before the root is taken.
@@ -40,12 +46,16 @@ pub(crate) fn measure<T: Scalar>(norm: Norm, x: &[T]) -> f64 {
     }
 }
 
-/// The norms of a group from the sums of its blocks.
-pub(crate) fn combine(norm: Norm, sums: impl Iterator<Item = BlockSum>) -> Norms {
-    let [updates, parameters] = sums.fold([0.0; 2], |[u, p], [du, dp]| match norm {
+/// The sum of several blocks.
+pub(crate) fn combine(norm: Norm, sums: impl Iterator<Item = BlockSum>) -> BlockSum {
+    sums.fold([0.0; 2], |[u, p], [du, dp]| match norm {
         Norm::L2 => [u + du, p + dp],
         Norm::Max => [larger(u, du), larger(p, dp)],
-    });
+    })
+}
+
+/// The norms of which these are the sums.
+pub(crate) fn root(norm: Norm, [updates, parameters]: BlockSum) -> Norms {
     match norm {
         Norm::L2 => Norms { updates: updates.sqrt(), parameters: parameters.sqrt() },
         Norm::Max => Norms { updates, parameters },
@@ -123,6 +133,6 @@ mod tests {
         let mut x = [1.0; 40];
         x[7] = f64::NAN;
         assert!(measure(Norm::Max, &x).is_nan());
-        assert!(combine(Norm::Max, [[f64::NAN, 0.0], [1.0, 0.0]].into_iter()).updates.is_nan());
+        assert!(combine(Norm::Max, [[f64::NAN, 0.0], [1.0, 0.0]].into_iter())[0].is_nan());
     }
 }

@@ -4,7 +4,11 @@ use std::ops::Range;
 use tidemill_tensor::Scalar;
 use tidemill_tensor::ndarray::ArrayViewMut2;
 
-use crate::{Part, Phase, Schedule};
+use crate::part::Part;
+use crate::phase::Phase;
+use crate::rows::Rows;
+use crate::workers::{share_out, share_out_rows};
+use crate::{Schedule, TableRows, UpdateStep, Workers};
 
 /// A [`Chain`](crate::Chain) made ready for the parameters of one layout; immutable, shared by all threads.
 ///
@@ -37,6 +41,8 @@ pub struct Optimizer<T> {
     pub(crate) phases: Vec<Phase<T>>,
     /// What moves without a gradient.
     pub(crate) moved: Vec<Range<usize>>,
+    /// Of what no rows can be updated alone.
+    pub(crate) whole: Vec<Range<usize>>,
 }
 
 /// A named range of the state arena.
@@ -81,10 +87,24 @@ impl<T: Scalar> Optimizer<T> {
         self.rates[0].at(step)
     }
 
+    /// Puts the state back to what it is before the first step.
+    ///
+    /// # Panics
+    ///
+    /// When the state has another length than [`state_len`](Self::state_len).
+    pub fn reset(&self, state: &mut [T]) {
+        assert_eq!(state.len(), self.state_len(), "optimizer state");
+        let (slots, factors) = state.split_at_mut(self.slots() * self.len);
+        for (slot, &initial) in slots.chunks_exact_mut(self.len.max(1)).zip(&self.initial) {
+            slot.fill(T::of(initial));
+        }
+        factors.fill(T::one());
+    }
+
     /// Moves the parameters by one step.
     ///
-    /// `step` counts from 0. The gradients are sums over rows and `scale` the one division by their weight: the
-    /// transforms see `scale · g`. The gradients are used up.
+    /// The gradients are sums over rows and `scale` the one division by their weight: the transforms see `scale · g`. The
+    /// gradients are used up.
     ///
     /// # Shapes
     ///
@@ -93,7 +113,15 @@ impl<T: Scalar> Optimizer<T> {
     /// # Panics
     ///
     /// When a slice has another length.
-    pub fn update(&self, step: u64, scale: T, parameters: &mut [T], gradients: &mut [T], state: &mut [T]) {
+    pub fn update(
+        &self,
+        step: impl Into<UpdateStep>,
+        scale: T,
+        parameters: &mut [T],
+        gradients: &mut [T],
+        state: &mut [T],
+    ) {
+        let step = step.into();
         let (mut part, factors) = self.split(parameters, gradients, state);
         for phase in &self.phases {
             phase.prepare(scale, part.parameters, part.gradients, factors);
@@ -101,48 +129,122 @@ impl<T: Scalar> Optimizer<T> {
         }
     }
 
-    /// The passes of an update, for workers that share one: for each phase, in order, all [`Phase::measure`] their
-    /// blocks, one [`settles`](Phase::settle), and all [`update`](Phase::update) their parts.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # use tidemill_optim::{Compose, clip_by_global_norm, sgd};
-    /// # use tidemill_tensor::{Initializer, Layout};
-    /// # let mut layout = Layout::new();
-    /// # layout.push("weight", &[10_000], Initializer::Constant(0.0))?;
-    /// # let optimizer = clip_by_global_norm(1.0).then(sgd(0.1)).build::<f64>(&layout)?;
-    /// # let (mut parameters, mut gradients, mut state) = (vec![1.0; 10_000], vec![2.0; 10_000], optimizer.initial_state());
-    /// for phase in optimizer.phases() {
-    ///     let mut sums = vec![[0.0; 2]; phase.blocks()];
-    ///     let half = sums.len() / 2;
-    ///     let (front, back) = sums.split_at_mut(half);
-    ///     std::thread::scope(|scope| {
-    ///         scope.spawn(|| phase.measure(0..half, &parameters, &gradients, front));
-    ///         phase.measure(half..half + back.len(), &parameters, &gradients, back);
-    ///     });
-    ///     let (part, factors) = optimizer.split(&mut parameters, &mut gradients, &mut state);
-    ///     phase.settle(1.0, &sums, factors);
-    ///     let (mut front, mut back) = part.split_at(3_000);
-    ///     let factors = &*factors;
-    ///     std::thread::scope(|scope| {
-    ///         scope.spawn(move || phase.update(0, 1.0, &mut front, factors));
-    ///         phase.update(0, 1.0, &mut back, factors);
-    ///     });
-    /// }
-    /// # assert!(parameters.iter().all(|p| (p - (1.0 - 0.1 * 0.01)).abs() < 1e-8));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn phases(&self) -> &[Phase<T>] {
-        &self.phases
+    /// Whether every element is updated by itself, so that a [part](Self::update_range) of the arena can be updated alone:
+    /// nothing, such as a norm, must be measured of the whole gradient.
+    pub fn is_elementwise(&self) -> bool {
+        self.phases.iter().all(|phase| phase.blocks() == 0)
     }
 
-    /// Everything that an update changes as one [`Part`], and the factors.
+    /// Moves the parameters of a range of the arena, as [`update`](Self::update) would; the others stay. The slices are
+    /// those of the whole arena.
     ///
     /// # Panics
     ///
-    /// When a slice has not the length that [`update`](Self::update) asks for.
-    pub fn split<'a>(
+    /// When the optimizer is not [elementwise](Self::is_elementwise), the range does not lie in the arena, or a slice has
+    /// another length.
+    pub fn update_range(
+        &self,
+        step: impl Into<UpdateStep>,
+        scale: T,
+        range: Range<usize>,
+        parameters: &mut [T],
+        gradients: &mut [T],
+        state: &mut [T],
+    ) {
+        assert!(self.is_elementwise(), "a part of the arena is updated alone, but norms are of the whole gradient");
+        let step = step.into();
+        let (part, factors) = self.split(parameters, gradients, state);
+        let mut part = part.split_at(range.end).0.split_at(range.start).1;
+        self.phases.iter().for_each(|phase| phase.update(step, scale, &mut part, factors));
+    }
+
+    /// Whether something is measured of the whole gradient before the first element is updated. What
+    /// [`update_in_parallel`](Self::update_in_parallel) does to gradients first then comes too late.
+    pub fn measures_first(&self) -> bool {
+        self.phases[0].blocks() > 0
+    }
+
+    /// As [`update`](Self::update), by several workers, to the same bits on any number of them.
+    ///
+    /// `complete` is called once with each range of the arena and its gradients, just before they are used and while they
+    /// are in the cache: such as to add what other workers have computed.
+    ///
+    /// # Panics
+    ///
+    /// As [`update`](Self::update).
+    pub fn update_in_parallel(
+        &self,
+        step: impl Into<UpdateStep>,
+        scale: T,
+        [parameters, gradients, state]: [&mut [T]; 3],
+        workers: &mut dyn Workers,
+        complete: &(dyn Fn(Range<usize>, &mut [T]) + Sync),
+    ) {
+        let step = step.into();
+        let nothing = |_: Range<usize>, _: &mut [T]| ();
+        for (number, phase) in self.phases.iter().enumerate() {
+            let (part, factors) = self.split(parameters, gradients, state);
+            phase.prepare(scale, part.parameters, part.gradients, factors);
+            let factors = &*factors;
+            let first: &(dyn Fn(Range<usize>, &mut [T]) + Sync) = if number == 0 { complete } else { &nothing };
+            share_out(workers, part, &|part| phase.update_after(step, scale, part, factors, first));
+        }
+    }
+
+    /// Whether [rows](Self::update_rows) of a table that lies there can be updated without a look at the others.
+    pub fn updates_rows(&self, table: Range<usize>) -> bool {
+        !self.whole.iter().any(|whole| whole.start < table.end && table.start < whole.end)
+    }
+
+    /// As [`update_in_parallel`](Self::update_in_parallel), where the end of the arena is tables of which only some rows
+    /// have a gradient: it looks at those rows, and at what lies in front of the tables, and costs nothing for the others.
+    /// The gradients of the rows are zero afterwards.
+    ///
+    /// SGD and Adagrad come to the same as an update of everything, to the bit; so does a clipped norm, to rounding. Adam
+    /// leaves moments of rows alone that have no gradient, and does not move them, as PyTorch's `SparseAdam` does.
+    /// Transforms that move parameters without a gradient, such as weight decay, or that measure each parameter have no
+    /// such update: see [`updates_rows`](Self::updates_rows).
+    ///
+    /// # Panics
+    ///
+    /// As [`update`](Self::update); and when tables do not lie one behind the other up to the end of the arena, or rows
+    /// of one cannot be updated alone.
+    pub fn update_rows(
+        &self,
+        step: impl Into<UpdateStep>,
+        scale: T,
+        [parameters, gradients, state]: [&mut [T]; 3],
+        tables: &[TableRows<'_>],
+        workers: &mut dyn Workers,
+        complete: &(dyn Fn(Range<usize>, &mut [T]) + Sync),
+    ) {
+        let (step, rows) = (step.into(), Rows(tables));
+        rows.check(self.len);
+        let front = rows.start(self.len);
+        assert!(self.updates_rows(front..self.len), "rows of these tables cannot be updated alone");
+        let nothing = |_: Range<usize>, _: &mut [T]| ();
+        for (number, phase) in self.phases.iter().enumerate() {
+            let (part, factors) = self.split(parameters, gradients, state);
+            phase.prepare_rows(scale, part.parameters, part.gradients, factors, front, rows);
+            let factors = &*factors;
+            let first: &(dyn Fn(Range<usize>, &mut [T]) + Sync) = if number == 0 { complete } else { &nothing };
+            let (dense, behind) = part.split_at(front);
+            share_out(workers, dense, &|part| phase.update_after(step, scale, part, factors, first));
+            let is_last = number + 1 == self.phases.len();
+            share_out_rows(workers, behind, rows, &|numbers, part| {
+                phase.update_rows_after(step, scale, (rows, numbers.clone()), part, factors, first);
+                if is_last {
+                    let origin = part.range().start;
+                    rows.each(numbers, usize::MAX, |place| {
+                        part.gradients[place.start - origin..place.end - origin].fill(T::zero());
+                    });
+                }
+            });
+        }
+    }
+
+    /// Everything that an update changes as one part, and the factors.
+    fn split<'a>(
         &self,
         parameters: &'a mut [T],
         gradients: &'a mut [T],

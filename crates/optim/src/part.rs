@@ -4,7 +4,7 @@ use tidemill_tensor::ndarray::{ArrayViewMut2, Axis};
 
 /// Everything that an update changes for a range of the arena: what one worker owns.
 #[derive(Debug)]
-pub struct Part<'a, T> {
+pub(crate) struct Part<'a, T> {
     start: usize,
     pub(crate) parameters: &'a mut [T],
     pub(crate) gradients: &'a mut [T],
@@ -12,16 +12,8 @@ pub struct Part<'a, T> {
 }
 
 impl<'a, T> Part<'a, T> {
-    /// The part that begins at element `start` of the arena.
-    ///
-    /// # Shapes
-    ///
-    /// For `N` elements: parameters `[N]`, gradients `[N]`, slots `[S, N]`, each row contiguous. `S` is
-    /// [`Optimizer::slots`](crate::Optimizer::slots).
-    ///
-    /// # Panics
-    ///
-    /// When the lengths differ.
+    /// The part that begins at element `start` of the arena, of `N` elements: parameters `[N]`, gradients `[N]`, slots
+    /// `[S, N]`, each row contiguous.
     pub fn new(start: usize, parameters: &'a mut [T], gradients: &'a mut [T], slots: ArrayViewMut2<'a, T>) -> Self {
         let n = parameters.len();
         assert!(gradients.len() == n && slots.ncols() == n, "parameters, gradients and slots of one length");
@@ -33,11 +25,7 @@ impl<'a, T> Part<'a, T> {
         self.start..self.start + self.parameters.len()
     }
 
-    /// The parts before and from element `index` of the arena.
-    ///
-    /// # Panics
-    ///
-    /// When `index` lies outside [`range`](Self::range).
+    /// The parts before and from element `index` of the arena, which lies in [`range`](Self::range).
     pub fn split_at(self, index: usize) -> (Self, Self) {
         let n = index - self.start;
         let (p0, p1) = self.parameters.split_at_mut(n);

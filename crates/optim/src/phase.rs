@@ -5,8 +5,10 @@ use tidemill_tensor::ndarray::ArrayViewMut2;
 use tidemill_tensor::{Scalar, kernels, vectorized};
 
 use crate::norm::{self, BlockSum, Group};
+use crate::part::Part;
+use crate::rows::Rows;
 use crate::transform::{Chunk, Coefficients, Descent, Norm, Reduction, Rule, Transform};
-use crate::{MAX_SLOTS, Part};
+use crate::{MAX_SLOTS, UpdateStep};
 
 /// Elements that go through all steps before the next ones do: three arrays of state, gradients and parameters of them
 /// fit into a first-level cache of 32 KiB in `f32`.
@@ -17,8 +19,8 @@ pub(crate) const MAX_STEPS: usize = 8;
 
 /// One pass over memory: transforms of which only the first may need a reduction.
 ///
-/// [`Optimizer::update`](crate::Optimizer::update) runs all phases; the methods here are its parallel form.
-pub struct Phase<T> {
+/// [`Optimizer::update`](crate::Optimizer::update) runs all phases.
+pub(crate) struct Phase<T> {
     /// The first phase brings gradients to scale.
     pub(crate) first: bool,
     pub(crate) reduce: Option<Reduce>,
@@ -52,77 +54,108 @@ pub(crate) enum Action<T> {
 
 impl<T: Scalar> Phase<T> {
     /// How many block sums it needs first: 0 when it has no reduction.
-    pub fn blocks(&self) -> usize {
+    pub(crate) fn blocks(&self) -> usize {
         self.reduce.iter().flat_map(|r| &r.groups).map(|g| g.blocks.len()).sum()
     }
 
-    /// Measures the blocks numbered `blocks`, one sum each. Reads whole arenas, as the phase before left them.
-    ///
-    /// # Panics
-    ///
-    /// When `sums` and `blocks` differ in length, or there are not so many blocks.
-    pub fn measure(&self, blocks: Range<usize>, parameters: &[T], gradients: &[T], sums: &mut [BlockSum]) {
-        assert_eq!(blocks.len(), sums.len());
-        assert!(blocks.end <= self.blocks(), "blocks {blocks:?} of {}", self.blocks());
-        let Some(reduce) = &self.reduce else { return };
-        let all = reduce.groups.iter().flat_map(|g| &g.blocks);
-        for (sum, block) in sums.iter_mut().zip(all.skip(blocks.start)) {
-            *sum = reduce.sum(block, parameters, gradients);
-        }
-    }
-
-    /// Turns the sums of all blocks into the `factors` with which [`update`](Self::update) works.
-    ///
-    /// # Panics
-    ///
-    /// When there are not [`blocks`](Self::blocks) sums.
-    pub fn settle(&self, scale: T, sums: &[BlockSum], factors: &mut [T]) {
-        assert_eq!(sums.len(), self.blocks());
-        if let Some(reduce) = &self.reduce {
-            reduce.settle(self.scale(scale), sums.iter().copied(), factors);
-        }
-    }
-
-    /// [`measure`](Self::measure) and [`settle`](Self::settle) in one.
-    pub fn prepare(&self, scale: T, parameters: &[T], gradients: &[T], factors: &mut [T]) {
+    /// Measures what must be known of the whole arenas, as the phase before left them, and turns it into the `factors` with
+    /// which [`update`](Self::update) works.
+    pub(crate) fn prepare(&self, scale: T, parameters: &[T], gradients: &[T], factors: &mut [T]) {
         if let Some(reduce) = &self.reduce {
             let blocks = reduce.groups.iter().flat_map(|g| &g.blocks);
             reduce.settle(self.scale(scale), blocks.map(|b| reduce.sum(b, parameters, gradients)), factors);
         }
     }
 
+    /// As [`prepare`](Self::prepare), where all is zero behind the front of the arena but for some rows of tables.
+    pub(crate) fn prepare_rows(
+        &self,
+        scale: T,
+        parameters: &[T],
+        gradients: &[T],
+        factors: &mut [T],
+        front: usize,
+        rows: Rows<'_>,
+    ) {
+        let Some(reduce) = &self.reduce else { return };
+        let sums = reduce.groups.iter().map(|group| {
+            let blocks = group.blocks.iter().map(|block| block.start.min(front)..block.end.min(front));
+            let mut sums = reduce.combine(blocks.map(|block| reduce.sum(&block, parameters, gradients)));
+            rows.each(0..rows.count(), CHUNK, |place| {
+                if group.holds(&place) {
+                    let sum = reduce.sum(&place, parameters, gradients);
+                    sums = reduce.combine([sums, sum].into_iter());
+                }
+            });
+            sums
+        });
+        reduce.settle_groups(self.scale(scale), sums, factors);
+    }
+
     /// Updates one part. The bits do not depend on how the arena is cut into parts.
     ///
     /// Gradients are used up; after the last phase the parameters have moved.
-    pub fn update(&self, step: u64, scale: T, part: &mut Part<'_, T>, factors: &[T]) {
-        self.update_after(step, scale, part, factors, |_, _| ());
+    pub(crate) fn update(&self, step: UpdateStep, scale: T, part: &mut Part<'_, T>, factors: &[T]) {
+        self.update_after(step, scale, part, factors, &|_, _| ());
     }
 
     /// As [`update`](Self::update), with something done first to the gradients of each few elements, such as adding
     /// those of other workers, while they are in the cache. `complete` gets their range in the arena and the gradients.
-    pub fn update_after(
+    pub(crate) fn update_after(
         &self,
-        step: u64,
+        step: UpdateStep,
         scale: T,
         part: &mut Part<'_, T>,
         factors: &[T],
-        mut complete: impl FnMut(Range<usize>, &mut [T]),
+        complete: &(dyn Fn(Range<usize>, &mut [T]) + Sync),
     ) {
+        let at = self.coefficients(step);
+        self.update_elements(&at, scale, part.range(), part, factors, complete);
+    }
+
+    /// As [`update_after`](Self::update_after), of the rows that are numbered so.
+    pub(crate) fn update_rows_after(
+        &self,
+        step: UpdateStep,
+        scale: T,
+        (rows, numbers): (Rows<'_>, Range<usize>),
+        part: &mut Part<'_, T>,
+        factors: &[T],
+        complete: &(dyn Fn(Range<usize>, &mut [T]) + Sync),
+    ) {
+        let at = self.coefficients(step);
+        rows.each(numbers, CHUNK, |place| self.update_elements(&at, scale, place, part, factors, complete));
+    }
+
+    fn coefficients(&self, step: UpdateStep) -> [Coefficients; MAX_STEPS] {
         let mut at = [[0.0; 4]; MAX_STEPS];
         for (at, step_) in at.iter_mut().zip(&self.steps) {
             *at = step_.coefficients(step);
         }
+        at
+    }
+
+    /// Updates a range of the arena that lies in the part.
+    fn update_elements(
+        &self,
+        at: &[Coefficients; MAX_STEPS],
+        scale: T,
+        range: Range<usize>,
+        part: &mut Part<'_, T>,
+        factors: &[T],
+        complete: &(dyn Fn(Range<usize>, &mut [T]) + Sync),
+    ) {
         let scale = if self.first { scale } else { T::one() };
-        let Range { mut start, end } = part.range();
-        let first = start;
+        let Range { mut start, end } = range;
+        let first = part.range().start;
         while start < end {
             let chunk = start..end.min(start + CHUNK);
             complete(chunk.clone(), &mut part.gradients[chunk.start - first..chunk.end - first]);
-            if !self.descend(&at, &chunk, scale, part) {
+            if !self.descend(at, &chunk, scale, part) {
                 if scale != T::one() {
                     kernels::scale(&mut part.gradients[chunk.start - first..chunk.end - first], scale);
                 }
-                for (step, at) in self.steps.iter().zip(&at) {
+                for (step, at) in self.steps.iter().zip(at) {
                     step.run(at, &chunk, part, factors);
                 }
             }
@@ -187,8 +220,19 @@ impl Reduce {
     }
 
     fn settle<T: Scalar>(&self, scale: f64, mut sums: impl Iterator<Item = BlockSum>, factors: &mut [T]) {
-        for (group, factor) in self.groups.iter().zip(&mut factors[self.factors.clone()]) {
-            let mut norms = norm::combine(self.norm(), sums.by_ref().take(group.blocks.len()));
+        let of_groups = self.groups.iter().map(|group| self.combine(sums.by_ref().take(group.blocks.len())));
+        self.settle_groups(scale, of_groups, factors);
+    }
+
+    /// The sum of several blocks.
+    fn combine(&self, sums: impl Iterator<Item = BlockSum>) -> BlockSum {
+        norm::combine(self.norm(), sums)
+    }
+
+    /// Turns the sums of groups into their factors.
+    fn settle_groups<T: Scalar>(&self, scale: f64, sums: impl Iterator<Item = BlockSum>, factors: &mut [T]) {
+        for (sums, factor) in sums.zip(&mut factors[self.factors.clone()]) {
+            let mut norms = norm::root(self.norm(), sums);
             norms.updates *= scale;
             *factor = T::of(self.transform.factor(norms));
         }
@@ -196,7 +240,7 @@ impl Reduce {
 }
 
 impl<T: Scalar> Step<T> {
-    fn coefficients(&self, step: u64) -> Coefficients {
+    fn coefficients(&self, step: UpdateStep) -> Coefficients {
         self.at.as_ref().map_or([1.0; 4], |transform| transform.coefficients(step))
     }
 

@@ -84,6 +84,7 @@ struct Plan<'a, T> {
     factor_blocks: Vec<(String, Range<usize>)>,
     phases: Vec<Phase<T>>,
     moved: Vec<Range<usize>>,
+    whole: Vec<Range<usize>>,
 }
 
 impl<'a, T: Scalar> Plan<'a, T> {
@@ -96,6 +97,7 @@ impl<'a, T: Scalar> Plan<'a, T> {
             factor_blocks: Vec::new(),
             phases,
             moved: Vec::new(),
+            whole: Vec::new(),
         }
     }
 
@@ -103,6 +105,9 @@ impl<'a, T: Scalar> Plan<'a, T> {
         let transform = &link.transform;
         if transform.moves_without_gradient() {
             self.moved.extend_from_slice(&link.ranges);
+        }
+        if !transform.leaves_rows() || transform.reduction() == Some(Reduction::PerParameter) {
+            self.whole.extend_from_slice(&link.ranges);
         }
         let slots = self.push_slots(transform);
         let factors = match transform.reduction() {
@@ -175,8 +180,8 @@ impl<'a, T: Scalar> Plan<'a, T> {
             Rate::None => None,
             Rate::Factor(schedule) | Rate::Inside(schedule) => Some(schedule.clone()),
         });
-        let (rates, moved) = (rates.collect(), self.moved);
-        Optimizer { len, initial: self.initial, factors, blocks, rates, phases: self.phases, moved }
+        let (rates, moved, whole) = (rates.collect(), self.moved, self.whole);
+        Optimizer { len, initial: self.initial, factors, blocks, rates, phases: self.phases, moved, whole }
     }
 }
 

@@ -2,7 +2,7 @@ use std::fmt::Debug;
 
 use tidemill_tensor::Scalar;
 
-use crate::{Error, Schedule};
+use crate::{Error, Schedule, UpdateStep};
 
 /// What a rule needs to know of a step, as functions of the step alone: bias corrections, a learning rate.
 ///
@@ -61,14 +61,15 @@ pub trait Rule<T: Scalar>: Send + Sync {
 
     /// Does in one pass what would take three: `u ← scale u`, [`update`](Self::update), and `p ← p - rate u`. It must
     /// come to the same bits, but may leave the gradients as they were. `false`, which is the default, where the rule
-    /// has no such pass.
+    /// has no such pass. Of this crate's own rules alone.
+    #[doc(hidden)]
     fn descend(&self, at: &Coefficients, descent: Descent<'_, T>) -> bool {
         let _ = (at, descent);
         false
     }
 }
 
-/// A chunk of which everything is done in one pass; see [`Rule::descend`].
+/// A chunk of which everything is done in one pass; see `Rule::descend`.
 pub struct Descent<'a, T> {
     /// The gradients.
     pub gradients: &'a mut [T],
@@ -154,8 +155,8 @@ pub trait Transform: Rule<f32> + Rule<f64> + Debug + 'static {
         Vec::new()
     }
 
-    /// What the rule gets as `at`; `step` counts from 0.
-    fn coefficients(&self, step: u64) -> Coefficients {
+    /// What the rule gets as `at`.
+    fn coefficients(&self, step: UpdateStep) -> Coefficients {
         let _ = step;
         [0.0; 4]
     }
@@ -169,6 +170,14 @@ pub trait Transform: Rule<f32> + Rule<f64> + Debug + 'static {
     /// must not. Transforms that only look at the updates say no.
     fn moves_without_gradient(&self) -> bool {
         true
+    }
+
+    /// Whether rows of a table that a step does not touch may be left alone, state and all: see
+    /// [`Optimizer::update_rows`](crate::Optimizer::update_rows). By default, where it neither keeps state nor moves
+    /// anything without a gradient; others say so where a gradient of zero changes nothing, or where leaving rows alone is
+    /// what they are documented to do.
+    fn leaves_rows(&self) -> bool {
+        self.slots().is_empty() && !self.moves_without_gradient()
     }
 
     /// A norm that must be known before the first element can be updated. It costs one more pass over memory, which

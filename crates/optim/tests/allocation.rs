@@ -3,7 +3,9 @@
 use std::alloc::{GlobalAlloc, Layout as Memory, System};
 use std::cell::Cell;
 
-use tidemill_optim::{Chain, Compose, Schedule, adam, adamw, clip_by_global_norm, ftrl, l1, l2, lamb, nadam, sgd};
+use tidemill_optim::{
+    Chain, Compose, Schedule, Workers, adam, adamw, clip_by_global_norm, ftrl, l1, l2, lamb, nadam, sgd,
+};
 use tidemill_tensor::{Initializer, Layout};
 
 struct Counting;
@@ -48,6 +50,18 @@ fn an_update_allocates_nothing() {
     check(ftrl(0.1).into());
 }
 
+struct InTurn;
+
+impl Workers for InTurn {
+    fn count(&self) -> usize {
+        3
+    }
+
+    fn run(&mut self, job: &(dyn Fn(usize) + Sync)) {
+        (0..3).for_each(job);
+    }
+}
+
 fn check(chain: Chain) {
     let mut layout = Layout::new();
     for (name, len) in [("a.weight", 5_000), ("a.bias", 10), ("b.weight", 300), ("b.bias", 10)] {
@@ -57,20 +71,16 @@ fn check(chain: Chain) {
     let mut state = optimizer.initial_state();
     let mut parameters = vec![0.5; layout.len()];
     let mut gradients = vec![0.1; layout.len()];
-    let mut sums: Vec<_> = optimizer.phases().iter().map(|phase| vec![[0.0; 2]; phase.blocks()]).collect();
-
     let before = ALLOCATIONS.get();
     for step in 0..5 {
         optimizer.update(step, 0.5, &mut parameters, &mut gradients, &mut state);
     }
-    for (phase, sums) in optimizer.phases().iter().zip(&mut sums) {
-        phase.measure(0..sums.len(), &parameters, &gradients, sums);
-        let (part, factors) = optimizer.split(&mut parameters, &mut gradients, &mut state);
-        phase.settle(0.5, sums, factors);
-        let (mut front, mut back) = part.split_at(1_000);
-        phase.update(5, 0.5, &mut front, factors);
-        phase.update(5, 0.5, &mut back, factors);
+    let all = [&mut parameters[..], &mut gradients, &mut state];
+    optimizer.update_in_parallel(5, 0.5, all, &mut InTurn, &|_, _| ());
+    if optimizer.is_elementwise() {
+        optimizer.update_range(6, 0.5, 7..1000, &mut parameters, &mut gradients, &mut state);
     }
+    optimizer.reset(&mut state);
     optimizer.learning_rate(3);
     assert_eq!(ALLOCATIONS.get(), before, "{chain:?}");
 }

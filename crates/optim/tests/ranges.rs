@@ -1,8 +1,8 @@
 //! An update has the same bits however the arena is cut, and whoever measures which blocks.
 
 use tidemill_optim::{
-    Chain, ClipMode, Compose, Norm, Optimizer, adagrad, adam, adamw, clip, clip_by_global_norm,
-    clip_by_global_norm_with, ftrl, l1, l2, lamb, lars, learning_rate, nadam, rmsprop, scale, sgd,
+    Chain, ClipMode, Compose, Norm, Optimizer, Schedule, UpdateStep, Workers, adagrad, adam, adamw, clip,
+    clip_by_global_norm, clip_by_global_norm_with, ftrl, l1, l2, lamb, lars, learning_rate, nadam, rmsprop, scale, sgd,
 };
 use tidemill_tensor::{Initializer, Key, Layout, Scalar};
 
@@ -38,7 +38,7 @@ fn chains() -> Vec<Chain> {
 /// Tensors larger and smaller than a block, one empty, one of one element.
 fn layout() -> Layout {
     let mut layout = Layout::new();
-    for (name, len) in [("a.weight", 9_001), ("a.bias", 1), ("empty", 0), ("b.weight", 2_500), ("b.bias", 17)] {
+    for (name, len) in [("a.weight", 39_001), ("a.bias", 1), ("empty", 0), ("b.weight", 2_500), ("b.bias", 17)] {
         layout.push(name, &[len], Initializer::Normal { std: 1.0 }).unwrap();
     }
     layout
@@ -48,8 +48,23 @@ fn check<T: Scalar>(chain: &Chain) {
     let layout = layout();
     let optimizer = chain.build::<T>(&layout).unwrap();
     let whole = run(&optimizer, &layout, |step, scale, p, g, s| optimizer.update(step, scale, p, g, s));
-    for cuts in [&[][..], &[1], &[4096, 9000, 9002], &[1023, 1024, 1025, 11_519, 11_519]] {
-        let parts = run(&optimizer, &layout, |step, scale, p, g, s| in_parts(&optimizer, cuts, step, scale, p, g, s));
+    for count in [1, 2, 3, 7, 100] {
+        let parts = run(&optimizer, &layout, |step, scale, p, g, s| {
+            optimizer.update_in_parallel(step, scale, [p, g, s], &mut Backwards(count), &|_, _| ());
+        });
+        assert!(whole == parts, "{chain:?} by {count} workers");
+    }
+    if !optimizer.is_elementwise() {
+        return;
+    }
+    for cuts in [&[][..], &[1], &[4096, 9000, 9002], &[1023, 1024, 1025, 41_519, 41_519]] {
+        let parts = run(&optimizer, &layout, |step, scale, p, g, s| {
+            let ends = cuts.iter().copied().chain([layout.len()]);
+            let starts = [0].into_iter().chain(cuts.iter().copied());
+            for (start, end) in starts.zip(ends) {
+                optimizer.update_range(step, scale, start..end, p, g, s);
+            }
+        });
         assert!(whole == parts, "{chain:?} cut at {cuts:?}");
     }
 }
@@ -74,7 +89,7 @@ fn what_is_done_to_gradients_first_is_done_to_each_once() {
     let layout = layout();
     for chain in chains() {
         let optimizer = chain.build::<f64>(&layout).unwrap();
-        if optimizer.phases().iter().any(|phase| phase.blocks() > 0) {
+        if optimizer.measures_first() {
             continue;
         }
         let plain = run(&optimizer, &layout, |step, scale, p, g, s| optimizer.update(step, scale, p, g, s));
@@ -82,15 +97,9 @@ fn what_is_done_to_gradients_first_is_done_to_each_once() {
             let missing: Vec<f64> = (0..g.len()).map(|i| (i % 3) as f64).collect();
             g.iter_mut().zip(&missing).for_each(|(g, m)| *g -= m);
             let reduced: Vec<f64> = g.iter().zip(&missing).map(|(g, m)| g + m).collect();
-            let (mut part, factors) = optimizer.split(p, g, s);
-            for (number, phase) in optimizer.phases().iter().enumerate() {
-                phase.prepare(scale, &[], &[], factors);
-                phase.update_after(step, scale, &mut part, factors, |range, gradients| {
-                    if number == 0 {
-                        gradients.copy_from_slice(&reduced[range]);
-                    }
-                });
-            }
+            optimizer.update_in_parallel(step, scale, [p, g, s], &mut Backwards(3), &|range, gradients| {
+                gradients.copy_from_slice(&reduced[range]);
+            });
         });
         let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-9 * (1.0 + b.abs()));
         assert!(near(&completed.0, &plain.0) && near(&completed.1, &plain.1), "{chain:?}");
@@ -113,30 +122,48 @@ fn run<T: Scalar>(
     (parameters, state)
 }
 
-fn in_parts<T: Scalar>(
-    optimizer: &Optimizer<T>,
-    cuts: &[usize],
-    step: u64,
-    scale: T,
-    parameters: &mut [T],
-    gradients: &mut [T],
-    state: &mut [T],
-) {
-    for phase in optimizer.phases() {
-        let mut sums = vec![[f64::NAN; 2]; phase.blocks()];
-        let blocks: Vec<usize> = (0..phase.blocks()).rev().collect();
-        for block in blocks {
-            phase.measure(block..block + 1, parameters, gradients, &mut sums[block..block + 1]);
-        }
-        let (part, factors) = optimizer.split(parameters, gradients, state);
-        phase.settle(scale, &sums, factors);
-        let mut parts = vec![part];
-        for &cut in cuts {
-            let (front, back) = parts.pop().unwrap().split_at(cut);
-            parts.extend([front, back]);
-        }
-        for part in parts.iter_mut().rev() {
-            phase.update(step, scale, part, factors);
-        }
+/// Workers that come one after the other, the last one first.
+struct Backwards(usize);
+
+impl Workers for Backwards {
+    fn count(&self) -> usize {
+        self.0
+    }
+
+    fn run(&mut self, job: &(dyn Fn(usize) + Sync)) {
+        (0..self.0).rev().for_each(job);
+    }
+}
+
+#[test]
+fn a_factor_multiplies_every_learning_rate() {
+    let layout = layout();
+    let falling = Schedule::from(0.5);
+    for (declared, halved) in [(adam(falling.clone()), adam(0.25)), (adam(0.02), adam(0.01))] {
+        let of = |chain: Chain, factor: f64| {
+            let optimizer = chain.build::<f64>(&layout).unwrap();
+            run(&optimizer, &layout, |number, scale, p, g, s| {
+                optimizer.update(UpdateStep { number, learning_rate_factor: factor }, scale, p, g, s);
+            })
+        };
+        assert!(of(declared.into(), 0.5) == of(halved.into(), 1.0));
+    }
+    let of = |chain: Chain, factor: f64| {
+        let optimizer = chain.build::<f64>(&layout).unwrap();
+        run(&optimizer, &layout, |number, scale, p, g, s| {
+            optimizer.update(UpdateStep { number, learning_rate_factor: factor }, scale, p, g, s);
+        })
+    };
+    assert!(of(ftrl(0.1).into(), 0.5) == of(ftrl(0.05).into(), 1.0), "a rate inside of a rule");
+}
+
+#[test]
+fn a_reset_state_is_that_before_the_first_step() {
+    let layout = layout();
+    for chain in chains() {
+        let optimizer = chain.build::<f64>(&layout).unwrap();
+        let (_, mut state) = run(&optimizer, &layout, |step, scale, p, g, s| optimizer.update(step, scale, p, g, s));
+        optimizer.reset(&mut state);
+        assert!(state == optimizer.initial_state(), "{chain:?}");
     }
 }

@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use safetensors::SafeTensors;
@@ -7,9 +7,9 @@ use tidemill_autograd::tensor::Scalar;
 use tidemill_data::{Cursor, Encoder};
 
 use crate::callback::check_factor;
+use crate::extension::Extensions;
 use crate::parameters::{self, Written};
-use crate::state::RankMemory;
-use crate::{CallbackMemory, Error, Metrics, State, Sums, Trainer, file, finite};
+use crate::{Error, Metrics, State, Sums, Trainer, file, finite};
 
 /// The safetensors metadata under which [`Header`] is stored.
 const KEY: &str = "tidemill.state";
@@ -27,33 +27,18 @@ struct Header {
     cursor: Cursor,
     epoch_rows: u64,
     metrics: Vec<String>,
-    /// Ranks with rows of their own.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
-    world: usize,
-    /// Where the source of each stands, where that is not the same.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    cursors: Vec<Cursor>,
-    /// Ranks that keep something for themselves.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    ranks: usize,
+    /// Whole numbers that each rank keeps for itself, such as where its source stands.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    rank_counts: BTreeMap<String, Vec<Vec<u64>>>,
+    /// Names of the numbers that each rank keeps for itself, and how many ranks do.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    rank_numbers: BTreeMap<String, usize>,
     /// Names of what callbacks remember.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     callbacks: Vec<String>,
     /// What rows went through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     encoder: Option<Encoder>,
-}
-
-fn one() -> usize {
-    1
-}
-
-fn is_one(count: &usize) -> bool {
-    *count == 1
-}
-
-fn is_zero(count: &usize) -> bool {
-    *count == 0
 }
 
 /// The encoder that a checkpoint or a model was saved with; `None` where it was saved without.
@@ -76,8 +61,8 @@ pub fn saved_encoder(path: impl AsRef<Path>) -> Result<Option<Encoder>, Error> {
 }
 
 pub(crate) fn save<T: Scalar>(trainer: &Trainer<T>, state: &State<T>, path: &Path) -> Result<(), Error> {
-    if state.is_spread {
-        let problem = "parts of the state are on other ranks; a callback says by `saves` that it will save".into();
+    if let Some(why) = state.extensions.incomplete {
+        let problem = format!("not written: {why}; a callback that saves in a run of ranks says so by `saves`");
         return Err(Error::Checkpoint { path: path.to_owned(), problem });
     }
     finite::check(trainer, state)?;
@@ -91,21 +76,21 @@ pub(crate) fn save<T: Scalar>(trainer: &Trainer<T>, state: &State<T>, path: &Pat
         let values = metric.state();
         tensors.push(Written::new(metric_name(i), &[values.len()], &values));
     }
-    for (rank, RankMemory { optimizer, feedback }) in state.ranks.iter().enumerate() {
-        for (what, values) in [(OPTIMIZER, optimizer), (FEEDBACK, feedback)] {
-            tensors.push(Written::new(rank_name(rank, what), &[values.len()], values));
+    let Extensions { callbacks, ranks, counts, .. } = &state.extensions;
+    for (name, parts) in ranks {
+        for (rank, values) in parts.iter().enumerate() {
+            tensors.push(Written::new(rank_name(rank, name), &[values.len()], values));
         }
     }
     tensors.push(Written::new(FACTOR, &[1], &[state.learning_rate_factor]));
-    for (name, numbers) in state.memory.iter() {
+    for (name, numbers) in callbacks.iter() {
         tensors.push(Written::new(callback_name(name), &[numbers.len()], numbers));
     }
     let header = Header {
         format: FORMAT,
-        callbacks: state.memory.iter().map(|(name, _)| name.to_owned()).collect(),
-        world: state.world,
-        cursors: state.cursors.clone(),
-        ranks: state.ranks.len(),
+        callbacks: callbacks.iter().map(|(name, _)| name.to_owned()).collect(),
+        rank_counts: counts.clone(),
+        rank_numbers: ranks.iter().map(|(name, parts)| (name.clone(), parts.len())).collect(),
         step: state.step,
         rows_trained: state.rows_trained,
         seed: state.seed,
@@ -158,16 +143,18 @@ fn parse<T: Scalar>(trainer: &Trainer<T>, bytes: &[u8], mut metrics: Metrics<T>)
         return Err(format!("{EPOCH} is [{loss}, {weight}], expected finite numbers and a weight from zero"));
     }
     let params = parameters::read(trainer.program().layout(), &tensors)?;
-    nothing_else(trainer, &header, &tensors)?;
-    let mut memory = CallbackMemory::default();
+    let mut extensions = Extensions { ranks: rank_numbers(&tensors, &header.rank_numbers)?, ..Extensions::default() };
     for name in &header.callbacks {
-        memory.put(name, tensor::<f64>(&tensors, &callback_name(name))?);
+        extensions.callbacks.put(name, tensor::<f64>(&tensors, &callback_name(name))?);
     }
     let factor: Vec<f64> = tensor(&tensors, FACTOR)?;
     let [learning_rate_factor] = factor[..] else {
         return Err(format!("{FACTOR} has {} numbers, expected 1", factor.len()));
     };
     check_factor(learning_rate_factor).map_err(|error| format!("{FACTOR}: {error}"))?;
+    nothing_else(trainer, &header, &tensors)?;
+    extensions.counts = header.rank_counts;
+    extensions.cursors()?;
     Ok(State {
         params,
         optimizer,
@@ -177,13 +164,8 @@ fn parse<T: Scalar>(trainer: &Trainer<T>, bytes: &[u8], mut metrics: Metrics<T>)
         cursor: header.cursor,
         epoch: Sums { loss, weight, rows: header.epoch_rows },
         metrics,
-        feedback: Vec::new(),
-        ranks: rank_memories(trainer, &tensors, header.ranks)?,
-        is_spread: false,
-        world: header.world,
-        cursors: header.cursors,
-        memory,
         learning_rate_factor,
+        extensions,
         is_resumed: true,
     })
 }
@@ -214,16 +196,11 @@ impl Header {
                 return Err(format!("it counts {count} {what}, expected {MOST} at most"));
             }
         }
-        for (what, ranks) in [("ranks", self.ranks), ("ranks with rows of their own", self.world)] {
-            if ranks > MOST_RANKS {
-                return Err(format!("it is of {ranks} {what}, expected {MOST_RANKS} at most"));
+        let counts = self.rank_counts.iter().map(|(name, parts)| (name, parts.len()));
+        for (name, ranks) in counts.chain(self.rank_numbers.iter().map(|(name, ranks)| (name, *ranks))) {
+            if !(1..=MOST_RANKS).contains(&ranks) {
+                return Err(format!("it has the {name} of {ranks} ranks, expected 1 to {MOST_RANKS}"));
             }
-        }
-        if self.world == 0 {
-            return Err("it is of 0 ranks with rows of their own, expected 1 or more".into());
-        }
-        if !self.cursors.is_empty() && self.cursors.len() != self.world {
-            return Err(format!("it has {} cursors for {} ranks", self.cursors.len(), self.world));
         }
         Ok(())
     }
@@ -236,10 +213,8 @@ fn nothing_else<T: Scalar>(trainer: &Trainer<T>, header: &Header, tensors: &Safe
     known.extend((0..header.metrics.len()).map(metric_name));
     known.extend(header.callbacks.iter().map(|name| callback_name(name)));
     known.extend([EPOCH, FACTOR].map(String::from));
-    let of_a_rank = |name: &str| {
-        (0..header.ranks).any(|rank| [OPTIMIZER, FEEDBACK].iter().any(|what| name == rank_name(rank, what)))
-    };
-    match tensors.names().into_iter().find(|name| !known.contains(*name) && !of_a_rank(name)) {
+    known.extend(header.rank_numbers.iter().flat_map(|(name, &ranks)| (0..ranks).map(|rank| rank_name(rank, name))));
+    match tensors.names().into_iter().find(|name| !known.contains(*name)) {
         Some(name) => Err(format!("it has {name}, which this model and optimizer do not have")),
         None => Ok(()),
     }
@@ -251,37 +226,28 @@ fn tensor<T: Scalar>(tensors: &SafeTensors<'_>, name: &str) -> Result<Vec<T>, St
 }
 
 /// What each rank keeps for itself.
-fn rank_memories<T: Scalar>(
-    trainer: &Trainer<T>,
+fn rank_numbers<T: Scalar>(
     tensors: &SafeTensors<'_>,
-    ranks: usize,
-) -> Result<Vec<RankMemory<T>>, String> {
-    let sizes = [(OPTIMIZER, trainer.optimizer().state_len()), (FEEDBACK, trainer.program().layout().len())];
-    let mut memories: Vec<RankMemory<T>> = Vec::new();
-    for rank in 0..ranks {
-        let [optimizer, feedback] = sizes.map(|(what, len)| {
-            let name = rank_name(rank, what);
+    named: &BTreeMap<String, usize>,
+) -> Result<BTreeMap<String, Vec<Vec<T>>>, String> {
+    let mut all = BTreeMap::new();
+    for (name, &ranks) in named {
+        let mut parts: Vec<Vec<T>> = Vec::new();
+        for rank in 0..ranks {
+            let name = rank_name(rank, name);
             let values: Vec<T> = tensor(tensors, &name)?;
-            if !values.is_empty() && values.len() != len {
-                return Err(format!("{name} has {} numbers, expected none or {len}", values.len()));
+            if let Some(at) = finite::first(&values) {
+                return Err(format!("{name}[{at}] is {}, expected a finite number", values[at]));
             }
-            match finite::first(&values) {
-                Some(at) => Err(format!("{name}[{at}] is {}, expected a finite number", values[at])),
-                None => Ok(values),
+            if let Some(first) = parts.first().filter(|first| first.len() != values.len()) {
+                return Err(format!("{name} has {} numbers, that of rank 0 has {}", values.len(), first.len()));
             }
-        });
-        let memory = RankMemory { optimizer: optimizer?, feedback: feedback? };
-        let lengths = |memory: &RankMemory<T>| [memory.optimizer.len(), memory.feedback.len()];
-        if memories.first().is_some_and(|first| lengths(first) != lengths(&memory)) {
-            return Err(format!("rank {rank} keeps other numbers than rank 0"));
+            parts.push(values);
         }
-        memories.push(memory);
+        all.insert(name.clone(), parts);
     }
-    Ok(memories)
+    Ok(all)
 }
-
-const OPTIMIZER: &str = "optimizer";
-const FEEDBACK: &str = "feedback";
 
 fn rank_name(rank: usize, what: &str) -> String {
     format!("rank.{rank}.{what}")

@@ -64,13 +64,21 @@ pub enum Error {
         /// What it is.
         value: f64,
     },
-    /// Another rank is gone, late, or not as this one.
+    /// Another rank is gone, late, or not as this one. The state is that of the last completed step.
     #[error("step {step}: {source}")]
     Ranks {
         /// The step, counted from zero.
         step: u64,
         /// Which rank, and why.
         source: tidemill_collective::Error,
+    },
+    /// Another rank was lost while parameters were exchanged. The state here is of no use: it is neither saved nor trained.
+    #[error("step {step}: {source}; the state was being exchanged and is lost here: resume from the last checkpoint")]
+    StateLost {
+        /// The step, counted from zero.
+        step: u64,
+        /// Which rank, and why.
+        source: Box<tidemill_collective::Error>,
     },
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]

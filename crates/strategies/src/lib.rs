@@ -13,6 +13,7 @@ mod checkpoint;
 mod engine;
 mod error;
 mod evaluate;
+mod extension;
 mod file;
 mod finite;
 mod metrics;
@@ -26,8 +27,10 @@ mod scores;
 mod session;
 mod state;
 mod strategy;
+mod sync;
 mod timeline;
 mod trainer;
+mod world;
 
 pub use batch::Batch;
 pub use binding::{Binding, Need};
@@ -36,8 +39,8 @@ pub use callback::{
 };
 pub use checkpoint::saved_encoder;
 pub use engine::{
-    AgreeStep, Arenas, Auto, Compression, DataParallel, Distributed, Engine, Hogwild, InParts, Memory, NonFinite,
-    Outputs, RankRows, Ranks, ReadRows, Running, Serial, Task, Updated,
+    AgreeStep, Arenas, Auto, DataParallel, Distributed, Engine, Hogwild, InParts, NonFinite, OptimizerMemory, Outputs,
+    RankRows, Ranks, ReadRows, Running, Serial, Task, Updated,
 };
 pub use error::Error;
 pub use evaluate::{Evaluation, Predictions, evaluate, predict};
@@ -48,5 +51,9 @@ pub use partial::{LoadReport, load_parameters};
 pub use session::{Outcome, Plan, Session, Waited};
 pub use state::{State, Sums};
 pub use strategy::{Strategy, Summary};
+pub use sync::{
+    Adasum, After, AllReduce, Average, Compress, Compression, FastAllReduce, GradientSync, LocalRound, Overlap,
+    OwnState, RankMemory, Sharing, SyncRun, SyncStep, Synced,
+};
 pub use timeline::{Activity, Timeline};
 pub use trainer::Trainer;

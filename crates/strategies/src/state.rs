@@ -5,6 +5,7 @@ use tidemill_data::Cursor;
 use crate::Metrics;
 
 use crate::CallbackMemory;
+use crate::extension::Extensions;
 
 /// Row-weighted sums: of losses, of weights, and how many rows. Divided once, at the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -55,29 +56,10 @@ pub struct State<T> {
     pub learning_rate_factor: f64,
     /// Test-then-train scores, updated by [`Online`](crate::Online).
     pub metrics: Metrics<T>,
-    /// What this rank has not yet sent of its gradients, where it sends less than all; empty otherwise.
-    pub feedback: Vec<T>,
-    /// What each rank keeps for itself, as it is saved and as it is found again.
-    pub(crate) ranks: Vec<RankMemory<T>>,
-    /// Whether the optimizer's memory is up to date only in part, the rest being so on other ranks.
-    pub(crate) is_spread: bool,
-    /// How many ranks with rows of their own it is the state of.
-    pub(crate) world: usize,
-    /// Where each of their sources stands, as it is saved and as it is found again; none where all stand at `cursor`.
-    pub(crate) cursors: Vec<Cursor>,
-    /// What callbacks remember.
-    pub(crate) memory: CallbackMemory,
+    /// What callbacks and ranks keep.
+    pub(crate) extensions: Extensions<T>,
     /// Whether it has been read from a checkpoint, and not been trained since.
     pub(crate) is_resumed: bool,
-}
-
-/// What a rank of several keeps for itself.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct RankMemory<T> {
-    /// The optimizer's memory, where ranks train apart.
-    pub(crate) optimizer: Vec<T>,
-    /// As [`State::feedback`].
-    pub(crate) feedback: Vec<T>,
 }
 
 impl<T: Scalar> State<T> {
@@ -93,7 +75,19 @@ impl<T: Scalar> State<T> {
 
     /// What callbacks remembered when they were last asked.
     pub fn memory(&self) -> &CallbackMemory {
-        &self.memory
+        &self.extensions.callbacks
+    }
+
+    /// What each rank remembered of the [`GradientSync`](crate::GradientSync) of this name when the state was last whole, in
+    /// the order of the ranks; `None` where none did.
+    pub fn rank_memory(&self, name: &str) -> Option<&[Vec<T>]> {
+        self.extensions.ranks.get(name).map(Vec::as_slice)
+    }
+
+    /// Forgets what each rank remembered of a [`GradientSync`](crate::GradientSync), so that the state can be trained by one
+    /// process, or by ranks that agree in another way. What compression had not sent of gradients is lost.
+    pub fn forget_rank_memory(&mut self) {
+        self.extensions.ranks.clear();
     }
 
     /// The value of a metric, by name.

@@ -7,7 +7,8 @@ use tidemill_data::{Cursor, Encoder, Source};
 use tidemill_optim::{Chain, Optimizer};
 
 use crate::engine::{Engine, Serial};
-use crate::{Callback, CallbackMemory, Error, Metrics, State, Strategy, Summary, Timeline, checkpoint};
+use crate::extension::Extensions;
+use crate::{Callback, Error, Metrics, State, Strategy, Summary, Timeline, checkpoint};
 
 /// A model, an optimizer and an engine: all that training needs and that training does not change. What changes is the
 /// [`State`].
@@ -110,12 +111,7 @@ impl<T: Scalar> Trainer<T> {
             epoch: crate::Sums::default(),
             learning_rate_factor: 1.0,
             metrics: metrics.into(),
-            feedback: Vec::new(),
-            ranks: Vec::new(),
-            is_spread: false,
-            world: 1,
-            cursors: Vec::new(),
-            memory: CallbackMemory::default(),
+            extensions: Extensions::default(),
             is_resumed: false,
         }
     }

@@ -13,8 +13,8 @@ use tidemill_collective::Threads;
 use tidemill_data::{Source, SourceExt};
 use tidemill_optim::sgd;
 use tidemill_strategies::{
-    Batch, Control, DataParallel, Distributed, Engine, Event, Hogwild, Online, Serial, Strategy, Timeline, Trainer,
-    on_event,
+    Adasum, AllReduce, Average, Batch, Compress, Compression, Control, DataParallel, Distributed, Engine, Event,
+    FastAllReduce, GradientSync, Hogwild, Online, Serial, Strategy, Timeline, Trainer, on_event,
 };
 
 struct Counting;
@@ -75,8 +75,8 @@ fn check_trainer(
 }
 
 /// As `check`, of two ranks at once.
-fn check_ranks(
-    make: impl Fn(Threads) -> Distributed<Serial> + Sync,
+fn check_ranks<S: GradientSync<f32> + 'static>(
+    make: impl Fn(Threads) -> Distributed<Serial, S> + Sync,
     strategy: impl Strategy<f32> + Copy + Send + Sync,
     shard: impl Fn(u64) -> Box<dyn Source<f32>> + Sync,
 ) {
@@ -86,6 +86,15 @@ fn check_ranks(
             scope.spawn(move || check(make(collective), strategy, shard(rank)));
         }
     });
+}
+
+/// As `check_ranks`, of ranks with rows of their own that agree by this.
+fn check_sync<S: GradientSync<f32> + 'static>(
+    sync: impl Fn() -> S + Sync,
+    strategy: impl Strategy<f32> + Copy + Send + Sync,
+) {
+    let make = |rank| Distributed::new(rank, Serial).sync(sync());
+    check_ranks(make, strategy, |rank| Box::new(rows(150 + rank as usize)));
 }
 
 #[test]
@@ -101,7 +110,17 @@ fn nothing_is_allocated_from_the_second_step_on() {
     check(DataParallel::new(2).shards(3), online, rows(155));
     check_ranks(|rank| Distributed::new(rank, Serial).share_rows(), batch, |_| Box::new(rows(155)));
     check_ranks(|rank| Distributed::new(rank, Serial), online, |rank| Box::new(rows(310).shard(rank, 2).unwrap()));
-    check_ranks(|rank| Distributed::new(rank, Serial).overlap(100), online, |rank| Box::new(rows(150 + rank as usize)));
+    check_sync(|| AllReduce, online);
+    check_sync(|| FastAllReduce, online);
+    check_sync(|| AllReduce.overlap(100), online);
+    for kind in [Compression::Half, Compression::TopK(0.1), Compression::OneBit] {
+        check_sync(|| Compress::new(kind), online);
+        check_sync(|| Compress::new(kind).overlap(100), batch);
+        check_sync(|| Compress::new(kind).after(1), online);
+    }
+    check_sync(Adasum::new, online);
+    check_sync(|| Average::every(1), batch);
+    check_sync(|| Average::every(1).after(1), online);
     let plain = Trainer::new(program::<f32>(0.3), sgd(0.001)).unwrap();
     check_trainer(plain, Hogwild::new(2).rows(3), online, rows(155));
     check(Serial, Online::new().passes(2).batch_size(20), rows(155).shuffle(50, 1).unwrap());

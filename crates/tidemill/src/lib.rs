@@ -48,8 +48,8 @@ pub mod prelude {
     pub use tidemill_metrics::{Accuracy, LogLoss, MeanLoss, Metric, R2, Rmse, RocAuc, Summary};
     pub use tidemill_optim::{Compose, Schedule, adagrad, adam, adamw, rmsprop, sgd};
     pub use tidemill_strategies::{
-        Auto, Batch, Callback, Checkpoints, Control, DataParallel, Distributed, EarlyStopping, Event, History, Hogwild,
-        Metrics, Model, Online, Serial, State, Timeline, Trainer, on_event, saved_encoder,
+        Auto, Batch, Callback, Checkpoints, Control, DataParallel, Distributed, EarlyStopping, Event, GradientSync,
+        History, Hogwild, Metrics, Model, Online, Serial, State, Timeline, Trainer, on_event, saved_encoder,
     };
 }
 

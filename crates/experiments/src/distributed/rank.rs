@@ -120,6 +120,7 @@ pub fn rank(job: &std::path::Path, stop: &Interrupt) -> ! {
             let code = match error.downcast_ref::<Error>() {
                 Some(Error::Ranks { source: Lost::Differs { .. }, .. }) => IMPOSSIBLE,
                 Some(Error::Ranks { source, .. }) => mpi::status(source),
+                Some(Error::StateLost { source, .. }) => mpi::status(source),
                 Some(_) => 1,
                 None => IMPOSSIBLE,
             };
@@ -158,6 +159,10 @@ fn train(job: &Job, world: Box<dyn tidemill::collective::Collective>, stop: &Int
         Some(path) if rank == 0 && path.exists() => trainer.resume(path, Metrics::new())?,
         _ => trainer.start(job.seed),
     };
+    if ranks == 1 && !job.way.is_alone() {
+        // The last one that is left has nobody to tell what compression or averages had kept.
+        state.forget_rank_memory();
+    }
     let strategy = Batch::new(spec.epochs).batch_size(batch_size).budget(spec.budget);
     let mut watcher = match rank {
         0 => Some(Watcher::new(job, &spec, &trainer)?),

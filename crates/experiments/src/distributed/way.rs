@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use tidemill::collective::Collective;
 use tidemill::data::SourceExt;
 use tidemill::prelude::*;
-use tidemill::strategies::Compression;
+use tidemill::strategies::{Adasum, AllReduce, Average, Compress, Compression, GradientSync};
 
 /// One way to spread training over processors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,20 @@ pub enum Exchange {
     Adasum,
     /// Averages of parameters, every so many steps.
     Local(u64),
+}
+
+impl Exchange {
+    fn sync(self) -> Box<dyn GradientSync<f32>> {
+        match self {
+            Self::Exact => Box::new(AllReduce),
+            Self::Overlap(bytes) => Box::new(AllReduce.overlap(bytes)),
+            Self::Half => Box::new(Compress::new(Compression::Half)),
+            Self::TopK(part) => Box::new(Compress::new(Compression::TopK(part))),
+            Self::OneBit(after) => Box::new(Compress::new(Compression::OneBit).after(after)),
+            Self::Adasum => Box::new(Adasum::new()),
+            Self::Local(steps) => Box::new(Average::every(steps)),
+        }
+    }
 }
 
 impl Way {
@@ -138,17 +152,19 @@ impl Way {
         }
     }
 
-    fn distributed<E>(&self, engine: Distributed<E>, agreed: &[(String, String)]) -> Distributed<E> {
+    fn distributed<E>(
+        &self,
+        engine: Distributed<E>,
+        agreed: &[(String, String)],
+    ) -> Distributed<E, Box<dyn GradientSync<f32>>> {
         let engine = agreed.iter().fold(engine, |engine, (what, text)| engine.agree_on(what, text));
-        match self.exchange {
-            Exchange::Exact => engine.share_rows(),
-            Exchange::Overlap(bytes) => engine.share_rows().overlap(bytes),
-            Exchange::Half => engine.share_rows().compress(Compression::Half),
-            Exchange::TopK(part) => engine.share_rows().compress(Compression::TopK(part)),
-            Exchange::OneBit(after) => engine.share_rows().compress_after(after, Compression::OneBit),
-            Exchange::Adasum => engine.adasum(),
-            Exchange::Local(steps) => engine.average_every(steps),
-        }
+        let engine = if self.has_own_rows() { engine } else { engine.share_rows() };
+        engine.sync(self.exchange.sync())
+    }
+
+    /// Whether it is of one process.
+    pub fn is_alone(&self) -> bool {
+        self.ranks == 1
     }
 
     /// Whether each rank has rows of its own, rather than a part of every batch.

@@ -3,7 +3,7 @@ use tidemill_tensor::{Scalar, vectorized};
 use super::rate::rate;
 use crate::error::{not_negative, positive};
 use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
-use crate::{Chain, Compose, Error, Schedule};
+use crate::{Chain, Compose, Error, Schedule, UpdateStep};
 
 /// Adagrad: gradients divided by the root of the sum of all their squares, `s ← s + g²`,
 /// `p ← p − η / (1 + (t − 1) d) · g / (√s + ε)`.
@@ -72,8 +72,13 @@ impl Transform for Rescale {
         vec![Slot { name: "sum_of_squares", initial: self.initial }]
     }
 
-    fn coefficients(&self, step: u64) -> Coefficients {
-        [1.0 / (1.0 + step as f64 * self.lr_decay), 0.0, 0.0, 0.0]
+    /// A gradient of zero changes nothing.
+    fn leaves_rows(&self) -> bool {
+        true
+    }
+
+    fn coefficients(&self, step: UpdateStep) -> Coefficients {
+        [1.0 / (1.0 + step.number as f64 * self.lr_decay), 0.0, 0.0, 0.0]
     }
 }
 

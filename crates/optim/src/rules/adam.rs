@@ -5,7 +5,7 @@ use super::mean::{Decay, by_decay, correction};
 use super::rate::rate;
 use crate::error::{positive, unit};
 use crate::transform::{Chunk, Coefficients, Descent, Rule, Slot, Transform};
-use crate::{Chain, Compose, Error, Schedule};
+use crate::{Chain, Compose, Error, Schedule, UpdateStep};
 
 /// Adam: gradients divided by the root of their mean square.
 ///
@@ -173,8 +173,13 @@ impl Transform for Rescale {
     }
 
     /// `m̂ / (√v̂ + ε)` is `m / (a √v + e)`: both modes are one kernel.
-    fn coefficients(&self, step: u64) -> Coefficients {
-        let (first, second) = (correction(self.beta1, step), correction(self.beta2, step).sqrt());
+    /// As PyTorch's `SparseAdam`: moments of rows without a gradient stay, and do not move them.
+    fn leaves_rows(&self) -> bool {
+        true
+    }
+
+    fn coefficients(&self, step: UpdateStep) -> Coefficients {
+        let (first, second) = (correction(self.beta1, step.number), correction(self.beta2, step.number).sqrt());
         let e = match self.mode {
             EpsilonMode::Torch => self.epsilon * first,
             EpsilonMode::Keras => self.epsilon * first / second,

@@ -4,7 +4,7 @@ use super::mean::{Decay, by_decay, correction};
 use super::rate::rate;
 use crate::error::{positive, unit};
 use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
-use crate::{Chain, Compose, Error, Schedule};
+use crate::{Chain, Compose, Error, Schedule, UpdateStep};
 
 /// AdaMax: [`adam`](crate::adam) with a decaying maximum in place of the mean square.
 ///
@@ -76,8 +76,8 @@ impl Transform for Rescale {
         vec![Slot::zero("first_moment"), Slot::zero("maximum")]
     }
 
-    fn coefficients(&self, step: u64) -> Coefficients {
-        [1.0 / correction(self.beta1, step), 0.0, 0.0, 0.0]
+    fn coefficients(&self, step: UpdateStep) -> Coefficients {
+        [1.0 / correction(self.beta1, step.number), 0.0, 0.0, 0.0]
     }
 }
 

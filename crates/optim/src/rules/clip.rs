@@ -84,6 +84,10 @@ impl Transform for ClipByGlobalNorm {
         positive("clip_by_global_norm", "max_norm", self.max_norm)
     }
 
+    fn moves_without_gradient(&self) -> bool {
+        false
+    }
+
     fn reduction(&self) -> Option<Reduction> {
         Some(Reduction::Global(self.norm))
     }

@@ -2,7 +2,7 @@ use tidemill_tensor::{Scalar, vectorized};
 
 use crate::error::{expect, not_negative, positive};
 use crate::transform::{Chunk, Coefficients, Rate, Rule, Slot, Transform};
-use crate::{Error, Schedule};
+use crate::{Error, Schedule, UpdateStep};
 
 /// FTRL-proximal: follows the regularized leader; with L1 its parameters become exactly zero, which suits sparse online
 /// learning.
@@ -100,8 +100,8 @@ impl Transform for Ftrl {
         vec![Slot { name: "sum_of_squares", initial: self.initial }, Slot::zero("linear")]
     }
 
-    fn coefficients(&self, step: u64) -> Coefficients {
-        [self.lr.at(step), 0.0, 0.0, 0.0]
+    fn coefficients(&self, step: UpdateStep) -> Coefficients {
+        [step.rate(&self.lr), 0.0, 0.0, 0.0]
     }
 
     fn rate(&self) -> Rate<'_> {

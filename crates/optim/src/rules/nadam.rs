@@ -5,7 +5,7 @@ use super::mean::{Decay, by_decay, correction};
 use super::rate::rate;
 use crate::error::{not_negative, positive, unit};
 use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
-use crate::{Chain, Compose, Error, Schedule};
+use crate::{Chain, Compose, Error, Schedule, UpdateStep};
 
 /// NAdam: [`adam`](crate::adam) with Nesterov's momentum.
 ///
@@ -126,13 +126,13 @@ impl Transform for Rescale {
         vec![Slot::zero("first_moment"), Slot::zero("second_moment")]
     }
 
-    fn coefficients(&self, step: u64) -> Coefficients {
-        let t = (step + 1) as f64;
+    fn coefficients(&self, step: UpdateStep) -> Coefficients {
+        let t = (step.number + 1) as f64;
         let (log_product, next) = (self.log_product(t), self.mu(t + 1.0));
         let log_next = (-self.one_minus_mu(t + 1.0)).ln_1p();
         let gradient = self.one_minus_mu(t) / -log_product.exp_m1();
         let moment = next / -(log_product + log_next).exp_m1();
-        [gradient, moment, 1.0 / correction(self.beta2, step).sqrt(), 0.0]
+        [gradient, moment, 1.0 / correction(self.beta2, step.number).sqrt(), 0.0]
     }
 }
 

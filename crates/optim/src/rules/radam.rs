@@ -6,7 +6,7 @@ use super::mean::{Decay, correction, excess};
 use super::rate::rate;
 use crate::error::{positive, unit};
 use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
-use crate::{Chain, Compose, Error, Schedule};
+use crate::{Chain, Compose, Error, Schedule, UpdateStep};
 
 /// RAdam: [`adam`](crate::adam) that divides by the second moment only once that is known well enough.
 ///
@@ -89,9 +89,9 @@ impl Transform for Rectified {
     }
 
     /// Both cases are Adam's kernel, `m / (a √v + e)`.
-    fn coefficients(&self, step: u64) -> Coefficients {
-        let (first, second) = (correction(self.beta1, step), correction(self.beta2, step));
-        let t = (step + 1) as f64;
+    fn coefficients(&self, step: UpdateStep) -> Coefficients {
+        let (first, second) = (correction(self.beta1, step.number), correction(self.beta2, step.number));
+        let t = (step.number + 1) as f64;
         let limit = 2.0 / (1.0 - self.beta2) - 1.0;
         // The equation's two terms are both about 2/(1 − β₂), their difference about t: written with x = −ln β₂ as
         // ρ∞ = 1 + 2/(eˣ − 1) and ρ = ρ∞ − 2t/(eᵗˣ − 1), the large parts 2/x and 2t/tx cancel exactly.

@@ -1,7 +1,7 @@
 use tidemill_tensor::{Scalar, kernels};
 
 use crate::transform::{Chunk, Coefficients, Rate, Rule, Transform};
-use crate::{Chain, Error, Schedule};
+use crate::{Chain, Error, Schedule, UpdateStep};
 
 /// Sets the learning rate: `u ← η(t) u`. The parameters to which it applies are those that move.
 ///
@@ -52,8 +52,8 @@ impl Transform for Multiply {
         self.schedule.check_for(self.owner)
     }
 
-    fn coefficients(&self, step: u64) -> Coefficients {
-        [self.schedule.at(step), 0.0, 0.0, 0.0]
+    fn coefficients(&self, step: UpdateStep) -> Coefficients {
+        [step.rate(&self.schedule), 0.0, 0.0, 0.0]
     }
 
     fn moves_without_gradient(&self) -> bool {

@@ -3,7 +3,7 @@ use tidemill_tensor::{Scalar, vectorized};
 use super::mean::{Decay, by_decay};
 use crate::error::{expect, not_negative, unit};
 use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
-use crate::{Chain, Compose, Error, Schedule};
+use crate::{Chain, Compose, Error, Schedule, UpdateStep};
 
 /// Stochastic gradient descent: `p ← p − η u`, where `u` is the gradient or, with momentum `μ` and dampening `δ`,
 /// `b ← μ b + (1 − δ) g` and `u = b`, or `u = g + μ b` in Nesterov's form.
@@ -114,8 +114,8 @@ impl Transform for Momentum {
         vec![Slot::zero("velocity")]
     }
 
-    fn coefficients(&self, step: u64) -> Coefficients {
-        let gradient = if step == 0 { 1.0 } else { 1.0 - self.dampening };
+    fn coefficients(&self, step: UpdateStep) -> Coefficients {
+        let gradient = if step.number == 0 { 1.0 } else { 1.0 - self.dampening };
         [self.momentum, gradient, 0.0, 0.0]
     }
 }

@@ -1,9 +1,9 @@
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tidemill_autograd::tensor::{Arena, Scalar, kernels};
 use tidemill_autograd::{Program, Write};
-use tidemill_optim::{Optimizer, Part};
+use tidemill_optim::{Optimizer, UpdateStep};
 
 use super::outputs::Writer;
 use super::pool::{Parts, Pool};
@@ -178,33 +178,15 @@ impl<T: Scalar> Running<T> for Parallel<T> {
 
     /// Each worker adds up and updates a slice of its own. Only where something must be measured of the whole gradient
     /// first is that made whole before.
-    fn update(&mut self, optimizer: &Optimizer<T>, step: u64, scale: T, arenas: Arenas<'_, T>) -> Updated {
+    fn update(&mut self, optimizer: &Optimizer<T>, step: UpdateStep, scale: T, arenas: Arenas<'_, T>) -> Updated {
         let Arenas { params, gradients, optimizer: memory, .. } = arenas;
-        if optimizer.phases()[0].blocks() > 0 {
+        if optimizer.measures_first() {
             self.reduce(gradients);
         }
-        let workers = workers(&self.pool, params.len()).min(MOST_PARTS);
-        for phase in optimizer.phases() {
-            let slots = optimizer.slots() * params.len();
-            phase.prepare(scale, params, gradients, &mut memory[slots..]);
-            let (mut part, factors) = optimizer.split(params, gradients, memory);
-            let factors = &*factors;
-            let others = if std::mem::take(&mut self.scattered) { &self.slots[1..] } else { &[] };
-            let update = |part: &mut Part<'_, T>| {
-                phase.update_after(step, scale, part, factors, |range, gradients| add_up(others, range, gradients));
-            };
-            if workers == 1 {
-                update(&mut part);
-                continue;
-            }
-            let parts = cut(part, workers);
-            self.pool.run(&|worker| {
-                let Some(part) = parts.get(worker) else { return };
-                if let Some(part) = &mut *part.lock().unwrap_or_else(PoisonError::into_inner) {
-                    update(part);
-                }
-            });
-        }
+        let others = if std::mem::take(&mut self.scattered) { &self.slots[1..] } else { &[] };
+        optimizer.update_in_parallel(step, scale, [params, gradients, memory], &mut self.pool, &|range, gradients| {
+            add_up(others, range, gradients);
+        });
         Updated::default()
     }
 }
@@ -235,25 +217,4 @@ fn share_out(pool: &mut Pool, range: Range<usize>, job: impl Fn(Range<usize>) + 
             }
         }),
     }
-}
-
-/// More parts than this an update is not cut into.
-const MOST_PARTS: usize = 64;
-
-/// Cuts what an update changes into `count` parts, on the stack.
-fn cut<T>(part: Part<'_, T>, count: usize) -> [Mutex<Option<Part<'_, T>>>; MOST_PARTS] {
-    let range = part.range();
-    let mut rest = Some(part);
-    std::array::from_fn(|i| {
-        let end = share(range.clone(), i.min(count - 1), count, 1).end;
-        let (part, after) = match rest.take() {
-            Some(part) if i + 1 < count => {
-                let (part, after) = part.split_at(end);
-                (Some(part), Some(after))
-            }
-            last => (last, None),
-        };
-        rest = after;
-        Mutex::new(part)
-    })
 }

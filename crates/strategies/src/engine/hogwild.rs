@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tidemill_autograd::tensor::{Arena, Scalar};
 use tidemill_autograd::{Inputs, Program, Table, Write};
-use tidemill_optim::Optimizer;
+use tidemill_optim::{Optimizer, UpdateStep};
 
 use super::pool::Pool;
 use super::serial::Shard;
@@ -190,7 +190,7 @@ impl<T: Scalar> Running<T> for Herd<T> {
     }
 
     fn prepare(&mut self, optimizer: &Arc<Optimizer<T>>) -> Result<(), Error> {
-        let measures = optimizer.phases().iter().any(|phase| phase.blocks() > 0);
+        let measures = !optimizer.is_elementwise();
         let why = match (measures, optimizer.state_len() > 0) {
             (true, _) => "looks at the whole gradient first",
             (false, true) => "keeps a memory of gradients",
@@ -238,7 +238,7 @@ impl<T: Scalar> Running<T> for Herd<T> {
         self.shard.evaluate(task, outputs.writer())
     }
 
-    fn update(&mut self, _: &Optimizer<T>, _: u64, _: T, Arenas { params, .. }: Arenas<'_, T>) -> Updated {
+    fn update(&mut self, _: &Optimizer<T>, _: UpdateStep, _: T, Arenas { params, .. }: Arenas<'_, T>) -> Updated {
         for (value, shared) in params.iter_mut().zip(&mut self.shared) {
             *value = of_bits(*shared.get_mut());
         }
@@ -356,10 +356,10 @@ impl<T: Scalar> Worker<T> {
             return true;
         }
         let scale = T::of(1.0 / found.weight);
+        let at = UpdateStep { number: step, learning_rate_factor: task.learning_rate_factor };
         for range in &*touched {
-            let (part, factors) = optimizer.split(&mut params[..shared.len()], gradients, &mut []);
-            let mut part = part.split_at(range.end).0.split_at(range.start).1;
-            optimizer.phases().iter().for_each(|phase| phase.update(step, scale, &mut part, factors));
+            let params = &mut params[..shared.len()];
+            optimizer.update_range(at, scale, range.clone(), params, gradients, &mut []);
             for i in range.clone() {
                 let moved = params[i].widen() - read[i].widen();
                 if moved != 0.0 {

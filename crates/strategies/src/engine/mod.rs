@@ -1,35 +1,33 @@
 //! How the gradient of one batch is obtained.
 
-mod adasum;
 mod auto;
-mod compress;
 mod data_parallel;
 mod distributed;
-mod gate;
+mod event_count;
 mod hogwild;
+mod joined;
 mod outputs;
 mod pool;
 mod serial;
+mod task;
 
 use std::ops::Range;
 use std::sync::Arc;
 
 pub use auto::Auto;
-pub use compress::Compression;
 pub use data_parallel::DataParallel;
 pub use distributed::Distributed;
-pub(crate) use distributed::LocalSteps;
 pub use hogwild::Hogwild;
 pub use outputs::Outputs;
 pub use serial::Serial;
+pub use task::{ReadRows, Task};
 
-use tidemill_autograd::tensor::{Key, Scalar};
+use tidemill_autograd::tensor::Scalar;
 use tidemill_autograd::{Coupling, Program, Write};
 use tidemill_collective::Collective;
-use tidemill_data::Batch;
-use tidemill_optim::Optimizer;
+use tidemill_optim::{Optimizer, UpdateStep};
 
-use crate::{Binding, Error, Sums, Timeline};
+use crate::{Error, GradientSync, Sums, Timeline};
 
 /// A way to obtain the gradient of one batch: on this thread, in pieces, on several threads. A declaration;
 /// [`start`](Engine::start) makes what runs. Engines nest.
@@ -119,14 +117,24 @@ pub trait Running<T: Scalar>: Send {
     /// # Errors
     ///
     /// When a rank is gone or late.
-    fn agree(&mut self, gradients: &mut [T], step: &mut AgreeStep<'_, T>) -> Result<(), tidemill_collective::Error> {
+    fn agree(&mut self, gradients: &mut [T], step: &AgreeStep<'_>) -> Result<(), tidemill_collective::Error> {
         let _ = (gradients, step);
+        Ok(())
+    }
+
+    /// Ends what computing the last gradient has begun to tell other ranks: the step is not taken.
+    ///
+    /// # Errors
+    ///
+    /// When a rank is gone or late.
+    fn cancel(&mut self, gradients: &mut [T]) -> Result<(), tidemill_collective::Error> {
+        let _ = gradients;
         Ok(())
     }
 
     /// Moves the parameters: the gradient, summed over rows, times `scale`, through the optimizer. `arenas.gradients`
     /// are those given to [`gradient`](Running::gradient), reduced or not.
-    fn update(&mut self, optimizer: &Optimizer<T>, step: u64, scale: T, arenas: Arenas<'_, T>) -> Updated {
+    fn update(&mut self, optimizer: &Optimizer<T>, step: UpdateStep, scale: T, arenas: Arenas<'_, T>) -> Updated {
         optimizer.update(step, scale, arenas.params, arenas.gradients, arenas.optimizer);
         Updated::default()
     }
@@ -142,7 +150,7 @@ pub trait Running<T: Scalar>: Send {
     }
 
     /// The ranks that take part in each step, where there are any but this one.
-    fn ranks(&mut self) -> Option<Ranks<'_>> {
+    fn ranks(&mut self) -> Option<Ranks<'_, T>> {
         None
     }
 
@@ -179,17 +187,17 @@ pub struct InParts<'a, T> {
 }
 
 /// Other ranks that train the same parameters.
-pub struct Ranks<'a> {
+pub struct Ranks<'a, T> {
     /// What reaches them.
     pub collective: &'a mut dyn Collective,
     /// Whether they compute on rows of their own, or share out the same.
     pub rows: RankRows,
     /// Steps after which parameters are compared again.
     pub compare_every: u64,
-    /// What else must be the same on all of them: names and texts.
+    /// What else must be the same on all of them: names and strings.
     pub agreed: &'a [(String, String)],
-    /// When they train apart.
-    pub(crate) local: Option<LocalSteps>,
+    /// How they agree.
+    pub sync: &'a mut dyn GradientSync<T>,
 }
 
 /// Which rows the ranks of a distributed run compute on.
@@ -202,11 +210,10 @@ pub enum RankRows {
 }
 
 /// What [`Running::agree`] is told of the step.
-pub struct AgreeStep<'a, T> {
+#[derive(Clone, Copy, Debug)]
+pub struct AgreeStep<'a> {
     /// Its number, from zero.
     pub number: u64,
-    /// What this rank has not sent of gradients before.
-    pub feedback: &'a mut Vec<T>,
     /// Optional profiler.
     pub timeline: Option<&'a Timeline>,
 }
@@ -217,19 +224,19 @@ pub struct Updated {
     /// How many steps it was: one, but for engines that move the parameters while they compute.
     pub steps: u64,
     /// Of what the optimizer's memory is up to date here.
-    pub memory: Memory,
+    pub memory: OptimizerMemory,
 }
 
 impl Default for Updated {
     /// One step, with everything up to date.
     fn default() -> Self {
-        Self { steps: 1, memory: Memory::Whole }
+        Self { steps: 1, memory: OptimizerMemory::Whole }
     }
 }
 
 /// Of which parameters the optimizer's memory is up to date on a rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Memory {
+pub enum OptimizerMemory {
     /// All.
     Whole,
     /// Those of this rank's [`share`](tidemill_collective::share).
@@ -246,57 +253,6 @@ pub struct Arenas<'a, T> {
     pub optimizer: &'a mut [T],
     /// Optional profiler.
     pub timeline: Option<&'a Timeline>,
-}
-
-/// Rows to compute on.
-#[derive(Clone)]
-pub struct Task<'a, T> {
-    /// The parameters.
-    pub params: &'a [T],
-    /// The rows of the step. Those of weight zero have been left out: what is NaN or infinite in a row is so in the
-    /// gradient, whatever the row weighs.
-    pub batch: &'a Batch<T>,
-    /// Which of its columns feed which inputs.
-    pub binding: &'a Binding,
-    /// Which of its rows.
-    pub rows: Range<usize>,
-    /// The rows of the batch among those that were read.
-    pub read: ReadRows<'a>,
-    /// The step's number, from zero.
-    pub step: u64,
-    /// This step's random numbers.
-    pub key: Key,
-    /// The key of which the steps' keys are children, by their numbers.
-    pub keys: Key,
-    /// Optional profiler.
-    pub timeline: Option<&'a Timeline>,
-}
-
-impl<'a, T: Scalar> Task<'a, T> {
-    /// All rows of a batch, as step 0 of seed 0.
-    pub fn new(params: &'a [T], batch: &'a Batch<T>, binding: &'a Binding) -> Self {
-        let (rows, key) = (0..batch.rows(), Key::new(0));
-        let read = ReadRows { count: rows.len(), kept: None };
-        Self { params, batch, binding, rows, read, step: 0, key, keys: key, timeline: None }
-    }
-}
-
-/// Which of the rows that were read are in a batch, those of weight zero being left out.
-#[derive(Clone, Copy, Debug)]
-pub struct ReadRows<'a> {
-    /// Rows that were read.
-    pub count: usize,
-    /// The places of the batch's rows among them; `None` where all are in the batch.
-    pub kept: Option<&'a [usize]>,
-}
-
-impl ReadRows<'_> {
-    /// Where in the batch the rows are that were read as these.
-    pub fn kept_of(&self, read: Range<usize>) -> Range<usize> {
-        let Some(places) = self.kept else { return read };
-        let at = |row| places.partition_point(|&place| place < row);
-        at(read.start)..at(read.end)
-    }
 }
 
 /// Part `index` of `count` of a range: contiguous, in order, of equal size up to one group of rows, which stay whole.

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use super::gate::Gate;
+use tidemill_optim::Workers;
+
+use super::event_count::EventCount;
 
 /// Threads that stay alive between steps and run a borrowed job together, the caller being one of them.
 pub(crate) struct Pool {
@@ -23,8 +25,8 @@ struct Shared {
     running: AtomicUsize,
     stop: AtomicBool,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
-    posted: Gate,
-    finished: Gate,
+    posted: EventCount,
+    finished: EventCount,
 }
 
 /// A job whose lifetime [`Pool::run`] vouches for.
@@ -47,8 +49,8 @@ impl Pool {
             running: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
             panic: Mutex::new(None),
-            posted: Gate::new(size),
-            finished: Gate::new(size),
+            posted: EventCount::new(size),
+            finished: EventCount::new(size),
         });
         let mut pool = Self { shared, threads: Vec::new() };
         for worker in 1..size {
@@ -86,6 +88,16 @@ impl Pool {
     }
 }
 
+impl Workers for Pool {
+    fn count(&self) -> usize {
+        self.size()
+    }
+
+    fn run(&mut self, job: &(dyn Fn(usize) + Sync)) {
+        Self::run(self, job);
+    }
+}
+
 impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::SeqCst);
@@ -100,7 +112,7 @@ impl Drop for Pool {
 impl Shared {
     fn post(&self) {
         self.generation.fetch_add(1, Ordering::SeqCst);
-        self.posted.open();
+        self.posted.notify();
     }
 
     fn work(&self, worker: usize) {
@@ -119,7 +131,7 @@ impl Shared {
                 *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
             }
             if self.running.fetch_sub(1, Ordering::SeqCst) == 1 {
-                self.finished.open();
+                self.finished.notify();
             }
         }
     }

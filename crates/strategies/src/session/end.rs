@@ -46,7 +46,7 @@ impl<T: Scalar> Session<'_, T> {
     /// Gives every rank the whole of the state, and has all do what one of them was asked for.
     pub(super) fn gather_state(&mut self) -> Result<(), Error> {
         self.agree_on_actions()?;
-        self.world.gather_state(&mut *self.engine, self.trainer.optimizer(), self.state)
+        self.world.gather_state(&mut *self.engine, self.trainer, self.state, &mut self.is_sharded)
     }
 
     /// Ends the run, and says what it did.

@@ -22,9 +22,9 @@ use tidemill_data::{Batch as Rows, Cursor, Interrupt, Source};
 use crate::binding::{Binding, Need};
 use crate::engine::{Outputs, Running};
 use crate::metrics::ScoredHead;
-use crate::ranks::World;
 use crate::rows::{Checked, StepRows, check_in_memory};
 use crate::scores::Scores;
+use crate::world::World;
 use crate::{Callback, Control, Error, State, Sums, Trainer};
 use clock::{Clock, unless_interrupted};
 use round::Round;
@@ -109,6 +109,8 @@ pub struct Session<'r, T: Scalar> {
     interrupt: Interrupt,
     /// What callbacks have asked for.
     control: Control,
+    /// Whether this rank has only its share of the optimizer's memory.
+    is_sharded: bool,
     /// Whether the optimizer was reset here, and other ranks are still to do it.
     resets: bool,
     /// Whether it is to stop.
@@ -160,6 +162,10 @@ impl<'r, T: Scalar> Session<'r, T> {
         if plan.batch_size == 0 {
             return Err(Error::setting("batch size", "0 rows; expected 1 or more"));
         }
+        if let Some(why) = state.extensions.incomplete {
+            let problem = format!("{why}; the run that it is of ended by an error: resume from the last checkpoint");
+            return Err(Error::setting("state", problem));
+        }
         let program = trainer.program();
         if let Some(memory) = source.memory().filter(|_| plan.loads) {
             check_in_memory(program, memory.data())?;
@@ -178,10 +184,10 @@ impl<'r, T: Scalar> Session<'r, T> {
             timeline.begin(world.rank, &world.name);
         }
         world.join(&mut *engine, trainer, state, &*source, &plan)?;
-        let was_over = is_over(state, &plan)?;
+        let was_over = plan.is_over(state)?;
         if state.cursor == Cursor::start(0) && state.epoch.rows == 0 {
             // Of another training, if of any.
-            state.memory.clear();
+            state.extensions.callbacks.clear();
         }
         // Of this run alone: when it is over, nobody has a handle of it.
         let interrupt = Interrupt::any(callback.interrupt());
@@ -219,6 +225,7 @@ impl<'r, T: Scalar> Session<'r, T> {
             clock,
             interrupt,
             control: Control::default(),
+            is_sharded: false,
             resets: false,
             is_over: false,
             tested: false,
@@ -250,9 +257,9 @@ impl<'r, T: Scalar> Session<'r, T> {
     }
 
     fn read_rows(&mut self, most: usize) -> Result<usize, Error> {
-        let rows = &mut self.rows[Of::Source as usize];
         // Ranks that train apart come to the average first.
-        let goes_on = !self.stops || self.world.local(self.state.step).is_some();
+        let goes_on = !self.stops || self.local_steps().is_some();
+        let rows = &mut self.rows[Of::Source as usize];
         if self.is_over || !goes_on {
             rows.clear();
             return Ok(0);
@@ -265,6 +272,12 @@ impl<'r, T: Scalar> Session<'r, T> {
         rows.admit(self.read, self.checked)?;
         self.read += rows.read() as u64;
         Ok(rows.read())
+    }
+
+    /// How many batches ranks train on by themselves from here on, before they take the average.
+    fn local_steps(&mut self) -> Option<u64> {
+        let step = self.state.step;
+        self.engine.ranks().filter(|_| !self.world.is_alone).and_then(|ranks| ranks.sync.local_steps(step))
     }
 
     fn check_size(&self, rows: usize) -> Result<(), Error> {
@@ -299,27 +312,4 @@ impl<'r, T: Scalar> Session<'r, T> {
         let Some(ranks) = self.engine.ranks() else { return Ok(()) };
         ranks.collective.sum(Values::of(numbers)).map_err(Error::lost(self.state.step))
     }
-}
-
-/// Whether nothing is left to do because a checkpoint is that of a run which had ended.
-///
-/// # Errors
-///
-/// When nothing is left to do for another reason: the state has been trained for as many epochs, or more.
-fn is_over<T>(state: &mut State<T>, plan: &Plan) -> Result<bool, Error> {
-    let is_resumed = std::mem::take(&mut state.is_resumed);
-    let Some(epochs) = plan.epochs.filter(|&epochs| state.cursor.epoch >= epochs) else { return Ok(false) };
-    if epochs == 0 {
-        return Err(Error::setting("strategy", "0 epochs; expected 1 or more"));
-    }
-    if is_resumed && state.cursor == Cursor::start(epochs) {
-        return Ok(true);
-    }
-    let problem = format!(
-        "it has been trained for {} epochs, and the strategy ends after {epochs}, counted from the state's first. To go \
-         on, ask for more in all; to begin anew, on these rows or by this strategy, set `state.cursor = \
-         Cursor::start(0)`: parameters, optimizer and steps stay",
-        state.cursor.epoch
-    );
-    Err(Error::setting("state", problem))
 }

@@ -1,3 +1,7 @@
+use tidemill_data::Cursor;
+
+use crate::{Error, State};
+
 /// What a [`Session`](crate::Session) is to do: for how many epochs, in batches of how many rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -31,5 +35,28 @@ impl Plan {
     pub fn loaded(mut self) -> Self {
         self.loads = true;
         self
+    }
+
+    /// Whether nothing is left to do because a checkpoint is that of a run which had ended.
+    ///
+    /// # Errors
+    ///
+    /// When nothing is left to do for another reason: the state has been trained for as many epochs, or more.
+    pub(super) fn is_over<T>(self, state: &mut State<T>) -> Result<bool, Error> {
+        let is_resumed = std::mem::take(&mut state.is_resumed);
+        let Some(epochs) = self.epochs.filter(|&epochs| state.cursor.epoch >= epochs) else { return Ok(false) };
+        if epochs == 0 {
+            return Err(Error::setting("strategy", "0 epochs; expected 1 or more"));
+        }
+        if is_resumed && state.cursor == Cursor::start(epochs) {
+            return Ok(true);
+        }
+        let problem = format!(
+            "it has been trained for {} epochs, and the strategy ends after {epochs}, counted from the state's first. To go \
+             on, ask for more in all; to begin anew, on these rows or by this strategy, set `state.cursor = \
+             Cursor::start(0)`: parameters, optimizer and steps stay",
+            state.cursor.epoch
+        );
+        Err(Error::setting("state", problem))
     }
 }

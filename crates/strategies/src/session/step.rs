@@ -4,13 +4,16 @@ use tidemill_autograd::Write;
 use tidemill_autograd::tensor::Scalar;
 use tidemill_collective::Values;
 use tidemill_data::Batch as Rows;
+use tidemill_optim::UpdateStep;
 
 use super::cause::cause;
 use super::{Of, Session};
 use crate::binding::Need;
-use crate::engine::{AgreeStep, Arenas, Memory};
+use crate::engine::{AgreeStep, Arenas, OptimizerMemory};
+use crate::extension::{ELSEWHERE, LOST};
 use crate::ranks::{self, StepAllReduce};
 use crate::rows::{Checked, StepRows};
+use crate::sync::{LocalRound, weighted_mean};
 use crate::timeline::{Activity, timed};
 use crate::{Error, Sums};
 
@@ -115,8 +118,8 @@ impl<T: Scalar> Session<'_, T> {
         Ok(outcome)
     }
 
-    /// A step of all ranks: each computes the gradient of its rows, all reduce their sums, and each moves its parameters by what they
-    /// agree on. Ranks that train apart move theirs first, and reduce every few batches. A rank that has no rows left, or
+    /// A step of all ranks: each computes the gradient of its rows, all reduce their sums, and each moves its parameters
+    /// by what they agree on. Ranks that train apart move theirs first, and reduce every few batches. A rank that has no rows left, or
     /// stops, takes part in the reduction all the same.
     fn attempt(&mut self, of: Of, test: Test) -> Result<(Outcome, bool), Error> {
         if self.is_over {
@@ -129,7 +132,7 @@ impl<T: Scalar> Session<'_, T> {
         if self.world.is_alone && read == 0 {
             return Ok((if of == Of::Source { Outcome::EpochOver } else { Outcome::Skipped }, false));
         }
-        let apart = self.world.local(self.state.step);
+        let apart = if self.world.is_alone { None } else { self.local_steps() };
         self.round.begin(self.state, apart.is_some());
         let tests = test == Test::First && !self.state.metrics.is_empty();
         let own = self.world.own_rows(self.rows[of as usize].batch().rows());
@@ -154,6 +157,10 @@ impl<T: Scalar> Session<'_, T> {
             self.follow(actions);
         }
         let first = self.round.first;
+        if apart.is_none() && (stops || sums.weight == 0.0) {
+            let trained = self.trainer.program().layout().trainable_len();
+            self.engine.cancel(&mut self.gradients[..trained]).map_err(Error::lost(first))?;
+        }
         match apart {
             None if stops => return Ok((Outcome::Stopped, false)),
             None => {}
@@ -206,14 +213,18 @@ impl<T: Scalar> Session<'_, T> {
 
     /// Takes the average of the parameters of ranks that have trained apart.
     fn average(&mut self, weight: f64, tests: bool) -> Result<(), Error> {
-        let (first, mine) = (self.round.first, self.round.sums.weight);
+        let first = self.round.first;
+        let round = LocalRound { own_weight: self.round.sums.weight, weight };
         let lost = Error::lost(first);
         let ranks = self.engine.ranks().expect("there are others to train apart from");
         let taken = ranks::largest(ranks.collective, self.state.step - first).map_err(&lost)?;
         self.state.step = first + taken;
-        let params = &mut self.state.params;
+        let layout = self.trainer.program().layout();
+        let (params, rest) = self.state.params.split_at_mut(layout.trainable_len());
+        let (_frozen, buffers) = rest.split_at_mut(rest.len() - layout.buffer_len());
         timed(self.trainer.declared_timeline(), Activity::Sum, || {
-            ranks::average(ranks.collective, params, mine, weight)
+            ranks.sync.average(ranks.collective, params, &round)?;
+            if buffers.is_empty() { Ok(()) } else { weighted_mean(ranks.collective, buffers, &round) }
         })
         .map_err(&lost)?;
         if tests {
@@ -261,23 +272,21 @@ impl<T: Scalar> Session<'_, T> {
         Err(Error::setting("row weights", problem))
     }
 
+    /// What buffers get comes before the gradient: what ranks remember of it has changed only when all of it is told.
     fn agree(&mut self, what: Agreed) -> Result<(), Error> {
         let (timeline, lost) = (self.trainer.declared_timeline(), Error::lost(self.state.step));
-        let mut step = AgreeStep { number: self.state.step, feedback: &mut self.state.feedback, timeline };
         let (gradients, updates) = self.gradients.split_at_mut(self.trainer.program().layout().trainable_len());
-        self.engine.agree(gradients, &mut step).map_err(&lost)?;
-        match self.engine.ranks() {
-            Some(ranks) if what == Agreed::All && !updates.is_empty() => {
-                timed(timeline, Activity::Sum, || ranks.collective.sum(Values::of(updates))).map_err(&lost)
-            }
-            _ => Ok(()),
+        if let Some(ranks) = self.engine.ranks().filter(|_| what == Agreed::All && !updates.is_empty()) {
+            timed(timeline, Activity::Sum, || ranks.collective.sum(Values::of(updates))).map_err(&lost)?;
         }
+        self.engine.agree(gradients, &AgreeStep { number: self.state.step, timeline }).map_err(&lost)
     }
 
     fn move_parameters(&mut self, weight: f64) -> Result<(), Error> {
         let timeline = self.trainer.declared_timeline();
         let state = &mut *self.state;
         let (step, scale) = (state.step, T::of(1.0 / weight));
+        let at = UpdateStep { number: step, learning_rate_factor: state.learning_rate_factor };
         let program = self.trainer.program();
         let trained = program.layout().trainable_len();
         if self.gradients.len() > trained {
@@ -290,9 +299,15 @@ impl<T: Scalar> Session<'_, T> {
             timeline,
         };
         let (engine, optimizer) = (&mut self.engine, self.trainer.optimizer());
-        let updated = timed(timeline, Activity::Update, || engine.update(optimizer, step, scale, arenas));
-        state.is_spread |= updated.memory == Memory::OwnShare;
-        engine.share(&mut state.params[..trained], timeline).map_err(Error::lost(step))?;
+        let updated = timed(timeline, Activity::Update, || engine.update(optimizer, at, scale, arenas));
+        self.is_sharded |= updated.memory == OptimizerMemory::OwnShare;
+        if let Err(lost) = engine.share(&mut state.params[..trained], timeline) {
+            state.extensions.incomplete = Some(LOST);
+            return Err(Error::StateLost { step, source: Box::new(lost) });
+        }
+        if !self.world.is_alone {
+            state.extensions.incomplete = Some(ELSEWHERE);
+        }
         state.step += updated.steps;
         Ok(())
     }

@@ -26,7 +26,7 @@ impl<T: Scalar> Session<'_, T> {
     /// Where one rank asks for it, all do it.
     pub fn reset_optimizer(&mut self) {
         self.resets = true;
-        self.state.optimizer.copy_from_slice(&self.trainer.optimizer().initial_state());
+        self.trainer.optimizer().reset(&mut self.state.optimizer);
     }
 
     /// Ends the run: the next step is not taken. Where ranks train apart, the run ends at their next average.
@@ -55,11 +55,11 @@ impl<T: Scalar> Session<'_, T> {
     /// Takes over what callbacks remember.
     pub(super) fn remember(&mut self) -> Result<(), Error> {
         let callback = &mut self.callback;
-        self.state.memory.ask(|memory| callback.remember(memory))
+        self.state.extensions.callbacks.ask(|memory| callback.remember(memory))
     }
 
     pub(super) fn tell_of_start(&mut self) -> Result<(), Error> {
-        self.callback.recall(&self.state.memory)?;
+        self.callback.recall(&self.state.extensions.callbacks)?;
         let (engine, memory) = (self.engine.describe(), self.source.memory_plan());
         let (rows, epochs) = (self.source.rows(), self.plan.epochs);
         let event = Event::Started { state: self.state, rows, epochs, engine: &engine, memory: &memory };
@@ -100,7 +100,7 @@ impl<T: Scalar> Session<'_, T> {
         match then {
             Then::Save => self.gather_state()?,
             // Before they do anything apart.
-            Then::Go if self.world.local(self.state.step).is_some() => self.agree_on_actions()?,
+            Then::Go if self.local_steps().is_some() => self.agree_on_actions()?,
             Then::Go | Then::End => {}
         }
         if self.control.saves.is_empty() {

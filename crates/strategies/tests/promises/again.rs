@@ -6,8 +6,8 @@ use tidemill_layers::{Dense, Layer};
 use tidemill_losses::{Loss, MeanSquaredError};
 use tidemill_optim::sgd;
 use tidemill_strategies::{
-    Batch, Checkpoints, Control, Distributed, EarlyStopping, Error, Event, Hogwild, Model, Online, Serial, Strategy,
-    Trainer, on_event,
+    Average, Batch, Checkpoints, Control, Distributed, EarlyStopping, Error, Event, Hogwild, Model, Online, Serial,
+    Strategy, Trainer, on_event,
 };
 
 use crate::model::{bits, metrics, rows, train, trainer};
@@ -181,21 +181,12 @@ fn parameters_that_are_not_finite_are_not_handed_on() {
     }
 }
 
-#[test]
-fn ways_to_agree_do_not_override_each_other() {
-    use tidemill_strategies::{Compression, Engine};
-    let engine = Distributed::new(tidemill_collective::Threads::world(1).remove(0), Serial);
-    let error =
-        engine.fast_sums().compress(Compression::Half).start(&crate::model::program::<f32>(0.0), 4).err().unwrap();
-    assert_eq!(error.to_string(), "distributed: fast_sums and compress are two ways for ranks to agree; choose one");
-}
-
 /// A rank is lost while others train apart: who is left stands where all last agreed.
 #[test]
 fn an_average_that_fails_leaves_the_last_one() {
     let states = world(2, |rank| {
         let number = tidemill_collective::Collective::rank(&rank);
-        let trainer = trainer::<f64>(0.0).engine(Distributed::new(rank, Serial).average_every(3));
+        let trainer = trainer::<f64>(0.0).engine(Distributed::new(rank, Serial).sync(Average::every(3)));
         let mut state = trainer.start(7);
         let mut agreed = None;
         let mut callback = on_event(|event: &Event<'_, f64>, _: &mut Control| {

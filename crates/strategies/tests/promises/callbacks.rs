@@ -114,10 +114,11 @@ fn a_reaction_to_drift_is_resumed_to_the_bit() {
 fn all_ranks_do_what_the_firsts_callback_asks_for() {
     use tidemill_collective::Collective;
     use tidemill_data::SourceExt;
-    use tidemill_strategies::Distributed;
+    use tidemill_strategies::{AllReduce, Average, Distributed, FastAllReduce, GradientSync};
 
-    type Wrap = fn(Distributed<Serial>) -> Distributed<Serial>;
-    let ways: [Wrap; 3] = [|e| e, |e| e.average_every(3), |e| e.fast_sums()];
+    type Wrap = fn(Distributed<Serial>) -> Distributed<Serial, Box<dyn GradientSync<f64>>>;
+    let ways: [Wrap; 3] =
+        [|e| e.sync(Box::new(AllReduce)), |e| e.sync(Box::new(Average::every(3))), |e| e.sync(Box::new(FastAllReduce))];
     for (way, wrap) in ways.into_iter().enumerate() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");

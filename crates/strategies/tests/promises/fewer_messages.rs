@@ -4,24 +4,29 @@ use tidemill_collective::{Collective, Threads};
 use tidemill_data::{Source, SourceExt};
 use tidemill_optim::sgd;
 use tidemill_strategies::{
-    Batch, Checkpoints, Compression, Control, Distributed, Error, Event, Online, Serial, State, Strategy, Trainer,
-    evaluate, on_event,
+    Adasum, AllReduce, Average, Batch, Checkpoints, Compress, Compression, Control, Distributed, Error, Event,
+    GradientSync, Online, Serial, State, Strategy, Trainer, evaluate, on_event,
 };
 
 use crate::model::{bits, close, metrics, program, rows, trainer};
 use crate::ranks::{large, serial, world};
 
-type Wrap = fn(Distributed<Serial>) -> Distributed<Serial>;
+type Wrap = fn(Distributed<Serial>) -> Distributed<Serial, Box<dyn GradientSync<f64>>>;
 
 /// The ways to say less.
-const WAYS: [(&str, Wrap); 7] = [
-    ("half precision", |engine| engine.compress(Compression::Half)),
-    ("the largest tenth", |engine| engine.compress(Compression::TopK(0.1))),
-    ("signs, after a while", |engine| engine.compress_after(20, Compression::OneBit)),
-    ("adasum", |engine| engine.adasum()),
-    ("averages of 2 steps", |engine| engine.average_every(2)),
-    ("averages of 5 steps", |engine| engine.average_every(5)),
-    ("averages of 4 steps, later", |engine| engine.average_every_after(6, 4)),
+const WAYS: [(&str, Wrap); 10] = [
+    ("half precision", |engine| engine.sync(Box::new(Compress::new(Compression::Half)))),
+    ("the largest tenth", |engine| engine.sync(Box::new(Compress::new(Compression::TopK(0.1))))),
+    ("signs, after a while", |engine| engine.sync(Box::new(Compress::new(Compression::OneBit).after(20)))),
+    ("half precision, in parts", |engine| engine.sync(Box::new(Compress::new(Compression::Half).overlap(80)))),
+    ("the largest tenth of parts", |engine| engine.sync(Box::new(Compress::new(Compression::TopK(0.1)).overlap(80)))),
+    ("signs of parts, after a while", |engine| {
+        engine.sync(Box::new(Compress::new(Compression::OneBit).overlap(80).after(20)))
+    }),
+    ("adasum", |engine| engine.sync(Box::new(Adasum::new()))),
+    ("averages of 2 steps", |engine| engine.sync(Box::new(Average::every(2)))),
+    ("averages of 5 steps", |engine| engine.sync(Box::new(Average::every(5)))),
+    ("averages of 4 steps, later", |engine| engine.sync(Box::new(Average::every(4).after(6)))),
 ];
 
 fn shard(rank: usize, size: usize) -> impl Source<f64> {
@@ -50,7 +55,7 @@ fn all_ranks_hold_the_same_and_learn_nearly_as_well() {
         evaluate(&program(0.0), &state.params, &mut rows(600), &mut tidemill_strategies::Metrics::new()).unwrap().loss()
     };
     let strategy = Online::new().batch_size(5).passes(6);
-    let synchronous = train_all(3, |engine| engine, || trainer(0.0), &strategy);
+    let synchronous = train_all(3, |engine| engine.sync(Box::new(AllReduce)), || trainer(0.0), &strategy);
     let want = loss(&synchronous[0]);
     assert!(want < 0.45, "a model that has learned something: {want}");
     for (what, wrap) in WAYS {
@@ -76,17 +81,22 @@ fn all_ranks_hold_the_same_and_learn_nearly_as_well() {
 fn averages_of_one_step_are_synchronous() {
     let plain = || Trainer::new(program(0.0), sgd(0.05)).unwrap();
     let strategy = Online::new().batch_size(4);
-    let got = train_all(3, |engine| engine.average_every(1), plain, &strategy);
+    let got = train_all(3, |engine| engine.sync(Box::new(Average::every(1))), plain, &strategy);
     close("averages of 1 step", &got[0], &serial(plain(), &Online::new().batch_size(12), rows(600)));
     // Until they train apart, ranks do not.
-    let got = train_all(3, |engine| engine.average_every_after(1000, 7), plain, &strategy);
+    let got = train_all(3, |engine| engine.sync(Box::new(Average::every(7).after(1000))), plain, &strategy);
     close("averages after 1000 steps", &got[0], &serial(plain(), &Online::new().batch_size(12), rows(600)));
 }
 
 /// Nothing is compressed away where everything is sent.
 #[test]
 fn the_largest_of_all_are_the_whole_gradient() {
-    let got = train_all(3, |engine| engine.compress(Compression::TopK(1.0)), large, &Online::new().batch_size(4));
+    let got = train_all(
+        3,
+        |engine| engine.sync(Box::new(Compress::new(Compression::TopK(1.0)))),
+        large,
+        &Online::new().batch_size(4),
+    );
     let want = serial(large(), &Online::new().batch_size(12), rows(600));
     for (got, want) in got[0].params.iter().zip(&want.params) {
         assert!((got - want).abs() < 1e-4, "{got}, not {want}");
@@ -135,7 +145,7 @@ fn stopped_and_resumed_between_averages() {
     let run = |resume: bool, stop_at: Option<u64>| {
         world(2, |rank: Threads| {
             let (number, is_first) = (rank.rank(), rank.rank() == 0);
-            let trainer = trainer(0.0).engine(Distributed::new(rank, Serial).average_every(6));
+            let trainer = trainer(0.0).engine(Distributed::new(rank, Serial).sync(Box::new(Average::every(6))));
             let mut state = if resume && is_first {
                 trainer.resume(&path, metrics()).unwrap()
             } else {
@@ -165,9 +175,12 @@ fn stopped_and_resumed_between_averages() {
 fn what_ranks_kept_is_shared_out_among_fewer() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.safetensors");
-    let wrap = |rank| Distributed::new(rank, Serial).compress(Compression::TopK(0.2));
+    let wrap = |rank| Distributed::new(rank, Serial).sync(Box::new(Compress::new(Compression::TopK(0.2))));
     let sums = |states: &[State<f64>]| -> Vec<f64> {
-        (0..states[0].feedback.len()).map(|i| states.iter().map(|state| state.feedback[i]).sum()).collect()
+        {
+            let parts = states[0].rank_memory("error_feedback").unwrap();
+            (0..parts[0].len()).map(|i| parts.iter().map(|part| part[i]).sum()).collect()
+        }
     };
     let saved = world(4, |rank: Threads| {
         let mut source = shard(rank.rank(), 4);
@@ -203,8 +216,14 @@ fn settings_that_cannot_be() {
         let engine = wrap(Distributed::new(Threads::world(1).remove(0), Serial));
         engine.start(&program::<f64>(0.0), 8).err().unwrap().to_string()
     };
-    assert!(of(|engine| engine.compress(Compression::TopK(0.0))).contains("the largest 0 of a gradient"));
-    assert!(of(|engine| engine.compress(Compression::TopK(1.5))).contains("the largest 1.5 of a gradient"));
-    assert!(of(|engine| engine.average_every(0)).contains("averages every 0 steps"));
-    assert!(of(|engine| engine.average_every(2).share_rows()).contains("rows of their own"));
+    assert!(
+        of(|engine| engine.sync(Box::new(Compress::new(Compression::TopK(0.0)))))
+            .contains("the largest 0 of a gradient")
+    );
+    assert!(
+        of(|engine| engine.sync(Box::new(Compress::new(Compression::TopK(1.5)))))
+            .contains("the largest 1.5 of a gradient")
+    );
+    assert!(of(|engine| engine.sync(Box::new(Average::every(0)))).contains("averages every 0 steps"));
+    assert!(of(|engine| engine.share_rows().sync(Box::new(Average::every(2)))).contains("rows of their own"));
 }

@@ -11,6 +11,7 @@ mod hogwild;
 mod model;
 mod open;
 mod partial;
+mod own_sync;
 mod ranks;
 mod refused;
 mod resume;

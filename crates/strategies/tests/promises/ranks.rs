@@ -10,10 +10,10 @@ use tidemill_collective::{Collective, Error as Lost, Peer, Threads};
 use tidemill_data::{Interrupt, MemorySource, Source, SourceExt};
 use tidemill_layers::{Dense, Layer, Sequential};
 use tidemill_losses::{Loss, MeanSquaredError};
-use tidemill_optim::{Compose, Optimizer, adam, clip_by_global_norm};
+use tidemill_optim::{Compose, Optimizer, UpdateStep, adam, clip_by_global_norm};
 use tidemill_strategies::{
-    Arenas, Batch, Checkpoints, Control, DataParallel, Distributed, Engine, Error, Event, Online, Outputs, Running,
-    Serial, State, Strategy, Sums, Task, Trainer, Updated, on_event,
+    AllReduce, Arenas, Batch, Checkpoints, Control, DataParallel, Distributed, Engine, Error, Event, FastAllReduce,
+    GradientSync, Online, Outputs, Running, Serial, State, Strategy, Sums, Task, Trainer, Updated, on_event,
 };
 
 use crate::model::{bits, close, metrics, program, rows, trainer};
@@ -106,14 +106,18 @@ fn engines_inside_and_ways_to_add_up_do_not_matter() {
     let exact = train_all(3, shared, large, &batch, all_rows);
     check("shares", &exact, &want);
     for bytes in [0, 800, 1 << 20] {
-        let overlapping = train_all(3, |r| shared(r).overlap(bytes), large, &batch, all_rows);
+        let overlapping = train_all(3, |r| shared(r).sync(AllReduce.overlap(bytes)), large, &batch, all_rows);
         assert_eq!(bits(&overlapping[0]), bits(&exact[0]), "parts of {bytes} bytes, begun early");
         check("overlapping", &overlapping, &want);
     }
-    check("fast", &train_all(3, |r| shared(r).fast_sums(), large, &batch, all_rows), &want);
+    check("fast", &train_all(3, |r| shared(r).sync(FastAllReduce), large, &batch, all_rows), &want);
     let threads = |r| Distributed::new(r, DataParallel::new(2).shards(3)).share_rows();
     check("shards", &train_all(2, threads, large, &batch, all_rows), &want);
-    check("shards, overlapping", &train_all(2, |r| threads(r).overlap(0), large, &batch, all_rows), &want);
+    check(
+        "shards, overlapping",
+        &train_all(2, |r| threads(r).sync(AllReduce.overlap(0)), large, &batch, all_rows),
+        &want,
+    );
 }
 
 /// Rows `range` of 48.
@@ -292,7 +296,8 @@ fn ranks_that_differ_are_told_apart_before_the_first_step() {
         ),
         (
             |odd, rank| {
-                let engine = if odd { engine(rank).fast_sums() } else { engine(rank) };
+                let sync: Box<dyn GradientSync<f64>> = if odd { Box::new(FastAllReduce) } else { Box::new(AllReduce) };
+                let engine = engine(rank).sync(sync);
                 (trainer(0.0).engine(engine), rows(50))
             },
             "rank 1 of 3 has another engine than rank 0: 3 ranks, sums in any order, each serial, not",
@@ -343,11 +348,11 @@ impl Running<f64> for FaultyRun {
         self.0.evaluate(task, outputs)
     }
 
-    fn update(&mut self, optimizer: &Optimizer<f64>, step: u64, scale: f64, arenas: Arenas<'_, f64>) -> Updated {
+    fn update(&mut self, optimizer: &Optimizer<f64>, step: UpdateStep, scale: f64, arenas: Arenas<'_, f64>) -> Updated {
         let Arenas { params, gradients, optimizer: memory, timeline } = arenas;
         let inner = Arenas { params: &mut *params, gradients, optimizer: memory, timeline };
         let updated = self.0.update(optimizer, step, scale, inner);
-        if self.1 && step == 5 {
+        if self.1 && step.number == 5 {
             params[3] = f64::from_bits(params[3].to_bits() ^ 1);
         }
         updated

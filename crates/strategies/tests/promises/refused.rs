@@ -81,9 +81,16 @@ fn every_field_is_looked_at() {
         ("\"epoch\":1,", "\"epoch\":18446744073709551615,", "a cursor of epoch 18446744073709551615"),
         ("\"depth\":0", "\"depth\":255", "a cursor of 255 integers"),
         ("\"words\":[0,", "\"words\":[5,", "a cursor of 0 integers with others behind them"),
-        ("\"epoch_rows\":0", "\"epoch_rows\":0,\"world\":0", "0 ranks with rows of their own"),
-        ("\"epoch_rows\":0", "\"epoch_rows\":0,\"ranks\":1048577", "1048577 ranks"),
-        ("\"epoch_rows\":0", "\"epoch_rows\":0,\"ranks\":3", "it has no rank.0.optimizer"),
+        ("\"epoch_rows\":0", "\"epoch_rows\":0,\"rank_numbers\":{\"x\":0}", "the x of 0 ranks"),
+        ("\"epoch_rows\":0", "\"epoch_rows\":0,\"rank_numbers\":{\"x\":1048577}", "the x of 1048577 ranks"),
+        ("\"epoch_rows\":0", "\"epoch_rows\":0,\"rank_numbers\":{\"x\":3}", "it has no rank.0.x"),
+        ("\"epoch_rows\":0", "\"epoch_rows\":0,\"rank_counts\":{\"cursor\":[]}", "the cursor of 0 ranks"),
+        ("\"epoch_rows\":0", "\"epoch_rows\":0,\"rank_counts\":{\"cursor\":[[1]]}", "a cursor of [1]"),
+        (
+            "\"epoch_rows\":0",
+            "\"epoch_rows\":0,\"rank_counts\":{\"cursor\":[[0,9,0,0,0,0,0,0,0,0]]}",
+            "a cursor of 9 integers",
+        ),
         ("\"epoch_rows\":0", "\"epoch_rows\":0,\"callbacks\":[\"x\"]", "it has no callback.x"),
     ];
     for (from, to, why) in headers {
@@ -93,15 +100,6 @@ fn every_field_is_looked_at() {
         };
         refused(changed(&good, header, |_| ()), why);
     }
-    let cursors = |header: String| {
-        header.replacen("\"epoch_rows\":0", "\"epoch_rows\":0,\"world\":3,\"cursors\":[]", 1).replacen(
-            "\"cursors\":[]",
-            "\"cursors\":[{\"epoch\":0,\"depth\":0,\"words\":[0,0,0,0,0,0,0,0]}]",
-            1,
-        )
-    };
-    refused(changed(&good, cursors, |_| ()), "1 cursors for 3 ranks");
-
     let nan = f32::NAN.to_le_bytes();
     let infinite = f64::INFINITY.to_le_bytes();
     for (name, why) in [
@@ -114,6 +112,33 @@ fn every_field_is_looked_at() {
     refused(
         changed(&good, same, |tensors| named(tensors, "training.epoch").3[8..].copy_from_slice(&infinite)),
         "training.epoch is [0, inf]",
+    );
+    let unequal =
+        |header: String| header.replacen("\"epoch_rows\":0", "\"epoch_rows\":0,\"rank_numbers\":{\"x\":2}", 1);
+    let kept = |numbers: [&[f32]; 2]| {
+        changed(&good, unequal, |tensors| {
+            for (rank, numbers) in numbers.iter().enumerate() {
+                let bytes = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+                tensors.push((format!("rank.{rank}.x"), safetensors::Dtype::F32, vec![numbers.len()], bytes));
+            }
+        })
+    };
+    refused(kept([&[1.0, 2.0], &[1.0]]), "rank.1.x has 1 numbers, that of rank 0 has 2");
+    refused(kept([&[1.0], &[f32::NAN]]), "rank.1.x[0] is NaN, expected a finite number");
+    std::fs::write(&path, kept([&[1.0], &[2.0]])).unwrap();
+    let mut strange = trainer.resume(&path, metrics()).unwrap();
+    assert_eq!(strange.rank_memory("x").unwrap(), [[1.0], [2.0]]);
+    let error = trainer.run(&Online::new().passes(2), &mut strange, &mut rows, &mut ()).unwrap_err().to_string();
+    assert!(error.contains("its ranks remember x, which this run's GradientSync does not know"), "{error}");
+    refused(
+        changed(&good, same, |tensors| tensors.push(("infinite".into(), safetensors::Dtype::F32, vec![0], vec![]))),
+        "it has infinite",
+    );
+    refused(
+        changed(&good, same, |tensors| {
+            named(tensors, "training.learning_rate_factor").3.copy_from_slice(&infinite);
+        }),
+        "training.learning_rate_factor: learning-rate factor: inf",
     );
     refused(
         changed(&good, same, |tensors| tensors.push(("other".into(), safetensors::Dtype::F32, vec![0], vec![]))),

@@ -3,8 +3,8 @@
 use tidemill_autograd::tensor::Scalar;
 use tidemill_data::{Batch as Rows, MemorySource, Source, SourceExt};
 use tidemill_strategies::{
-    Callback, Control, DataParallel, Distributed, Error, Event, Hogwild, Online, Outcome, Plan, Serial, Session, State,
-    Strategy, Summary, Trainer, evaluate, on_event,
+    Average, Callback, Control, DataParallel, Distributed, Error, Event, Hogwild, Online, Outcome, Plan, Serial,
+    Session, State, Strategy, Summary, Trainer, evaluate, on_event,
 };
 
 use crate::model::{bits, close, metrics, program, rows, train, trainer};
@@ -215,7 +215,7 @@ fn steps_of_a_rank_alone_are_taken_back_or_averaged() {
     for gives_up in [true, false] {
         let states = world(2, |rank| {
             let number = tidemill_collective::Collective::rank(&rank) as u64;
-            let trainer = trainer(0.0).engine(Distributed::new(rank, Serial).average_every(4));
+            let trainer = trainer(0.0).engine(Distributed::new(rank, Serial).sync(Average::every(4)));
             let mut source = weighted(60).shard(number, 2).unwrap();
             let mut state = trainer.start(7);
             let plan = Plan::epochs(1).batch_size(3);

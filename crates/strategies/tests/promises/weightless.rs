@@ -7,8 +7,8 @@ use tidemill_losses::{Loss, MeanSquaredError};
 use tidemill_metrics::{MeanLoss, R2};
 use tidemill_optim::sgd;
 use tidemill_strategies::{
-    Batch, Control, DataParallel, Distributed, Engine, Event, Hogwild, Metrics, Model, Online, Serial, State, Strategy,
-    Trainer, on_event,
+    Adasum, AllReduce, Average, Batch, Compress, Compression, Control, DataParallel, Distributed, Engine, Event,
+    FastAllReduce, GradientSync, Hogwild, Metrics, Model, Online, Serial, State, Strategy, Trainer, on_event,
 };
 
 use crate::model::{bits, close};
@@ -85,14 +85,15 @@ fn what_is_in_them_changes_nothing_with_any_engine() {
 #[test]
 fn what_is_in_them_changes_nothing_with_any_ranks() {
     let online = Online::new().passes(2).batch_size(10);
-    type Wrap = fn(Distributed<Serial>) -> Distributed<Serial>;
-    let ways: [Wrap; 6] = [
-        |engine| engine,
-        |engine| engine.fast_sums(),
-        |engine| engine.overlap(8),
-        |engine| engine.adasum(),
-        |engine| engine.average_every(2),
-        |engine| engine.share_rows(),
+    type Wrap = fn(Distributed<Serial>) -> Distributed<Serial, Box<dyn GradientSync<f64>>>;
+    let ways: [Wrap; 7] = [
+        |engine| engine.sync(Box::new(AllReduce)),
+        |engine| engine.sync(Box::new(FastAllReduce)),
+        |engine| engine.sync(Box::new(AllReduce.overlap(8))),
+        |engine| engine.sync(Box::new(Adasum::new())),
+        |engine| engine.sync(Box::new(Average::every(2))),
+        |engine| engine.share_rows().sync(Box::new(AllReduce)),
+        |engine| engine.sync(Box::new(Compress::new(Compression::Half).overlap(8))),
     ];
     for wrap in ways {
         let run = |poison| {

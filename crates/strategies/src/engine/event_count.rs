@@ -7,19 +7,19 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 const LOOKS: usize = 2000;
 
 /// Where threads wait for a condition: looking again and again at first, then asleep.
-pub(super) struct Gate {
+pub(super) struct EventCount {
     looks: usize,
     asleep: AtomicUsize,
     lock: Mutex<()>,
-    opened: Condvar,
+    notified: Condvar,
 }
 
-impl Gate {
-    /// For `threads` threads; where these are more than processors, nobody looks twice.
+impl EventCount {
+    /// For `threads` threads; where these are more than processors, each looks once before it sleeps.
     pub(super) fn new(threads: usize) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
         let looks = if threads > processors { 1 } else { LOOKS };
-        Self { looks, asleep: AtomicUsize::new(0), lock: Mutex::new(()), opened: Condvar::new() }
+        Self { looks, asleep: AtomicUsize::new(0), lock: Mutex::new(()), notified: Condvar::new() }
     }
 
     /// Returns when `ready` holds. It must look at the condition by sequentially consistent loads.
@@ -31,20 +31,20 @@ impl Gate {
             spin_loop();
         }
         let mut guard = self.lock();
-        // Either `open` sees that somebody is asleep, or `ready` sees what was stored before `open`.
+        // Either `notify` sees that somebody is asleep, or `ready` sees what was stored before `notify`.
         self.asleep.fetch_add(1, Ordering::SeqCst);
         while !ready() {
-            guard = self.opened.wait(guard).unwrap_or_else(PoisonError::into_inner);
+            guard = self.notified.wait(guard).unwrap_or_else(PoisonError::into_inner);
         }
         self.asleep.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Wakes up whoever sleeps; to be called after a sequentially consistent store has made the condition true.
-    pub(super) fn open(&self) {
+    pub(super) fn notify(&self) {
         if self.asleep.load(Ordering::SeqCst) > 0 {
             // Whoever has the lock has not looked yet, or sleeps by the time that it is had here.
             drop(self.lock());
-            self.opened.notify_all();
+            self.notified.notify_all();
         }
     }
 
@@ -60,13 +60,13 @@ mod tests {
     use super::*;
 
     /// Two threads take turns, which neither can without being let through by the other.
-    fn check_turns(gate: &Gate, turns: usize) {
+    fn check_turns(event_count: &EventCount, turns: usize) {
         let turn = AtomicUsize::new(0);
         let play = |first: usize| {
             for mine in (first..turns).step_by(2) {
-                gate.wait(|| turn.load(Ordering::SeqCst) == mine);
+                event_count.wait(|| turn.load(Ordering::SeqCst) == mine);
                 turn.store(mine + 1, Ordering::SeqCst);
-                gate.open();
+                event_count.notify();
             }
         };
         std::thread::scope(|scope| {
@@ -74,13 +74,13 @@ mod tests {
             play(0);
         });
         assert_eq!(turn.into_inner(), turns);
-        assert_eq!(gate.asleep.load(Ordering::SeqCst), 0);
+        assert_eq!(event_count.asleep.load(Ordering::SeqCst), 0);
     }
 
     #[test]
     fn nobody_sleeps_through_an_opening() {
-        check_turns(&Gate { looks: 0, ..Gate::new(2) }, 2000);
-        check_turns(&Gate { looks: 3, ..Gate::new(2) }, 2000);
-        check_turns(&Gate::new(2), 2000);
+        check_turns(&EventCount { looks: 0, ..EventCount::new(2) }, 2000);
+        check_turns(&EventCount { looks: 3, ..EventCount::new(2) }, 2000);
+        check_turns(&EventCount::new(2), 2000);
     }
 }

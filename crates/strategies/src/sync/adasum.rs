@@ -1,11 +1,20 @@
 use std::ops::Range;
 
-use tidemill_autograd::tensor::{Layout, Scalar, kernels};
+use tidemill_autograd::tensor::{Scalar, kernels};
 use tidemill_collective::{Collective, Error as Lost, Values};
 
-/// Combines the ranks' mean gradients by how much they agree: those that point the same way are averaged, those at right
-/// angles added.
-pub(super) struct Adasum<T> {
+use super::{GradientSync, SyncRun, SyncStep, Synced};
+use crate::Error;
+
+/// Combines the ranks' mean gradients by how much they agree, parameter by parameter: those that point the same way are
+/// averaged, those at right angles added. Two ranks so go further in a step than one, where that is safe, and not the way
+/// that one process would go. Every rank gets every other's whole gradient.
+///
+/// # References
+///
+/// S. Maleki et al., *Scaling distributed training with adaptive summation*, 2020.
+#[derive(Clone, Debug, Default)]
+pub struct Adasum<T> {
     /// The elements of each parameter, which are combined by themselves.
     groups: Vec<Range<usize>>,
     /// The gradient of each rank.
@@ -13,18 +22,25 @@ pub(super) struct Adasum<T> {
 }
 
 impl<T: Scalar> Adasum<T> {
-    pub(super) fn new(layout: &Layout, ranks: usize) -> Self {
-        let groups = layout.parameters().iter().map(|parameter| parameter.range()).collect();
-        Self { groups, of_ranks: vec![vec![T::zero(); layout.len()]; ranks] }
+    /// Combines whole gradients.
+    pub fn new() -> Self {
+        Self { groups: Vec::new(), of_ranks: Vec::new() }
+    }
+}
+
+impl<T: Scalar> GradientSync<T> for Adasum<T> {
+    fn describe(&self) -> String {
+        "adasum".into()
     }
 
-    /// Makes of the gradients, sums over rows of this weight, what all ranks' mean gradients come to.
-    pub(super) fn exchange(
-        &mut self,
-        collective: &mut dyn Collective,
-        gradients: &mut [T],
-        weight: f64,
-    ) -> Result<(), Lost> {
+    fn start(&mut self, run: &SyncRun<'_>) -> Result<(), Error> {
+        self.groups = run.layout.parameters().iter().map(|parameter| parameter.range()).collect();
+        self.of_ranks = vec![vec![T::zero(); run.layout.len()]; run.ranks];
+        Ok(())
+    }
+
+    fn sync(&mut self, collective: &mut dyn Collective, gradients: &mut [T], step: &SyncStep) -> Result<Synced, Lost> {
+        let weight = step.own_weight;
         // Without rows the gradient is zero, which changes nothing.
         kernels::scale(gradients, if weight > 0.0 { T::of(1.0 / weight) } else { T::zero() });
         let own = collective.rank();
@@ -44,7 +60,7 @@ impl<T: Scalar> Adasum<T> {
             stride *= 2;
         }
         gradients.copy_from_slice(&self.of_ranks[0]);
-        Ok(())
+        Ok(Synced::Mean)
     }
 }
 
