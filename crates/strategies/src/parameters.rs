@@ -22,10 +22,8 @@ impl Written {
 
 /// A safetensors file of these tensors, with one entry of metadata.
 pub(crate) fn serialize(tensors: &[Written], key: &str, metadata: String) -> Result<Vec<u8>, String> {
-    let views: Result<Vec<_>, _> = tensors
-        .iter()
-        .map(|t| Ok((t.name.as_str(), TensorView::new(t.dtype, t.shape.clone(), &t.bytes)?)))
-        .collect();
+    let views: Result<Vec<_>, _> =
+        tensors.iter().map(|t| Ok((t.name.as_str(), TensorView::new(t.dtype, t.shape.clone(), &t.bytes)?))).collect();
     let views = views.map_err(|error: safetensors::SafeTensorError| error.to_string())?;
     safetensors::serialize(views, Some([(key.to_owned(), metadata)].into())).map_err(|error| error.to_string())
 }

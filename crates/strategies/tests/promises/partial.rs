@@ -120,7 +120,10 @@ fn what_does_not_fit_is_refused_by_name() {
     assert_eq!(refused(&["*"]), error);
     assert_eq!(refused(&["head.bias", "backbone.dense1.*"]), error);
     let error = refused(&["head.*", "backbones.*"]);
-    assert!(error.starts_with("load parameters: no parameter of the model matches backbones.*; there are back"), "{error}");
+    assert!(
+        error.starts_with("load parameters: no parameter of the model matches backbones.*; there are back"),
+        "{error}"
+    );
 
     let mut bytes = std::fs::read(&path).unwrap();
     // The numbers lie behind the header, in some order: all are made NaN.
