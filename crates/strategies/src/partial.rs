@@ -9,8 +9,8 @@ use tidemill_autograd::tensor::{Parameter, Scalar};
 
 use crate::{Error, file, parameters};
 
-/// What [`load_parameters`] did: names of parameters and buffers, of the model in the order of their declaration, of the
-/// file in alphabetical order.
+/// What [`load_parameters`] did: names of parameters and buffers, of the model in the order of their declaration, of
+/// the file in alphabetical order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadReport {
     /// Loaded.
@@ -34,11 +34,12 @@ impl fmt::Display for LoadReport {
 }
 
 /// Loads the parameters and buffers whose names match one of `patterns` from a safetensors file, such as a saved
-/// [`Model`](crate::Model), a checkpoint, or weights of another framework that has given them these names. The others stay
-/// as they are.
+/// [`Model`](crate::Model), a checkpoint, or weights of another framework that has given them these names. The others
+/// stay as they are.
 ///
-/// In a pattern, `*` stands for any characters, dots included, and `?` for one. `params` is an arena of the program's layout,
-/// such as [`State::params`](crate::State::params); the optimizer's memory is not touched, so load before the first step.
+/// In a pattern, `*` stands for any characters, dots included, and `?` for one. `params` is an arena of the program's
+/// layout, such as [`State::params`](crate::State::params); the optimizer's memory is not touched, so load before the
+/// first step.
 ///
 /// # Example
 ///
@@ -75,8 +76,8 @@ impl fmt::Display for LoadReport {
 ///
 /// # Errors
 ///
-/// When the file cannot be read or is not safetensors, a pattern matches nothing in the model, or what matches has another
-/// shape or type in the file, or is not finite there. `params` is then as it was.
+/// When the file cannot be read or is not safetensors, a pattern matches nothing in the model, or what matches has
+/// another shape or type in the file, or is not finite there. `params` is then as it was.
 ///
 /// # Panics
 ///

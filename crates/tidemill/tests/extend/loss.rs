@@ -3,8 +3,8 @@
 use tidemill::autograd::{Error, ops};
 use tidemill::prelude::*;
 
-/// `loss = 1/W Σⱼ max(q (tⱼ - pⱼ), (q - 1) (tⱼ - pⱼ))`, also called pinball loss: the prediction that makes it smallest is
-/// the target's quantile `q`.
+/// `loss = 1/W Σⱼ max(q (tⱼ - pⱼ), (q - 1) (tⱼ - pⱼ))`, also called pinball loss: the prediction that makes it smallest
+/// is the target's quantile `q`.
 ///
 /// # References
 ///
@@ -30,8 +30,8 @@ impl Loss for Pinball {
     }
 }
 
-/// `loss = -1/W Σⱼ aⱼ (1 - pⱼ)^γ ln pⱼ` of logits, where `pⱼ` is the probability of what the target is, and `aⱼ` is `α` for
-/// a target of 1 and `1 - α` for 0: rows that are predicted well count less.
+/// `loss = -1/W Σⱼ aⱼ (1 - pⱼ)^γ ln pⱼ` of logits, where `pⱼ` is the probability of what the target is, and `aⱼ` is `α`
+/// for a target of 1 and `1 - α` for 0: rows that are predicted well count less.
 ///
 /// # References
 ///
@@ -69,8 +69,8 @@ impl Loss for Focal {
     }
 }
 
-/// `loss = t d² + (1 - t) max(0, m - d)²` of the distance `d` between two embeddings, where the target `t` is 1 for pairs
-/// that are alike, which are drawn together, and 0 for others, which are pushed `m` apart.
+/// `loss = t d² + (1 - t) max(0, m - d)²` of the distance `d` between two embeddings, where the target `t` is 1 for
+/// pairs that are alike, which are drawn together, and 0 for others, which are pushed `m` apart.
 ///
 /// # References
 ///

@@ -1,4 +1,5 @@
-//! What people write outside of the crates, with the public API of the facade alone. docs/extending.md shows these files.
+//! What people write outside of the crates, with the public API of the facade alone. docs/extending.md shows these
+//! files.
 
 mod data;
 mod drift;

@@ -3,8 +3,8 @@
 use tidemill::autograd::{Backward, Bound, Coupling, Forward, Kernel, Merge, Op, Specs};
 use tidemill::tensor::Scalar;
 
-/// `y = x - μ`, element by element: in training, `μ` is the mean of the rows of each group, by their weights; otherwise it
-/// is the running mean.
+/// `y = x - μ`, element by element: in training, `μ` is the mean of the rows of each group, by their weights; otherwise
+/// it is the running mean.
 ///
 /// # Shapes
 ///

@@ -1,10 +1,10 @@
-//! A strategy that replays rows of the past: it tests on each batch as it comes, and trains on it together with rows that
-//! came before.
+//! A strategy that replays rows of the past: it tests on each batch as it comes, and trains on it together with rows
+//! that came before.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use tidemill::data::{Batch, Column, Schema};
+use tidemill::data::{Batch, Column, Kind, Schema};
 use tidemill::prelude::{Callback, Control, Event, Source, State, Trainer};
 use tidemill::strategies::{CallbackMemory, Error, Outcome, Plan, Session, Strategy, Summary};
 use tidemill::tensor::{Key, Scalar};
@@ -28,7 +28,7 @@ impl<T: Scalar> Strategy<T> for Replay {
         source: &mut dyn Source<T>,
         callback: &mut dyn Callback<T>,
     ) -> Result<Summary, Error> {
-        let reservoir = RefCell::new(Reservoir::new(source.schema(), self.capacity));
+        let reservoir = RefCell::new(Reservoir::new(source.schema(), self.capacity)?);
         let mut sample = Batch::new(Arc::clone(source.schema()));
         // What is kept is saved and restored with what callbacks remember.
         let mut callbacks = (Kept(&reservoir), callback);
@@ -75,9 +75,13 @@ struct Reservoir<T> {
 }
 
 impl<T: Scalar> Reservoir<T> {
-    fn new(schema: &Arc<Schema>, capacity: usize) -> Self {
+    fn new(schema: &Arc<Schema>, capacity: usize) -> Result<Self, Error> {
+        if let Some(field) = schema.fields.iter().find(|field| field.kind == Kind::Text) {
+            let problem = format!("it keeps numbers, and column {} is text; encode it first", field.name);
+            return Err(Error::Setting { what: "replay".into(), problem });
+        }
         let empty = Batch::new(Arc::clone(schema));
-        Self { rows: empty.clone(), next: empty, capacity, seen: 0, taken: Vec::new() }
+        Ok(Self { rows: empty.clone(), next: empty, capacity, seen: 0, taken: Vec::new() })
     }
 
     /// Replaces `sample` by so many rows, if there are any.
@@ -143,10 +147,7 @@ impl<T: Scalar> Reservoir<T> {
                 match column {
                     Column::Real { values, .. } => values.extend(own.iter().map(|&value| T::of(value))),
                     Column::Index { values } => values.extend(own.iter().map(|&value| value as u32)),
-                    Column::Text { .. } => {
-                        let problem = "it keeps numbers; leave columns of text out by `select`".to_owned();
-                        return Err(Error::Setting { what: "replay".into(), problem });
-                    }
+                    Column::Text { .. } => {}
                 }
             }
             Ok(())
@@ -156,8 +157,8 @@ impl<T: Scalar> Reservoir<T> {
 
 /// A whole number below `n`.
 fn below(n: u64, random: Key, i: usize) -> u64 {
-    let bits = u64::from(random.block(i as u64)[0]) << 32 | u64::from(random.block(i as u64)[1]);
-    (u128::from(bits) * u128::from(n) >> 64) as u64
+    let [high, low, ..] = random.block(i as u64).map(u128::from);
+    ((((high << 32) | low) * u128::from(n)) >> 64) as u64
 }
 
 /// Has what is kept be part of the state.
@@ -184,13 +185,16 @@ mod tests {
     use tidemill::prelude::*;
 
     use super::{Replay, Reservoir};
-    use crate::data::{bits, linear, random, regression, rows};
+    use crate::data::{bits, features, linear, random, regression, rows};
 
     const REPLAY: Replay = Replay { batch_size: 8, replayed: 24, capacity: 50 };
 
-    /// Rows that say the contrary from the middle on.
+    /// Rows that say the contrary from the middle on, with a column of categories beside what the model reads.
     fn turning() -> MemorySource<f64> {
-        rows(203, |row, x| linear(row, x) * if row < 100 { 1.0 } else { -1.0 })
+        let x = features(203);
+        let target = x.chunks(3).enumerate().map(|(row, x)| linear(row, x) * if row < 100 { 1.0 } else { -1.0 });
+        let builder = MemorySource::builder().target(target.collect()).reals("x", 3, x);
+        builder.indices("day", 7, (0..203).map(|row| row % 7).collect()).build().unwrap()
     }
 
     fn trainer() -> Trainer<f64> {
@@ -233,7 +237,7 @@ mod tests {
     fn all_rows_are_kept_alike() {
         let n = 3000;
         let mut source = MemorySource::builder().reals("row", 1, (0..n).map(f64::from).collect()).build().unwrap();
-        let mut reservoir = Reservoir::new(source.schema(), 300);
+        let mut reservoir = Reservoir::new(source.schema(), 300).unwrap();
         let mut batch = tidemill::data::Batch::new(source.schema().clone());
         for step in 0.. {
             batch.clear();
@@ -273,7 +277,15 @@ mod tests {
         let mut state = trainer.resume(path, metrics()).unwrap();
         let small = Replay { capacity: 10, ..REPLAY };
         let error = trainer.run(&small, &mut state, &mut turning(), &mut ()).unwrap_err().to_string();
-        assert_eq!(error, "replay: 200 numbers of 4 a row, for 10 rows");
+        assert_eq!(error, "replay: 250 numbers of 5 a row, for 10 rows");
+    }
+
+    #[test]
+    fn text_is_refused_before_the_first_step() {
+        let builder = MemorySource::builder().reals("x", 3, features(2)).texts("carrier", [Some("AA"), None]);
+        let mut source = builder.target(vec![1.0, 2.0]).build().unwrap();
+        let error = trainer().run(&REPLAY, &mut trainer().start(1), &mut source, &mut ()).unwrap_err().to_string();
+        assert_eq!(error, "replay: it keeps numbers, and column carrier is text; encode it first");
     }
 
     #[test]

@@ -4,8 +4,8 @@ use tidemill::collective::{Collective, Error as Lost, Values};
 use tidemill::strategies::{Error, GradientSync, OwnState, RankMemory, SyncRun, SyncStep, Synced};
 use tidemill::tensor::Scalar;
 
-/// Sums of gradients, of which each rank makes its own shorter where it is longer than usual: one that has met bad rows does
-/// not lead all others astray.
+/// Sums of gradients, of which each rank makes its own shorter where it is longer than usual: one that has met bad rows
+/// does not lead all others astray.
 ///
 /// A gradient is longer than usual where the mean over the rank's rows is above `limit` times its running average.
 #[derive(Clone, Debug)]
