@@ -1,7 +1,7 @@
 //! Tidemill trains neural networks in two ways from one model definition: **batch training**, with all data in memory
 //! and many epochs, and **online training**, on a stream of chunks in bounded memory. Re-exports, and no logic.
 //!
-//! | room | what is there |
+//! | crate | what is there |
 //! |---|---|
 //! | [`tensor`] | numbers and where they lie |
 //! | [`autograd`] | graphs, compiled programs, gradients |
