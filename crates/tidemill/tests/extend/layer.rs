@@ -38,9 +38,13 @@ mod tests {
     use crate::data::{bits, close, linear, program};
 
     fn centered() -> Arc<Program<f64>> {
+        in_groups(4)
+    }
+
+    fn in_groups(group: usize) -> Arc<Program<f64>> {
         program(|graph, x| {
-            let layers = Sequential::new().add(Centering { group: 4 }).add(Dense::new(4).tanh()).name("body");
-            let h = layers.add(Centering { group: 4 }).apply(graph, x)?;
+            let layers = Sequential::new().add(Centering { group }).add(Dense::new(4).tanh()).name("body");
+            let h = layers.add(Centering { group }).apply(graph, x)?;
             let y = Dense::new(1).apply(graph, h)?;
             MeanSquaredError.apply(graph, y)
         })
@@ -82,6 +86,23 @@ mod tests {
         assert_eq!(bits(&train(DataParallel::new(2).shards(3))), bits(&train(DataParallel::new(1).shards(3))));
         let error = Engine::<f64>::start(&Hogwild::new(2).rows(8), &centered(), 22).err().unwrap().to_string();
         assert!(error.starts_with("hogwild: the model has buffers"), "{error}");
+    }
+
+    #[test]
+    fn a_row_that_weighs_three_is_three_rows() {
+        let x = crate::data::features(5);
+        let train = |times: &[usize], weights: &[f64]| {
+            let repeated = || x.chunks(3).zip(times).flat_map(|(x, &times)| std::iter::repeat_n(x, times));
+            let builder = MemorySource::builder().reals("x", 3, repeated().flatten().copied().collect());
+            let target = repeated().map(|x| linear(0, x)).collect();
+            let mut rows = builder.target(target).weights(weights.to_vec()).build().unwrap();
+            let trainer = Trainer::new(in_groups(16), sgd(0.1)).unwrap();
+            let mut state = trainer.start(7);
+            trainer.run(&Batch::new(4).full_batch().in_order(), &mut state, &mut rows, &mut ()).unwrap();
+            state
+        };
+        let weighted = train(&[1; 5], &[1.0, 3.0, 2.0, 1.0, 4.0]);
+        close("weights", &weighted, &train(&[1, 3, 2, 1, 4], &[1.0; 11]));
     }
 
     #[test]
