@@ -1,89 +1,164 @@
-//! A callback of one's own: it raises the learning rate when the loss drifts, and is resumed to the bit.
+//! A callback that reacts to drift.
 
-use std::path::Path;
-
-use tidemill::metrics::drift::{Drift, DriftDetector, PageHinkley, PageHinkleyConfig};
-use tidemill::prelude::*;
+use tidemill::metrics::drift::{Drift, DriftDetector};
+use tidemill::prelude::{Callback, Control, Event};
 use tidemill::strategies::{CallbackMemory, Error};
 
-use crate::model;
-
-/// Four times the learning rate from a drift on, falling back by a tenth a step.
-struct RaiseOnDrift {
-    detector: PageHinkley,
-    drifts: u64,
+/// Raises the learning rate when the loss drifts, and then lets it fall back step by step.
+pub struct RaiseOnDrift<D> {
+    detector: D,
+    raised: f64,
+    kept: f64,
 }
 
-impl RaiseOnDrift {
-    fn new() -> Self {
-        let config = PageHinkleyConfig { min_instances: 10, delta: 0.02, threshold: 1.0, ..Default::default() };
-        Self { detector: PageHinkley::new(config).unwrap(), drifts: 0 }
+impl<D: DriftDetector> RaiseOnDrift<D> {
+    /// To `raised` times what the schedule gives; of what is above it, each step keeps the part `kept`.
+    pub fn new(detector: D, raised: f64, kept: f64) -> Self {
+        Self { detector, raised, kept }
     }
 }
 
-impl<T> Callback<T> for RaiseOnDrift {
+impl<T, D: DriftDetector> Callback<T> for RaiseOnDrift<D> {
     fn on_event(&mut self, event: &Event<'_, T>, run: &mut Control) -> Result<(), Error> {
         let Event::Step { state, sums, .. } = event else { return Ok(()) };
         if self.detector.update(sums.mean_loss()) == Drift::Drift {
-            self.drifts += 1;
-            run.set_learning_rate_factor(4.0);
-            run.reset_optimizer();
+            run.set_learning_rate_factor(self.raised);
         } else if state.learning_rate_factor > 1.0 {
-            run.set_learning_rate_factor((0.9 * state.learning_rate_factor).max(1.0));
+            run.set_learning_rate_factor(1.0 + self.kept * (state.learning_rate_factor - 1.0));
         }
         Ok(())
     }
 
     fn remember(&self, memory: &mut CallbackMemory) {
-        memory.put("raise_on_drift.detector", self.detector.state());
-        memory.put("raise_on_drift.drifts", [self.drifts as f64]);
+        memory.put("raise_on_drift", self.detector.state());
     }
 
     fn recall(&mut self, memory: &CallbackMemory) -> Result<(), Error> {
-        *self = Self::new();
-        if let (Some(detector), Some([drifts])) =
-            (memory.get("raise_on_drift.detector"), memory.get("raise_on_drift.drifts"))
-        {
-            self.detector.restore(detector)?;
-            self.drifts = *drifts as u64;
+        match memory.get("raise_on_drift") {
+            Some(state) => self.detector.restore(state)?,
+            None => self.detector.reset(),
         }
         Ok(())
     }
 }
 
-fn train(path: &Path, is_killed_at: Option<u64>) -> (State<f32>, u64) {
-    let trainer = model::trainer();
-    let mut state = match path.exists() {
-        true => trainer.resume(path, model::scores()).unwrap(),
-        false => trainer.start_with(7, model::scores()),
-    };
-    let kill = on_event(move |event: &Event<'_, f32>, _: &mut Control| match event {
-        Event::Step { state, .. } if Some(state.step) == is_killed_at => {
-            Err(Error::Setting { what: "the test".into(), problem: "ends the run".into() })
-        }
-        _ => Ok(()),
-    });
-    let mut raise = RaiseOnDrift::new();
-    let mut callbacks = (Checkpoints::new(path, 7), &mut raise, kill);
-    let ended = trainer.run(&Online::new().batch_size(4), &mut state, &mut model::rows(800), &mut callbacks);
-    assert_eq!(ended.is_err(), is_killed_at.is_some());
-    (state, raise.drifts)
-}
+mod tests {
+    use std::path::{Path, PathBuf};
+    use std::process::Command;
+    use std::thread;
+    use std::time::Duration;
 
-#[test]
-fn a_callback_that_raises_the_learning_rate_on_drift() {
-    let folder = tempfile::tempdir().unwrap();
-    let (want, drifts) = train(&folder.path().join("undisturbed"), None);
-    assert!(drifts > 0, "the rows change their mind");
-    let mut plain = model::trainer().start_with(7, model::scores());
-    let online = Online::new().batch_size(4);
-    model::trainer().run(&online, &mut plain, &mut model::rows(800), &mut ()).unwrap();
-    assert!(want.metric("log_loss").unwrap() < plain.metric("log_loss").unwrap(), "it learns anew sooner");
-    for is_killed_at in [8, 60, 101, 105, 110, 150, 199] {
-        let path = folder.path().join(is_killed_at.to_string());
-        train(&path, Some(is_killed_at));
-        let (got, found) = train(&path, None);
-        assert_eq!((found, &got.params, &got.optimizer), (drifts, &want.params, &want.optimizer), "{is_killed_at}");
-        assert_eq!(got.learning_rate_factor.to_bits(), want.learning_rate_factor.to_bits());
+    use tidemill::metrics::drift::{Direction, PageHinkley, PageHinkleyConfig};
+    use tidemill::prelude::*;
+
+    use super::RaiseOnDrift;
+    use crate::data::{bits, linear, random, regression, rows};
+
+    const CHILD: &str = "TIDEMILL_EXTEND_DRIFT_CHILD";
+    const ONLINE_ROWS: usize = 4;
+
+    /// Rows that say the contrary from the middle on, not quite exactly.
+    fn turning() -> MemorySource<f64> {
+        rows(1200, |row, x| linear(row, x) * if row < 600 { 1.0 } else { -1.0 } + 0.2 * random(3, row))
+    }
+
+    fn trainer() -> Trainer<f64> {
+        Trainer::new(regression(), sgd(0.01)).unwrap()
+    }
+
+    fn metrics() -> Metrics<f64> {
+        Metrics::new().with(Rmse::default())
+    }
+
+    fn callback() -> RaiseOnDrift<PageHinkley> {
+        let direction = Direction::Up;
+        let config = PageHinkleyConfig { delta: 0.05, threshold: 2.0, direction, ..PageHinkleyConfig::default() };
+        RaiseOnDrift::new(PageHinkley::new(config).unwrap(), 10.0, 0.9)
+    }
+
+    /// Trains from the checkpoint on, if there is one, and saves after every step. A child gets stuck in the step after
+    /// `last`.
+    fn run(path: &Path, last: u64) -> State<f64> {
+        let trainer = trainer();
+        let mut state =
+            if path.exists() { trainer.resume(path, metrics()).unwrap() } else { trainer.start_with(7, metrics()) };
+        let stuck = on_event(|event: &Event<'_, f64>, _: &mut Control| {
+            if let Event::Step { state, .. } = event
+                && state.step > last
+            {
+                thread::sleep(Duration::from_secs(600));
+                panic!("nobody has killed it");
+            }
+            Ok(())
+        });
+        let online = Online::new().batch_size(ONLINE_ROWS);
+        let mut callbacks = (Checkpoints::new(path, 1), callback(), stuck);
+        trainer.run(&online, &mut state, &mut turning(), &mut callbacks).unwrap();
+        state
+    }
+
+    /// Not a test of its own: what the killed process does.
+    #[test]
+    fn child_of_the_kill_test() {
+        if let Some(told) = std::env::var_os(CHILD) {
+            let told = told.into_string().unwrap();
+            let (step, path) = told.split_once(' ').unwrap();
+            run(&PathBuf::from(path), step.parse().unwrap());
+        }
+    }
+
+    fn start_and_kill(path: &Path, step: u64) {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["drift::tests::child_of_the_kill_test", "--exact", "--test-threads=1"])
+            .env(CHILD, format!("{step} {}", path.display()))
+            .spawn()
+            .unwrap();
+        while !path.exists() || trainer().resume(path, metrics()).unwrap().step < step {
+            assert!(child.try_wait().unwrap().is_none(), "the child ended by itself");
+        }
+        child.kill().unwrap();
+        assert!(!child.wait().unwrap().success(), "the child was killed");
+    }
+
+    #[test]
+    fn the_learning_rate_rises_and_falls_back() {
+        let mut factors = Vec::new();
+        let watch = on_event(|event: &Event<'_, f64>, _: &mut Control| {
+            if let Event::Step { state, .. } = event {
+                factors.push((state.step, state.learning_rate_factor));
+            }
+            Ok(())
+        });
+        let train = |callback: &mut dyn Callback<f64>| {
+            let mut state = trainer().start_with(7, metrics());
+            let mut callback = callback;
+            trainer().run(&Online::new().batch_size(ONLINE_ROWS), &mut state, &mut turning(), &mut callback).unwrap();
+            state
+        };
+        let with = train(&mut (callback(), watch));
+        let without = train(&mut ());
+        let raised: Vec<_> = factors.windows(2).filter(|pair| pair[1].1 > pair[0].1).map(|pair| pair[1].0).collect();
+        assert!(raised.iter().any(|step| (150..180).contains(step)), "raised after the change at step 150: {raised:?}");
+        let last = factors.last().unwrap().1;
+        assert!((1.0..1.1).contains(&last), "and fell back to {last}: {raised:?}");
+        let [with, without] = [&with, &without].map(|state| state.metrics[0].value());
+        assert!(with < without, "{with} is not better than {without}");
+    }
+
+    #[test]
+    fn killed_and_resumed_is_as_if_never_stopped() {
+        let directory = tempfile::tempdir().unwrap();
+        let wanted = run(&directory.path().join("undisturbed"), u64::MAX);
+        let path = directory.path().join("state");
+        let mut factors = Vec::new();
+        for step in [3, 152, 160, 163, 200] {
+            start_and_kill(&path, step);
+            let state = trainer().resume(&path, metrics()).unwrap();
+            assert_eq!(state.step, step);
+            factors.push(state.learning_rate_factor);
+        }
+        // Before the drift, and while the learning rate is raised.
+        assert!(factors[0] == 1.0 && factors.iter().any(|&factor| factor > 1.5), "{factors:?}");
+        assert_eq!(bits(&run(&path, u64::MAX)), bits(&wanted));
     }
 }

@@ -1,6 +1,15 @@
-//! What is written outside of the crates, with the public interface of the facade alone.
+//! What people write outside of the crates, with the public API of the facade alone. docs/extending.md shows these
+//! files.
 
+mod data;
 mod drift;
-mod model;
+mod frozen;
+mod heads;
+mod layer;
+mod loss;
+mod metric;
+mod op;
+mod optimizer;
 mod replay;
-mod vote;
+mod shown;
+mod sync;
