@@ -18,8 +18,14 @@ pub trait Kernel<T: Scalar>: Send + Sync {
 #[derive(Clone, Copy)]
 pub(crate) enum View<'a, T> {
     Value(&'a [T]),
-    /// Some elements of an input that has `len`.
+    /// An input, of `len` elements.
     Input {
+        inputs: &'a dyn Inputs<T>,
+        input: usize,
+        len: usize,
+    },
+    /// Some of them.
+    Part {
         inputs: &'a dyn Inputs<T>,
         input: usize,
         len: usize,
@@ -285,14 +291,16 @@ impl<'a, T: Scalar> Backward<'a, T> {
 fn reals<T>(view: View<'_, T>) -> &[T] {
     match view {
         View::Value(values) => values,
-        View::Input { inputs, input, len, start, end } => &exact(inputs.reals(input), len, input)[start..end],
+        View::Input { inputs, input, len } => exact(inputs.reals(input), len, input),
+        View::Part { inputs, input, len, start, end } => &exact(inputs.reals(input), len, input)[start..end],
     }
 }
 
 fn indices<T>(view: View<'_, T>) -> &[u32] {
     match view {
         View::Value(_) => panic!("operations give real numbers; only an input has categories"),
-        View::Input { inputs, input, len, start, end } => &exact(inputs.indices(input), len, input)[start..end],
+        View::Input { inputs, input, len } => exact(inputs.indices(input), len, input),
+        View::Part { inputs, input, len, start, end } => &exact(inputs.indices(input), len, input)[start..end],
     }
 }
 

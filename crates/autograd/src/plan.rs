@@ -6,7 +6,7 @@ use tidemill_tensor::{ParameterKind, Scalar};
 
 use crate::graph::{Domain, Graph, Node, Origin, Role};
 use crate::kernel::{Place, Target};
-use crate::op::Coupling;
+use crate::op::{Bound, Coupling};
 use crate::program::{Coupled, Differentiate, HeadSpec, Needed, Operand, Program, Step, Table, TargetCheck};
 use crate::{Error, Head, ModelOutput, Var, Write, ops};
 
@@ -82,6 +82,9 @@ pub(crate) fn compile<T: Scalar>(
     }
     for (step, &node) in program.steps.iter_mut().zip(&places) {
         step.gradients = graph.nodes[node].outputs().map(|value| gradients[value]).collect();
+        if let Some(Some(gradient)) = step.gradients.first() {
+            (step.gradient, step.has_gradient) = (*gradient, true);
+        }
     }
     let place = |var: Var| match values[var.0] {
         Some(Operand::Value(place)) => place,
@@ -119,6 +122,7 @@ fn step<T: Scalar>(
         Some(Operand::Value(place)) => place,
         _ => unreachable!("operations give values"),
     });
+    let outputs: Vec<Place> = outputs.collect();
     let layout = &graph.layout;
     let first_buffer = layout.len() - layout.buffer_len();
     let frozen = node.buffers.iter().any(|&index| layout[index].kind() == ParameterKind::Frozen);
@@ -142,7 +146,11 @@ fn step<T: Scalar>(
         random: bound.random,
         shape: bound.outputs[0].clone(),
         operands: node.operands.iter().map(|v| values[v.0].expect("operands come before")).collect(),
-        outputs: outputs.collect(),
+        output: outputs[0],
+        gradient: outputs[0],
+        has_gradient: false,
+        is_plain: is_plain(bound),
+        outputs,
         saved: allot(&mut program.value_len, bound.saved),
         of_batch: bound.saved_of_batch,
         scratch: [bound.scratch, bound.scratch_of_batch],
@@ -160,6 +168,15 @@ fn step<T: Scalar>(
         param_writes: Vec::new(),
         whole_from: 0,
     }
+}
+
+fn is_plain(bound: &Bound) -> bool {
+    let couples_groups = |coupling: Coupling| matches!(coupling, Coupling::Group(_));
+    bound.outputs.len() == 1
+        && bound.merges.is_empty()
+        && [bound.saved_of_batch, bound.scratch, bound.scratch_of_batch] == [0; 3]
+        && !couples_groups(bound.coupling)
+        && !couples_groups(bound.coupling_outside_training)
 }
 
 fn couple(coupled: &mut Coupled, coupling: Coupling, node: &Node) {

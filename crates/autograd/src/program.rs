@@ -104,6 +104,14 @@ pub(crate) struct Step<T> {
     pub(crate) random: bool,
     pub(crate) shape: Vec<usize>,
     pub(crate) operands: Vec<Operand>,
+    /// The first output, whose gradient has this place among gradients.
+    pub(crate) output: Place,
+    pub(crate) gradient: Place,
+    /// Whether its outputs have gradients.
+    pub(crate) has_gradient: bool,
+    /// Whether it has one output, no buffers and no scratch memory, saves nothing of batches and couples no groups, as most
+    /// operations. It is then called with less ado, which shows where steps are small.
+    pub(crate) is_plain: bool,
     /// Consecutive, and followed by what is saved.
     pub(crate) outputs: Vec<Place>,
     pub(crate) saved: Place,
@@ -279,14 +287,18 @@ impl<T: Scalar> Program<T> {
     /// ask for.
     pub fn forward(&self, run: &Run<'_, T>, workspace: &mut Workspace<T>) {
         workspace.begin(self, run.rows);
-        workspace.updates.fill(T::zero());
+        if !self.merges.is_empty() {
+            workspace.updates.fill(T::zero());
+        }
         for (number, step) in self.steps.iter().enumerate() {
             let wanted = match run.mode {
                 Mode::Predict => step.needed.prediction,
                 Mode::Evaluate => true,
                 Mode::Train(_) => step.needed.loss || self.loss.is_none(),
             };
-            if wanted {
+            if wanted && step.is_plain {
+                step.forward_plain(run, workspace);
+            } else if wanted {
                 step.calls(run).for_each(|(call, rows)| step.forward(run, number, call, rows, workspace));
             }
         }
@@ -328,15 +340,19 @@ impl<T: Scalar> Program<T> {
         write.slice(&mut gradients[self.layout.trainable_len()..], &workspace.updates);
         let mut whole_from = self.layout.trainable_len();
         for (number, step) in self.steps[..=self.root_step].iter().enumerate().rev() {
-            if step.gradients.iter().all(Option::is_none) {
+            if !step.has_gradient {
                 continue;
             }
             for place in &step.zeroed {
                 workspace.gradients[place.range(workspace.stride, run.rows)].fill(T::zero());
             }
-            for (call, rows) in step.calls(run) {
-                let adds = write == Write::Add || call > 0;
-                step.backward(run, number, call, rows, workspace, gradients, adds);
+            if step.is_plain {
+                step.backward_plain(run, workspace, gradients, write == Write::Add);
+            } else {
+                for (call, rows) in step.calls(run) {
+                    let adds = write == Write::Add || call > 0;
+                    step.backward(run, number, call, rows, workspace, gradients, adds);
+                }
             }
             if whole_from - step.whole_from.min(whole_from) >= least {
                 whole(step.whole_from..whole_from, &mut gradients[step.whole_from..whole_from]);
@@ -417,7 +433,7 @@ impl<T: Scalar> Step<T> {
     ) -> View<'v, T> {
         match self.operands[i] {
             Operand::Value(place) => View::Value(&values[place.rows(stride, rows.clone())]),
-            Operand::Input { input, width } => View::Input {
+            Operand::Input { input, width } => View::Part {
                 inputs: run.inputs,
                 input,
                 len: run.rows * width,
@@ -430,6 +446,72 @@ impl<T: Scalar> Step<T> {
     fn of_batch_range(&self, starts: &[usize], number: usize, call: usize) -> Range<usize> {
         let start = starts[number] + call * self.of_batch;
         start..start + self.of_batch
+    }
+
+    /// The forward pass of an operation that is plain.
+    fn forward_plain(&self, run: &Run<'_, T>, workspace: &mut Workspace<T>) {
+        let stride = workspace.stride;
+        let (before, here) = workspace.values.split_at_mut(self.output.offset * stride);
+        let (output, saved) = here.split_at_mut(self.output.width * stride);
+        let before = &*before;
+        self.kernel.forward(&mut Forward {
+            rows: run.rows,
+            first_row: run.first_row,
+            shape: &self.shape,
+            training: matches!(run.mode, Mode::Train(_)),
+            key: self.key(run.mode),
+            weights: run.weights,
+            output: &mut output[..self.output.width * run.rows],
+            others: Others { arena: &mut [], start: 0, capacity: 0, places: &[], rows: 0..0 },
+            saved: &mut saved[..self.saved.width * run.rows],
+            saved_of_batch: &mut [],
+            scratch: &mut [],
+            updates: Updates { arena: &mut [], ranges: &[] },
+            operands: &|i| self.whole_operand(i, run, before, stride),
+            params: run.params,
+            ranges: &self.ranges,
+            buffers: &[],
+        });
+    }
+
+    /// The backward pass of an operation that is plain.
+    fn backward_plain(&self, run: &Run<'_, T>, workspace: &mut Workspace<T>, param_gradients: &mut [T], adds: bool) {
+        let stride = workspace.stride;
+        let (before, here) = workspace.gradients.split_at_mut(self.gradient.offset * stride);
+        let values = &workspace.values[..];
+        self.kernel.backward(&mut Backward {
+            rows: run.rows,
+            first_row: run.first_row,
+            shape: &self.shape,
+            training: matches!(run.mode, Mode::Train(_)),
+            key: self.key(run.mode),
+            weights: run.weights,
+            upstream: &mut here[..self.gradient.width * run.rows],
+            others: Others { arena: &mut [], start: 0, capacity: 0, places: &[], rows: 0..0 },
+            output: &values[self.output.range(stride, run.rows)],
+            saved: &values[self.saved.range(stride, run.rows)],
+            saved_of_batch: &[],
+            scratch: &mut [],
+            operands: &|i| self.whole_operand(i, run, values, stride),
+            other_outputs: &|_| &values[self.output.range(stride, run.rows)],
+            params: run.params,
+            ranges: &self.ranges,
+            buffers: &[],
+            gradients: before,
+            targets: &self.targets,
+            capacity: stride,
+            group: 0..run.rows,
+            param_gradients,
+            param_writes: &self.param_writes,
+            adds,
+        });
+    }
+
+    fn whole_operand<'v>(&self, i: usize, run: &Run<'v, T>, values: &'v [T], stride: usize) -> View<'v, T> {
+        match self.operands[i] {
+            Operand::Value(place) => View::Value(&values[place.range(stride, run.rows)]),
+            Operand::Input { input, width } => View::Input { inputs: run.inputs, input, len: run.rows * width },
+        }
     }
 
     fn forward(&self, run: &Run<'_, T>, number: usize, call: usize, rows: Range<usize>, workspace: &mut Workspace<T>) {

@@ -44,7 +44,8 @@ impl Chain {
         Self::default()
     }
 
-    /// The optimizer for the parameters of `layout`, in precision `T`.
+    /// The optimizer for the parameters of `layout`, which are all trainable and in the order of their places, in
+    /// precision `T`.
     ///
     /// # Errors
     ///

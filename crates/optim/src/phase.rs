@@ -107,7 +107,7 @@ impl<T: Scalar> Phase<T> {
         scale: T,
         part: &mut Part<'_, T>,
         factors: &[T],
-        complete: &(dyn Fn(Range<usize>, &mut [T]) + Sync),
+        complete: &(impl Fn(Range<usize>, &mut [T]) + Sync + ?Sized),
     ) {
         let at = self.coefficients(step);
         self.update_elements(&at, scale, part.range(), part, factors, complete);
@@ -121,7 +121,7 @@ impl<T: Scalar> Phase<T> {
         (rows, numbers): (Rows<'_>, Range<usize>),
         part: &mut Part<'_, T>,
         factors: &[T],
-        complete: &(dyn Fn(Range<usize>, &mut [T]) + Sync),
+        complete: &(impl Fn(Range<usize>, &mut [T]) + Sync + ?Sized),
     ) {
         let at = self.coefficients(step);
         rows.each(numbers, CHUNK, |place| self.update_elements(&at, scale, place, part, factors, complete));
@@ -143,7 +143,7 @@ impl<T: Scalar> Phase<T> {
         range: Range<usize>,
         part: &mut Part<'_, T>,
         factors: &[T],
-        complete: &(dyn Fn(Range<usize>, &mut [T]) + Sync),
+        complete: &(impl Fn(Range<usize>, &mut [T]) + Sync + ?Sized),
     ) {
         let scale = if self.first { scale } else { T::one() };
         let Range { mut start, end } = range;

@@ -88,7 +88,7 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
-    /// A checkpoint that is none, or another model's.
+    /// Not a checkpoint, or another model's.
     #[error("{}: {problem}", path.display())]
     Checkpoint {
         /// The file.

@@ -4,7 +4,9 @@
 //! This is the only crate that knows model, data, optimizer and workers all at once. It does not know layers, losses or
 //! file formats of data.
 //!
-//! [`Batch`] and [`Online`] run the same loop, and differ in what they say to it.
+//! A [`Session`] is one run: it offers the steps that strategies are written with. [`Batch`] and [`Online`] are loops of a
+//! few lines over it, and so is one's own. [`Callback`]s are told what happens, and may act on it; a [`GradientSync`] says
+//! how several ranks agree on each step.
 
 mod batch;
 mod binding;
@@ -20,6 +22,7 @@ mod metrics;
 mod model;
 mod online;
 mod parameters;
+mod partial;
 mod ranks;
 mod rows;
 mod scores;
@@ -46,6 +49,7 @@ pub use evaluate::{Evaluation, Predictions, evaluate, predict};
 pub use metrics::{HeadMetric, Metrics};
 pub use model::Model;
 pub use online::Online;
+pub use partial::{LoadReport, load_parameters};
 pub use session::{Outcome, Plan, Session, Waited};
 pub use state::{State, Sums};
 pub use strategy::{Strategy, Summary};

@@ -1,7 +1,8 @@
 //! Parameters by their names, as in any safetensors file.
 
 use safetensors::SafeTensors;
-use tidemill_autograd::tensor::{Layout, Scalar};
+use safetensors::tensor::TensorView;
+use tidemill_autograd::tensor::{Layout, Parameter, Scalar};
 
 use crate::{file, finite};
 
@@ -21,10 +22,8 @@ impl Written {
 
 /// A safetensors file of these tensors, with one entry of metadata.
 pub(crate) fn serialize(tensors: &[Written], key: &str, metadata: String) -> Result<Vec<u8>, String> {
-    let views: Result<Vec<_>, _> = tensors
-        .iter()
-        .map(|t| Ok((t.name.as_str(), safetensors::tensor::TensorView::new(t.dtype, t.shape.clone(), &t.bytes)?)))
-        .collect();
+    let views: Result<Vec<_>, _> =
+        tensors.iter().map(|t| Ok((t.name.as_str(), TensorView::new(t.dtype, t.shape.clone(), &t.bytes)?))).collect();
     let views = views.map_err(|error: safetensors::SafeTensorError| error.to_string())?;
     safetensors::serialize(views, Some([(key.to_owned(), metadata)].into())).map_err(|error| error.to_string())
 }
@@ -37,16 +36,21 @@ pub(crate) fn write<T: Scalar>(layout: &Layout, params: &[T]) -> Vec<Written> {
 pub(crate) fn read<T: Scalar>(layout: &Layout, tensors: &SafeTensors<'_>) -> Result<Vec<T>, String> {
     let mut arena = vec![T::zero(); layout.len()];
     for parameter in layout.parameters() {
-        let name = parameter.name();
-        let view = tensors.tensor(name).map_err(|_| format!("it has no parameter {name}"))?;
-        if view.shape() != parameter.shape() {
-            return Err(format!("parameter {name} is {:?}, the model's is {:?}", view.shape(), parameter.shape()));
-        }
-        let values = file::numbers::<T>(&view).map_err(|problem| format!("parameter {name}: {problem}"))?;
-        arena[parameter.range()].copy_from_slice(&values);
+        let view = tensors.tensor(parameter.name()).map_err(|_| format!("it has no parameter {}", parameter.name()))?;
+        arena[parameter.range()].copy_from_slice(&values::<T>(parameter, &view)?);
     }
-    match finite::parameter(layout, &arena) {
-        Some((what, value)) => Err(format!("{what} is {value}, expected a finite number")),
-        None => Ok(arena),
+    Ok(arena)
+}
+
+/// The values of a parameter, of its shape, and finite.
+pub(crate) fn values<T: Scalar>(parameter: &Parameter, view: &TensorView<'_>) -> Result<Vec<T>, String> {
+    let name = parameter.name();
+    if view.shape() != parameter.shape() {
+        return Err(format!("parameter {name} is {:?}, the model's is {:?}", view.shape(), parameter.shape()));
+    }
+    let values = file::numbers::<T>(view).map_err(|problem| format!("parameter {name}: {problem}"))?;
+    match finite::first(&values) {
+        Some(at) => Err(format!("parameter {name}[{at}] is {}, expected a finite number", values[at])),
+        None => Ok(values),
     }
 }

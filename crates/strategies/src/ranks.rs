@@ -55,7 +55,7 @@ pub(crate) fn join<T: Scalar>(
     rows: Option<u64>,
     plan: &Plan,
 ) -> Result<(), Lost> {
-    let mut texts: Vec<(String, String)> = vec![
+    let mut settings: Vec<(String, String)> = vec![
         ("version of Tidemill".into(), env!("CARGO_PKG_VERSION").into()),
         ("engine".into(), trainer.describe_engine()),
         ("precision".into(), format!("{:?}", T::DTYPE)),
@@ -63,25 +63,25 @@ pub(crate) fn join<T: Scalar>(
         ("number of columns".into(), schema.fields.len().to_string()),
     ];
     for (i, parameter) in trainer.program().layout().parameters().iter().enumerate() {
-        texts.push((format!("parameter {i}"), format!("{} {:?}", parameter.name(), parameter.shape())));
+        settings.push((format!("parameter {i}"), format!("{} {:?}", parameter.name(), parameter.shape())));
     }
     for (i, field) in schema.fields.iter().enumerate() {
-        texts.push((format!("column {i}"), format!("{} ({}, {:?})", field.name, field.kind, field.role)));
+        settings.push((format!("column {i}"), format!("{} ({}, {:?})", field.name, field.kind, field.role)));
     }
     let optimizer = trainer.optimizer();
     let blocks: Vec<&str> = optimizer.state_blocks().iter().map(|block| &*block.name).collect();
     let rate = optimizer.learning_rate(state.step);
-    texts.push(("optimizer".into(), format!("[{}], learning rate {rate}", blocks.join(", "))));
+    settings.push(("optimizer".into(), format!("[{}], learning rate {rate}", blocks.join(", "))));
     let metrics: Vec<&str> = state.metrics.iter().map(|metric| metric.name()).collect();
-    texts.push(("list of metrics".into(), format!("[{}]", metrics.join(", "))));
-    texts.push(("number of epochs".into(), plan.epochs.map_or("endless".into(), |epochs| epochs.to_string())));
+    settings.push(("list of metrics".into(), format!("[{}]", metrics.join(", "))));
+    settings.push(("number of epochs".into(), plan.epochs.map_or("endless".into(), |epochs| epochs.to_string())));
     if ranks.rows == RankRows::Shared {
-        texts.push(("batch size".into(), plan.batch_size.to_string()));
-        texts.push(("number of rows".into(), rows.map_or("unknown".into(), |rows| rows.to_string())));
+        settings.push(("batch size".into(), plan.batch_size.to_string()));
+        settings.push(("number of rows".into(), rows.map_or("unknown".into(), |rows| rows.to_string())));
     }
-    texts.extend_from_slice(ranks.agreed);
-    let texts: Vec<(&str, &str)> = texts.iter().map(|(what, text)| (&**what, &**text)).collect();
-    handshake(ranks.collective, &texts)?;
+    settings.extend_from_slice(ranks.agreed);
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(what, setting)| (&**what, &**setting)).collect();
+    handshake(ranks.collective, &settings)?;
     share_state(ranks.collective, state)
 }
 

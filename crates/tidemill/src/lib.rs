@@ -1,7 +1,7 @@
 //! Tidemill trains neural networks in two ways from one model definition: **batch training**, with all data in memory
 //! and many epochs, and **online training**, on a stream of chunks in bounded memory. Re-exports, and no logic.
 //!
-//! | room | what is there |
+//! | crate | what is there |
 //! |---|---|
 //! | [`tensor`] | numbers and where they lie |
 //! | [`autograd`] | graphs, compiled programs, gradients |
@@ -30,7 +30,7 @@ pub use tidemill_tensor as tensor;
 pub mod prelude {
     //! The names of everyday use: `use tidemill::prelude::*;`.
 
-    pub use tidemill_autograd::{Graph, Program, Var};
+    pub use tidemill_autograd::{Graph, Head, Program, Var};
     pub use tidemill_data::{
         Cursor, Encoder, Encoding, Interrupt, MemorySource, Missing, Order, Predicate, Source, SourceExt, Split,
         channel,
@@ -38,8 +38,8 @@ pub mod prelude {
     pub use tidemill_data_arrow::{CsvBuilder, IpcBuilder};
     pub use tidemill_data_parquet::{ParquetSource, ParquetWriter, ValueType, Values};
     pub use tidemill_layers::{
-        Activation, AvgPool2d, Conv1d, Conv2d, Dense, Dropout, Embedding, Features, Flatten, GlobalAveragePool2d,
-        Layer, LayerNorm, MaxPool2d, Sequential,
+        Activation, AvgPool2d, BatchNorm, Conv1d, Conv2d, Dense, Dropout, Embedding, Features, Flatten,
+        GlobalAveragePool2d, Layer, LayerNorm, MaxPool2d, Sequential,
     };
     pub use tidemill_losses::{
         BinaryCrossEntropy, BinaryCrossEntropyWithLogits, Huber, Loss, MeanAbsoluteError, MeanSquaredError,
@@ -49,7 +49,8 @@ pub mod prelude {
     pub use tidemill_optim::{Compose, Schedule, adagrad, adam, adamw, rmsprop, sgd};
     pub use tidemill_strategies::{
         Auto, Batch, Callback, Checkpoints, Control, DataParallel, Distributed, EarlyStopping, Event, GradientSync,
-        History, Hogwild, Metrics, Model, Online, Serial, State, Timeline, Trainer, on_event, saved_encoder,
+        History, Hogwild, Metrics, Model, Online, Serial, State, Timeline, Trainer, load_parameters, on_event,
+        saved_encoder,
     };
 }
 

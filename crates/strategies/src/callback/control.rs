@@ -31,8 +31,8 @@ impl Control {
         self.resets = true;
     }
 
-    /// Saves the state, and what callbacks remember with it. Of several ranks, the first one saves; then a callback says
-    /// beforehand that it will, by [`Callback::saves`](crate::Callback::saves).
+    /// Saves the state, and what callbacks remember with it. Of several ranks, the first one saves; then a callback that
+    /// saves after a step says beforehand that it will, by [`Callback::saves`](crate::Callback::saves).
     pub fn save(&mut self, path: impl Into<PathBuf>) {
         self.saves.push(path.into());
     }

@@ -78,7 +78,8 @@ pub trait Callback<T> {
     }
 
     /// Whether the callback will [save](Control::save) the state after step `step` (counted from one): what other ranks
-    /// hold of it is gathered then. Where steps come several at a time, asked of the last of them.
+    /// hold of it is gathered then. Where steps come several at a time, asked of the last of them. After an epoch, ranks
+    /// ask each other without it.
     fn saves(&self, step: u64) -> bool {
         let _ = step;
         false

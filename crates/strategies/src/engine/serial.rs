@@ -56,8 +56,12 @@ impl<T: Scalar> Shard<T> {
     /// The rows in blocks of nearly equal size; one empty block where there are no rows.
     fn blocks(&self, rows: Range<usize>) -> impl Iterator<Item = Range<usize>> + use<T> {
         let group = self.group;
-        let count = rows.len().div_ceil(group).div_ceil((self.block / group).max(1)).max(1);
-        (0..count).map(move |block| share(rows.clone(), block, count, group))
+        // Without a division where there is one block: it shows in steps of one row.
+        let count = match rows.len() <= self.block {
+            true => 1,
+            false => rows.len().div_ceil(group).div_ceil((self.block / group).max(1)),
+        };
+        (0..count).map(move |block| if count == 1 { rows.clone() } else { share(rows.clone(), block, count, group) })
     }
 
     pub(crate) fn gradient(
@@ -83,9 +87,8 @@ impl<T: Scalar> Shard<T> {
         let mut sums = Sums::default();
         let mut write = write;
         for rows in self.blocks(task.rows.clone()) {
-            let block = Task { rows: rows.clone(), ..task.clone() };
             let parts = (rows.end == task.rows.end).then_some(&mut *parts);
-            sums.add(self.block_gradient(&block, gradients, write, outputs, parts));
+            sums.add(self.block_gradient(task, rows, gradients, write, outputs, parts));
             write = Write::Add;
         }
         sums
@@ -94,19 +97,20 @@ impl<T: Scalar> Shard<T> {
     fn block_gradient(
         &mut self,
         task: &Task<'_, T>,
+        rows: Range<usize>,
         gradients: &mut [T],
         write: Write,
         outputs: Option<Writer<'_, T>>,
         parts: Option<&mut InParts<'_, T>>,
     ) -> Sums {
         let Self { program, workspace, origin, .. } = self;
-        let inputs = BoundRows { binding: task.binding, batch: task.batch, rows: task.rows.clone() };
-        let weights = task.batch.weights().map(|weights| &weights[task.rows.clone()]);
+        let inputs = BoundRows { binding: task.binding, batch: task.batch, rows: rows.clone() };
+        let weights = task.batch.weights().map(|weights| &weights[rows.clone()]);
         let run = |mode| Run {
             params: task.params,
             inputs: &inputs,
-            rows: task.rows.len(),
-            first_row: task.rows.start - *origin,
+            rows: rows.len(),
+            first_row: rows.start - *origin,
             weights,
             mode,
         };
@@ -116,7 +120,7 @@ impl<T: Scalar> Shard<T> {
             if let Some(outputs) = outputs {
                 program.forward(&run(Mode::Evaluate), workspace);
                 // SAFETY: whoever gave this shard its rows keeps others from them.
-                unsafe { outputs.write(task.rows.clone(), workspace) };
+                unsafe { outputs.write(rows.clone(), workspace) };
             }
             if !shares_forward {
                 program.forward(&train, workspace);
@@ -163,23 +167,24 @@ impl<T: Scalar> Shard<T> {
     pub(crate) fn evaluate(&mut self, task: &Task<'_, T>, outputs: Writer<'_, T>) -> Sums {
         let mut sums = Sums::default();
         for rows in self.blocks(task.rows.clone()) {
-            sums.add(self.block_evaluate(&Task { rows, ..task.clone() }, outputs));
+            sums.add(self.block_evaluate(task, rows, outputs));
         }
         sums
     }
 
-    fn block_evaluate(&mut self, task: &Task<'_, T>, outputs: Writer<'_, T>) -> Sums {
+    fn block_evaluate(&mut self, task: &Task<'_, T>, rows: Range<usize>, outputs: Writer<'_, T>) -> Sums {
         let Self { program, workspace, .. } = self;
-        let inputs = BoundRows { binding: task.binding, batch: task.batch, rows: task.rows.clone() };
+        let inputs = BoundRows { binding: task.binding, batch: task.batch, rows: rows.clone() };
         let with_loss = outputs.has_losses();
         let mode = if with_loss { Mode::Evaluate } else { Mode::Predict };
-        let (rows, first_row) = (task.rows.len(), task.rows.start);
-        let weights = task.batch.weights().map(|weights| &weights[task.rows.clone()]);
-        program.forward(&Run { params: task.params, inputs: &inputs, rows, first_row, weights, mode }, workspace);
+        let (count, first_row) = (rows.len(), rows.start);
+        let weights = task.batch.weights().map(|weights| &weights[rows.clone()]);
+        let run = Run { params: task.params, inputs: &inputs, rows: count, first_row, weights, mode };
+        program.forward(&run, workspace);
         // SAFETY: whoever gave this shard its rows keeps others from them.
-        unsafe { outputs.write(task.rows.clone(), workspace) };
+        unsafe { outputs.write(rows, workspace) };
         if !with_loss {
-            return Sums { rows: rows as u64, ..Sums::default() };
+            return Sums { rows: count as u64, ..Sums::default() };
         }
         sum(workspace.losses(), weights)
     }

@@ -96,6 +96,8 @@ pub struct Session<'r, T: Scalar> {
     /// Rows of the source, and those that come from elsewhere.
     rows: [StepRows<T>; 2],
     checked: Checked,
+    /// The most rows of a batch that the engine was started for: fewer than planned, where the source has fewer.
+    most: usize,
     /// Rows that this rank has read of the epoch, as far as is known.
     read: u64,
     gradients: Arena<T>,
@@ -167,9 +169,13 @@ impl<'r, T: Scalar> Session<'r, T> {
             return Err(Error::setting("state", problem));
         }
         let program = trainer.program();
-        if let Some(memory) = source.memory().filter(|_| plan.loads) {
-            check_in_memory(program, memory.data())?;
-        }
+        let checked = match source.memory().filter(|_| plan.loads) {
+            Some(memory) => {
+                check_in_memory(program, memory.data())?;
+                Checked::Before
+            }
+            None => Checked::Now,
+        };
         let most = source.rows().map_or(plan.batch_size, |rows| plan.batch_size.min(rows.max(1) as usize));
         let mut engine = trainer.declared_engine().start(program, most)?;
         engine.prepare(trainer.optimizer())?;
@@ -208,7 +214,8 @@ impl<'r, T: Scalar> Session<'r, T> {
             read: if world.size_of_own_rows() == 1 { state.epoch.rows } else { 0 },
             last_epoch: state.epoch,
             gradients: Arena::zeros(program.gradient_len()),
-            checked: if plan.loads { Checked::Before } else { Checked::Now },
+            checked,
+            most,
             stops: there.is_none(),
             trainer,
             state,
@@ -276,6 +283,9 @@ impl<'r, T: Scalar> Session<'r, T> {
 
     /// How many batches ranks train on by themselves from here on, before they take the average.
     fn local_steps(&mut self) -> Option<u64> {
+        if self.world.is_alone {
+            return None;
+        }
         let step = self.state.step;
         self.engine.ranks().filter(|_| !self.world.is_alone).and_then(|ranks| ranks.sync.local_steps(step))
     }

@@ -9,7 +9,7 @@ use tidemill_optim::UpdateStep;
 use super::cause::cause;
 use super::{Of, Session};
 use crate::binding::Need;
-use crate::engine::{AgreeStep, Arenas, OptimizerMemory};
+use crate::engine::{AgreeStep, Arenas, OptimizerMemory, group};
 use crate::extension::{ELSEWHERE, LOST};
 use crate::ranks::{self, StepAllReduce};
 use crate::rows::{Checked, StepRows};
@@ -90,6 +90,15 @@ impl<T: Scalar> Session<'_, T> {
         if rows.rows() > 0 {
             self.check_size(rows.rows())?;
         }
+        let program = self.trainer.program();
+        if group(program).is_none() && rows.rows() > self.most {
+            let problem = format!(
+                "{} rows, more than the source has; {} looks at all rows of a batch, so that it must not be cut",
+                rows.rows(),
+                program.coupled_by(true)
+            );
+            return Err(Error::setting("rows to train on", problem));
+        }
         if rows.schema() != self.source.schema() {
             let (found, expected) = (rows.schema().names(), self.source.schema().names());
             let problem =
@@ -132,7 +141,7 @@ impl<T: Scalar> Session<'_, T> {
         if self.world.is_alone && read == 0 {
             return Ok((if of == Of::Source { Outcome::EpochOver } else { Outcome::Skipped }, false));
         }
-        let apart = if self.world.is_alone { None } else { self.local_steps() };
+        let apart = self.local_steps();
         self.round.begin(self.state, apart.is_some());
         let tests = test == Test::First && !self.state.metrics.is_empty();
         let own = self.world.own_rows(self.rows[of as usize].batch().rows());
@@ -253,6 +262,9 @@ impl<T: Scalar> Session<'_, T> {
     fn all_reduce(&mut self, apart: Option<u64>) -> Result<StepAllReduce, Error> {
         let (sums, stops, actions) = (self.round.sums, self.stops, self.actions());
         let mine = StepAllReduce { sums, stops, saves: false, actions };
+        if self.world.is_alone {
+            return Ok(mine);
+        }
         let Some(ranks) = self.engine.ranks() else { return Ok(mine) };
         let first = self.round.first;
         let saves = self.callback.saves(first + apart.unwrap_or(1));
@@ -274,6 +286,9 @@ impl<T: Scalar> Session<'_, T> {
 
     /// What buffers get comes before the gradient: what ranks remember of it has changed only when all of it is told.
     fn agree(&mut self, what: Agreed) -> Result<(), Error> {
+        if self.world.is_alone {
+            return Ok(());
+        }
         let (timeline, lost) = (self.trainer.declared_timeline(), Error::lost(self.state.step));
         let (gradients, updates) = self.gradients.split_at_mut(self.trainer.program().layout().trainable_len());
         if let Some(ranks) = self.engine.ranks().filter(|_| what == Agreed::All && !updates.is_empty()) {
@@ -314,6 +329,9 @@ impl<T: Scalar> Session<'_, T> {
 
     /// Compares parameters, where it is time to since the step `before`.
     fn compare(&mut self, before: u64) -> Result<(), Error> {
+        if self.world.is_alone {
+            return Ok(());
+        }
         let (every, state) = (self.world.compare_every, &*self.state);
         match self.engine.ranks() {
             Some(ranks) if every > 0 && state.step / every > before / every => {

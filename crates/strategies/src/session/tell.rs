@@ -79,7 +79,7 @@ impl<T: Scalar> Session<'_, T> {
         let (sums, optimizer) = (self.last_epoch, self.trainer.optimizer());
         let event = Event::Epoch { state: self.state, number, sums, optimizer };
         tell(self.callback, &event, &mut self.control, self.trainer)?;
-        self.act(Then::Go)
+        self.act(Then::GoOnToTheNextEpoch)
     }
 
     pub(super) fn tell_of_end(&mut self, summary: &Summary) -> Result<(), Error> {
@@ -99,8 +99,15 @@ impl<T: Scalar> Session<'_, T> {
         }
         match then {
             Then::Save => self.gather_state()?,
+            Then::GoOnToTheNextEpoch => {
+                if self.agree_on_actions()? {
+                    self.gather_state()?;
+                }
+            }
             // Before they do anything apart.
-            Then::Go if self.local_steps().is_some() => self.agree_on_actions()?,
+            Then::Go if self.local_steps().is_some() => {
+                self.agree_on_actions()?;
+            }
             Then::Go | Then::End => {}
         }
         if self.control.saves.is_empty() {
@@ -113,14 +120,14 @@ impl<T: Scalar> Session<'_, T> {
         Ok(())
     }
 
-    /// Has all ranks do what one of them was asked for, while they stand at the same step.
-    pub(super) fn agree_on_actions(&mut self) -> Result<(), Error> {
-        let mine = StepAllReduce { actions: self.actions(), ..StepAllReduce::default() };
-        if let Some(ranks) = self.engine.ranks() {
-            let all = mine.of_all(ranks.collective).map_err(Error::lost(self.state.step))?;
-            self.follow(all.actions);
-        }
-        Ok(())
+    /// Has all ranks do what one of them was asked for, while they stand at the same step. Says whether one of them saves.
+    pub(super) fn agree_on_actions(&mut self) -> Result<bool, Error> {
+        let saves = !self.control.saves.is_empty();
+        let mine = StepAllReduce { saves, actions: self.actions(), ..StepAllReduce::default() };
+        let Some(ranks) = self.engine.ranks() else { return Ok(saves) };
+        let all = mine.of_all(ranks.collective).map_err(Error::lost(self.state.step))?;
+        self.follow(all.actions);
+        Ok(all.saves)
     }
 
     pub(super) fn actions(&self) -> Actions {
@@ -142,6 +149,8 @@ impl<T: Scalar> Session<'_, T> {
 enum Then {
     /// They go on.
     Go,
+    /// They go on, and there is time to ask whether one of them saves.
+    GoOnToTheNextEpoch,
     /// One of them saves, and the others give it what they hold of the state.
     Save,
     /// The run is over, and each has the whole state.

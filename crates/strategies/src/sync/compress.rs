@@ -39,8 +39,8 @@ impl<T: Scalar> Compress<T> {
         Self { kind, part_bytes: None, codec: None, feedback, message, all }
     }
 
-    /// Writes what is sent of parts of the gradient, of at least so many bytes, while the rest is still computed. What is
-    /// largest, and what a sign stands for, is then so within a part.
+    /// Writes what is sent of parts of the gradient, of at least so many bytes, while the rest is still computed; it is sent
+    /// when all of it is written. What is largest, and what a sign stands for, is then so within a part.
     #[must_use]
     pub fn overlap(mut self, bytes: usize) -> Self {
         self.part_bytes = Some(bytes);

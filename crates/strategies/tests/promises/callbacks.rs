@@ -178,3 +178,74 @@ fn a_factor_that_is_none_is_refused() {
         assert_eq!((state.learning_rate_factor, state.step), (1.0, 1));
     }
 }
+
+/// Plain gradient descent with twice the rate is that with a factor of two, in every engine; a factor of zero is no motion.
+#[test]
+fn the_factor_multiplies_the_rate_in_every_engine() {
+    use tidemill_optim::sgd;
+    use tidemill_strategies::{DataParallel, Engine, Hogwild, Trainer};
+
+    fn check<E: Engine<f64> + 'static>(engine: impl Fn() -> E) {
+        let train = |rate: f64, factor: f64| {
+            let trainer = Trainer::new(crate::model::program(0.0), sgd(rate)).unwrap().engine(engine());
+            let mut state = trainer.start(1);
+            let mut callback = on_event(|event: &Event<'_, f64>, run: &mut Control| {
+                if matches!(event, Event::Started { .. }) {
+                    run.set_learning_rate_factor(factor);
+                }
+                Ok(())
+            });
+            trainer.run(&online(), &mut state, &mut rows(60), &mut callback).unwrap();
+            state.params
+        };
+        assert_eq!(train(0.05, 2.0), train(0.1, 1.0));
+        assert_ne!(train(0.05, 2.0), train(0.05, 1.0));
+        assert_eq!(
+            train(0.05, 0.0),
+            Trainer::new(crate::model::program::<f64>(0.0), sgd(0.1)).unwrap().start(1).params
+        );
+    }
+    check(|| Serial);
+    check(|| DataParallel::new(2).shards(3));
+    check(|| Hogwild::new(1).rows(2));
+}
+
+/// Ranks give each other what they hold of the state when one of them saves it after an epoch, and when all save it by the
+/// session; without a word before a step, nothing incomplete is written.
+#[test]
+fn ranks_save_after_an_epoch_and_not_by_surprise() {
+    use tidemill_collective::Collective;
+    use tidemill_data::SourceExt;
+    use tidemill_strategies::Distributed;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    let train = |in_steps: bool| {
+        world(2, |rank| {
+            let number = rank.rank();
+            let trainer = crate::ranks::large().engine(Distributed::new(rank, Serial));
+            let mut state = match number == 0 && path.exists() {
+                true => trainer.resume(&path, metrics()).unwrap(),
+                false => trainer.start_with(7, metrics()),
+            };
+            let saves = on_event(|event: &Event<'_, f64>, run: &mut Control| {
+                match event {
+                    Event::Epoch { number: 0, .. } if !in_steps => run.save(&path),
+                    Event::Step { state, .. } if in_steps && state.step == 5 => run.save(&path),
+                    _ => {}
+                }
+                Ok(())
+            });
+            let mut callback = (number == 0).then_some(saves);
+            let mut source = rows(160).shard(number as u64, 2).unwrap();
+            let ended = trainer.run(&online(), &mut state, &mut source, &mut callback);
+            (bits(&state), ended.map(|_| ()).map_err(|error| error.to_string()))
+        })
+    };
+    let error = train(true)[0].1.clone().unwrap_err();
+    assert!(error.contains("not written: parts of it are with other ranks") && error.contains("by `saves`"), "{error}");
+    assert!(!path.exists());
+    let undisturbed = train(false);
+    assert!(path.exists() && undisturbed.iter().all(|(_, ended)| ended.is_ok()));
+    assert!(train(false) == undisturbed, "resumed from the first epoch's end");
+}

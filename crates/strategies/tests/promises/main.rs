@@ -11,6 +11,7 @@ mod hogwild;
 mod model;
 mod open;
 mod own_sync;
+mod partial;
 mod ranks;
 mod refused;
 mod resume;

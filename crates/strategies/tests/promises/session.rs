@@ -237,3 +237,36 @@ fn steps_of_a_rank_alone_are_taken_back_or_averaged() {
         assert_eq!(states[0].step, if gives_up { 4 } else { 6 });
     }
 }
+
+/// A batch that must not be cut is not cut; rows that are said to be loaded, and are not in memory, are checked all the same.
+#[test]
+fn what_a_plan_does_not_hold_is_checked() {
+    use tidemill_autograd::Program;
+    use tidemill_layers::{BatchNorm, Dense, Layer, Sequential};
+    use tidemill_losses::{BinaryCrossEntropyWithLogits, Loss};
+
+    let program = Program::<f64>::build(|graph| {
+        let x = graph.input("x", &[3])?;
+        let y = Sequential::new().add(Dense::new(4)).add(BatchNorm::new()).add(Dense::new(1)).apply(graph, x)?;
+        BinaryCrossEntropyWithLogits::new().apply(graph, y)
+    });
+    let trainer = Trainer::new(program.unwrap(), tidemill_optim::sgd(0.1)).unwrap();
+    let (mut source, mut nobody, more) = (weighted(10), (), weighted(20));
+    let mut state = trainer.start(1);
+    let mut session = Session::start(&trainer, &mut state, &mut source, &mut nobody, Plan::epochs(1)).unwrap();
+    let error = session.train_on(more.data()).unwrap_err().to_string();
+    assert!(error.starts_with("rows to train on: 20 rows, more than the source has; "), "{error}");
+    session.next_batch(10).unwrap();
+    assert!(matches!(session.train().unwrap(), Outcome::Step(_)));
+    drop(session);
+
+    let x = vec![0.5; 30];
+    let builder =
+        MemorySource::builder().reals("x", 3, x).target(vec![0.0, 1.0, 0.0, 7.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    let mut source = builder.build().unwrap().take(10);
+    let mut state = trainer.start(1);
+    let plan = Plan::epochs(1).loaded();
+    let mut session = Session::start(&trainer, &mut state, &mut source, &mut nobody, plan).unwrap();
+    let error = session.next_batch(10).unwrap_err().to_string();
+    assert!(error.contains("is 7 in row 3"), "{error}");
+}

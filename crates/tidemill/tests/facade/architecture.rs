@@ -93,7 +93,7 @@ fn table() -> BTreeMap<String, BTreeSet<String>> {
         cells.next()?;
         Some((room, known.filter(|known| known != "nothing").collect()))
     };
-    let rooms = page.split("\n## ").find(|section| section.starts_with("Rooms")).expect("a section of rooms");
+    let rooms = page.split("\n## ").find(|section| section.starts_with("Crates")).expect("a section of crates");
     rooms.lines().filter_map(line).collect()
 }
 
