@@ -30,7 +30,7 @@ mod lazy;
 mod norm;
 mod optimizer;
 mod part;
-mod phase;
+mod pass;
 mod plan;
 mod rows;
 mod rules;
@@ -39,6 +39,7 @@ mod select;
 mod step;
 mod transform;
 mod untouched;
+mod update_rows;
 mod workers;
 
 pub use average::{Average, Bias};

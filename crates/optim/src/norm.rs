@@ -31,6 +31,13 @@ impl Group {
         Self { blocks: ranges.iter().flat_map(cut).collect() }
     }
 
+    /// The parts of its blocks that lie in a range.
+    pub(crate) fn within(&self, range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+        let first = self.blocks.partition_point(|block| block.end <= range.start);
+        let blocks = self.blocks[first..].iter().take_while(move |block| block.start < range.end);
+        blocks.map(move |block| block.start.max(range.start)..block.end.min(range.end))
+    }
+
     /// Whether a range, which lies in one parameter, is among its elements.
     pub(crate) fn holds(&self, range: &Range<usize>) -> bool {
         let at = self.blocks.partition_point(|block| block.end <= range.start);
@@ -110,6 +117,8 @@ mod tests {
     #[test]
     fn blocks_cover_their_ranges_in_order() {
         let group = Group::new(&[3..10, 20..20 + 2 * BLOCK + 1]);
+        assert_eq!(group.within(5..22).collect::<Vec<_>>(), [5..10, 20..22]);
+        assert!(group.within(10..20).next().is_none());
         assert_eq!(group.blocks, [3..10, 20..20 + BLOCK, 20 + BLOCK..20 + 2 * BLOCK, 20 + 2 * BLOCK..21 + 2 * BLOCK]);
     }
 

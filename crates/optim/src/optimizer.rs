@@ -6,10 +6,9 @@ use tidemill_tensor::ndarray::ArrayViewMut2;
 
 use crate::lazy::LazyTable;
 use crate::part::Part;
-use crate::phase::Phase;
-use crate::rows::Rows;
-use crate::workers::{share_out, share_out_rows};
-use crate::{Schedule, TableRows, UpdateStep, Workers};
+use crate::pass::Pass;
+use crate::workers::share_out;
+use crate::{Schedule, UpdateStep, Workers};
 
 /// A [`Chain`](crate::Chain) made ready for the parameters of one layout; immutable, shared by all threads.
 ///
@@ -39,7 +38,7 @@ pub struct Optimizer<T> {
     pub(crate) factors: usize,
     pub(crate) blocks: Vec<StateBlock>,
     pub(crate) rates: Vec<Schedule>,
-    pub(crate) phases: Vec<Phase<T>>,
+    pub(crate) passes: Vec<Pass<T>>,
     /// What moves without a gradient.
     pub(crate) moved: Vec<Range<usize>>,
     /// Of what no rows can be updated alone, and why.
@@ -64,7 +63,7 @@ impl<T: Scalar> Optimizer<T> {
     }
 
     /// Where slots and factors end in the state.
-    fn memory_start(&self) -> usize {
+    pub(crate) fn memory_start(&self) -> usize {
         self.slots() * self.len + self.factors
     }
 
@@ -134,16 +133,16 @@ impl<T: Scalar> Optimizer<T> {
         let step = step.into();
         self.catch_up(parameters, state);
         let (mut part, factors) = self.split(parameters, gradients, state);
-        for phase in &self.phases {
-            phase.prepare(scale, part.parameters, part.gradients, factors);
-            phase.update(step, scale, &mut part, factors);
+        for pass in &self.passes {
+            pass.prepare(scale, part.parameters, part.gradients, factors);
+            pass.update(step, scale, &mut part, factors);
         }
     }
 
     /// Whether every element is updated by itself, so that a [part](Self::update_range) of the arena can be updated alone:
     /// nothing, such as a norm, must be measured of the whole gradient.
     pub fn is_elementwise(&self) -> bool {
-        self.phases.iter().all(|phase| phase.blocks() == 0)
+        self.passes.iter().all(|pass| pass.blocks() == 0)
     }
 
     /// Moves the parameters of a range of the arena, as [`update`](Self::update) would; the others stay. The slices are
@@ -167,13 +166,13 @@ impl<T: Scalar> Optimizer<T> {
         self.catch_up(parameters, state);
         let (part, factors) = self.split(parameters, gradients, state);
         let mut part = part.split_at(range.end).0.split_at(range.start).1;
-        self.phases.iter().for_each(|phase| phase.update(step, scale, &mut part, factors));
+        self.passes.iter().for_each(|pass| pass.update(step, scale, &mut part, factors));
     }
 
     /// Whether something is measured of the whole gradient before the first element is updated. What
     /// [`update_in_parallel`](Self::update_in_parallel) does to gradients first then comes too late.
     pub fn measures_first(&self) -> bool {
-        self.phases[0].blocks() > 0
+        self.passes[0].blocks() > 0
     }
 
     /// As [`update`](Self::update), by several workers, to the same bits on any number of them.
@@ -195,172 +194,22 @@ impl<T: Scalar> Optimizer<T> {
         let step = step.into();
         self.catch_up(parameters, state);
         let nothing = |_: Range<usize>, _: &mut [T]| ();
-        for (number, phase) in self.phases.iter().enumerate() {
+        for (number, pass) in self.passes.iter().enumerate() {
             let (part, factors) = self.split(parameters, gradients, state);
-            phase.prepare(scale, part.parameters, part.gradients, factors);
+            pass.prepare(scale, part.parameters, part.gradients, factors);
             let factors = &*factors;
             let first: &(dyn Fn(Range<usize>, &mut [T]) + Sync) = if number == 0 { complete } else { &nothing };
-            share_out(workers, part, &|part| phase.update_after(step, scale, part, factors, first));
+            share_out(workers, part, &|part| pass.update_after(step, scale, part, factors, first));
         }
     }
 
-    /// Whether [rows](Self::update_rows) of a table that lies there can be updated without a look at the others.
-    pub fn updates_rows(&self, table: Range<usize>) -> bool {
-        self.why_not_rows(table).is_none()
-    }
-
-    /// Why rows of a table that lies there cannot be updated without a look at the others, and what to use instead.
-    pub fn why_not_rows(&self, table: Range<usize>) -> Option<&str> {
-        let (_, why) = self.whole.iter().find(|(whole, _)| whole.start < table.end && table.start < whole.end)?;
-        Some(why)
-    }
-
-    /// As [`update_in_parallel`](Self::update_in_parallel), where the end of the arena is tables of which only some rows
-    /// have a gradient: it looks at those rows, and at what lies in front of the tables, and costs nothing for the others.
-    /// The gradients of the rows are zero afterwards.
-    ///
-    /// | transform | compared with an update of everything |
-    /// |---|---|
-    /// | SGD, Adagrad, clipping by value | the same bits |
-    /// | clipping by global norm | the same norm, to rounding |
-    /// | [`l2`](crate::l2) before SGD; [`weight_decay`](crate::weight_decay) | the same, to rounding: rows that were not touched are [caught up](Self::catch_up_rows) when they are |
-    /// | Adam | PyTorch's `SparseAdam`: rows without a gradient keep their moments, and these do not move them; its `ε` is added as [`EpsilonMode::Keras`](crate::EpsilonMode) does |
-    /// | momentum, RMSprop, L1, trust ratios and others | refused: [`why_not_rows`](Self::why_not_rows) |
-    ///
-    /// # Panics
-    ///
-    /// As [`update`](Self::update); and when tables do not lie one behind the other up to the end of the arena, or rows
-    /// of one cannot be updated alone.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use tidemill_optim::{Compose, Table, TableRows, Workers, l2, sgd};
-    /// use tidemill_tensor::{Initializer, Layout};
-    ///
-    /// struct Alone;
-    ///
-    /// impl Workers for Alone {
-    ///     fn count(&self) -> usize {
-    ///         1
-    ///     }
-    ///
-    ///     fn run(&mut self, job: &(dyn Fn(usize) + Sync)) {
-    ///         job(0);
-    ///     }
-    /// }
-    ///
-    /// let mut layout = Layout::new();
-    /// layout.push("embedding.weight", &[3, 2], Initializer::Constant(0.0))?;
-    /// let table = Table { range: 0..6, width: 2 };
-    /// let optimizer = l2(1.0).then(sgd(0.5)).build_with_tables::<f64>(&layout, &[table])?;
-    ///
-    /// let (mut parameters, mut gradients) = ([4.0; 6], [0.0; 6]);
-    /// let mut state = optimizer.initial_state();
-    /// for step in 0..2 {
-    ///     let arenas = [&mut parameters[..], &mut gradients, &mut state];
-    ///     let touched = [TableRows { range: 0..6, width: 2, rows: &[1] }];
-    ///     optimizer.update_rows(step, 1.0, arenas, &touched, &mut Alone, &|_, _| ());
-    /// }
-    /// assert_eq!(parameters, [4.0, 4.0, 1.0, 1.0, 4.0, 4.0]);
-    /// optimizer.catch_up(&mut parameters, &mut state);
-    /// assert!(parameters.iter().all(|p| (p - 1.0).abs() < 1e-15));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn update_rows(
-        &self,
-        step: impl Into<UpdateStep>,
-        scale: T,
-        [parameters, gradients, state]: [&mut [T]; 3],
-        tables: &[TableRows<'_>],
-        workers: &mut dyn Workers,
-        complete: &(dyn Fn(Range<usize>, &mut [T]) + Sync),
-    ) {
-        let (step, rows) = (step.into(), Rows(tables));
-        rows.check(self.len);
-        self.check(parameters, state);
-        let front = rows.start(self.len);
-        if let Some(why) = self.why_not_rows(front..self.len) {
-            panic!("rows of these tables cannot be updated alone: {why}");
-        }
-        let memory = &mut state[self.memory_start()..];
-        for lazy in &self.lazy {
-            match tables.iter().find(|table| table.range == lazy.range) {
-                Some(table) => lazy.step(step, table.rows, parameters, memory, workers),
-                None if lazy.range.start < front => lazy.catch_up(parameters, memory),
-                None => lazy.step(step, &[], parameters, memory, workers),
-            }
-        }
-        let nothing = |_: Range<usize>, _: &mut [T]| ();
-        for (number, phase) in self.phases.iter().enumerate() {
-            let (part, factors) = self.split(parameters, gradients, state);
-            phase.prepare_rows(scale, part.parameters, part.gradients, factors, front, rows);
-            let factors = &*factors;
-            let first: &(dyn Fn(Range<usize>, &mut [T]) + Sync) = if number == 0 { complete } else { &nothing };
-            let (dense, behind) = part.split_at(front);
-            share_out(workers, dense, &|part| phase.update_after(step, scale, part, factors, first));
-            let is_last = number + 1 == self.phases.len();
-            share_out_rows(workers, behind, rows, &|numbers, part| {
-                phase.update_rows_after(step, scale, (rows, numbers.clone()), part, factors, first);
-                if is_last {
-                    let origin = part.range().start;
-                    rows.each(numbers, usize::MAX, |place| {
-                        part.gradients[place.start - origin..place.end - origin].fill(T::zero());
-                    });
-                }
-            });
-        }
-    }
-
-    /// Brings rows up to date that an [update of others](Self::update_rows) has skipped, where these have decayed
-    /// meanwhile. To be called before rows are read, such as by the forward pass of a step that touches them.
-    ///
-    /// # Panics
-    ///
-    /// When a slice has another length than [`update`](Self::update) asks for.
-    pub fn catch_up_rows(
-        &self,
-        tables: &[TableRows<'_>],
-        parameters: &mut [T],
-        state: &mut [T],
-        workers: &mut dyn Workers,
-    ) {
-        self.check(parameters, state);
-        let memory = &mut state[self.memory_start()..];
-        for table in tables {
-            if let Some(lazy) = self.lazy.iter().find(|lazy| lazy.range == table.range) {
-                lazy.catch_up_rows(table.rows, parameters, memory, workers);
-            }
-        }
-    }
-
-    /// Brings all rows of all tables up to date; see [`catch_up_rows`](Self::catch_up_rows). To be called before all
-    /// parameters are read, such as to save a model.
-    ///
-    /// A run that goes on from here differs in rounding from one that does not stop to catch up. Where it must not, as
-    /// between checkpoints, catch up copies of parameters and state.
-    ///
-    /// # Panics
-    ///
-    /// When a slice has another length than [`update`](Self::update) asks for.
-    pub fn catch_up(&self, parameters: &mut [T], state: &mut [T]) {
-        self.check(parameters, state);
-        let memory = &mut state[self.memory_start()..];
-        self.lazy.iter().for_each(|table| table.catch_up(parameters, memory));
-    }
-
-    /// Whether there may be something to catch up, ever.
-    pub fn catches_up(&self) -> bool {
-        !self.lazy.is_empty()
-    }
-
-    fn check(&self, parameters: &[T], state: &[T]) {
+    pub(crate) fn check(&self, parameters: &[T], state: &[T]) {
         assert_eq!(parameters.len(), self.len, "parameters");
         assert_eq!(state.len(), self.state_len(), "optimizer state");
     }
 
     /// Everything that an update changes as one part, and the factors.
-    fn split<'a>(
+    pub(crate) fn split<'a>(
         &self,
         parameters: &'a mut [T],
         gradients: &'a mut [T],
@@ -377,7 +226,7 @@ impl<T> fmt::Debug for Optimizer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Optimizer")
             .field("parameters", &self.len)
-            .field("phases", &self.phases.len())
+            .field("passes", &self.passes.len())
             .field("state", &self.blocks)
             .finish_non_exhaustive()
     }

@@ -1,4 +1,4 @@
-//! From a chain to an optimizer: checks, selections, places in the state arena, phases.
+//! From a chain to an optimizer: checks, selections, places in the state arena, passes.
 
 use std::any::Any;
 use std::ops::Range;
@@ -9,7 +9,7 @@ use tidemill_tensor::{DType, Layout, Scalar};
 use crate::chain::{Chain, Link};
 use crate::lazy::LazyTable;
 use crate::norm::Group;
-use crate::phase::{Action, MAX_STEPS, Phase, Reduce, Step};
+use crate::pass::{Action, MAX_STEPS, Pass, Reduce, Step};
 use crate::select::{merged, resolve};
 use crate::transform::{Rate, Reduction, Rule, Transform};
 use crate::untouched::{self, Decay};
@@ -85,7 +85,7 @@ struct Plan<'a, T> {
     initial: Vec<f64>,
     slot_names: Vec<String>,
     factor_blocks: Vec<(String, Range<usize>)>,
-    phases: Vec<Phase<T>>,
+    passes: Vec<Pass<T>>,
     moved: Vec<Range<usize>>,
     whole: Vec<(Range<usize>, String)>,
     lazy: Vec<LazyTable>,
@@ -93,13 +93,13 @@ struct Plan<'a, T> {
 
 impl<'a, T: Scalar> Plan<'a, T> {
     fn new(layout: &'a Layout) -> Self {
-        let phases = vec![Phase { first: true, reduce: None, steps: Vec::new() }];
+        let passes = vec![Pass { first: true, reduce: None, steps: Vec::new() }];
         Self {
             layout,
             initial: Vec::new(),
             slot_names: Vec::new(),
             factor_blocks: Vec::new(),
-            phases,
+            passes,
             moved: Vec::new(),
             whole: Vec::new(),
             lazy: Vec::new(),
@@ -126,7 +126,7 @@ impl<'a, T: Scalar> Plan<'a, T> {
 
     fn push_step(&mut self, step: Step<T>) {
         if self.last().steps.len() == MAX_STEPS {
-            self.phases.push(Phase { first: false, reduce: None, steps: Vec::new() });
+            self.passes.push(Pass { first: false, reduce: None, steps: Vec::new() });
         }
         self.last().steps.push(step);
     }
@@ -156,7 +156,7 @@ impl<'a, T: Scalar> Plan<'a, T> {
         let names: Vec<String> = self.factor_blocks.iter().map(|(name, _)| name.clone()).collect();
         self.factor_blocks.push((unique(link.transform.name(), "factor", &names), factors.clone()));
         if !self.last().steps.is_empty() {
-            self.phases.push(Phase { first: false, reduce: None, steps: Vec::new() });
+            self.passes.push(Pass { first: false, reduce: None, steps: Vec::new() });
         }
         self.last().reduce =
             Some(Reduce { transform: Arc::clone(&link.transform), reduction, groups, factors: factors.clone() });
@@ -194,8 +194,8 @@ impl<'a, T: Scalar> Plan<'a, T> {
         self.lazy.push(LazyTable { range, width, decays, memory });
     }
 
-    fn last(&mut self) -> &mut Phase<T> {
-        self.phases.last_mut().expect("a plan starts with a phase")
+    fn last(&mut self) -> &mut Pass<T> {
+        self.passes.last_mut().expect("a plan starts with a pass")
     }
 
     fn finish(self, links: &[Selected]) -> Optimizer<T> {
@@ -225,7 +225,7 @@ impl<'a, T: Scalar> Plan<'a, T> {
             factors,
             blocks,
             rates: rates.collect(),
-            phases: self.phases,
+            passes: self.passes,
             moved: self.moved,
             whole: self.whole,
             lazy: self.lazy,

@@ -1,5 +1,7 @@
 //! Rows that decay while no step touches them are caught up to what an update of everything makes of them.
 
+use std::ops::Range;
+
 use tidemill_optim::{
     Chain, Compose, Optimizer, Schedule, Table, TableRows, UpdateStep, Workers, adagrad, adam, adamw, clip,
     clip_by_global_norm, l2, scale, sgd, weight_decay,
@@ -25,14 +27,19 @@ const STEPS: u64 = 40;
 
 fn layout() -> Layout {
     let mut layout = Layout::new();
-    for (name, shape) in [("dense", [3, 4]), ("table", [ROWS, WIDTH]), ("other", [10, 2])] {
+    for (name, shape) in [("dense", [3, 4]), ("table", [ROWS, WIDTH]), ("behind", [5, 1]), ("other", [10, 2])] {
         layout.push(name, &shape, Initializer::Normal { std: 1.0 }).unwrap();
     }
     layout
 }
 
 fn tables() -> [Table; 2] {
-    [Table { range: layout()[1].range(), width: WIDTH }, Table { range: layout()[2].range(), width: 2 }]
+    [Table { range: layout()[1].range(), width: WIDTH }, Table { range: layout()[3].range(), width: 2 }]
+}
+
+/// Where parameters lie that are no tables.
+fn dense() -> [Range<usize>; 2] {
+    [0, 2].map(|i| layout()[i].range())
 }
 
 /// Many rows in some steps, few in others, and none; some rows in no step.
@@ -58,7 +65,9 @@ fn run<T: Scalar>(optimizer: &Optimizer<T>, update: &mut Update<'_, T>) -> [Vec<
     for step in 0..STEPS {
         let drawn = layout.initialize::<T>(Key::new(10 + step));
         let mut gradients = vec![T::zero(); layout.len()];
-        gradients[layout[0].range()].copy_from_slice(&drawn[layout[0].range()]);
+        for place in dense() {
+            gradients[place.clone()].copy_from_slice(&drawn[place]);
+        }
         let touched = [rows(step, 0), rows(step, 1)];
         let tables: Vec<TableRows<'_>> = std::iter::zip(tables(), &touched)
             .map(|(Table { range, width }, rows)| TableRows { range, width, rows })
@@ -73,7 +82,7 @@ fn run<T: Scalar>(optimizer: &Optimizer<T>, update: &mut Update<'_, T>) -> [Vec<
     [parameters, state]
 }
 
-fn places(table: &TableRows<'_>) -> impl Iterator<Item = std::ops::Range<usize>> {
+fn places(table: &TableRows<'_>) -> impl Iterator<Item = Range<usize>> {
     let place = |&row: &u32| table.range.start + row as usize * table.width;
     table.rows.iter().map(place).map(|start| start..start + table.width)
 }
@@ -169,10 +178,15 @@ fn rows_that_are_not_touched_are_not_written() {
             optimizer.update_rows(at(step), 0.25, [p, g, s], tables, &mut Backwards(2), &|_, _| ());
             let changed = p.iter().zip(&parameters).filter(|(a, b)| a != b).count();
             let touched: usize = tables.iter().map(|table| table.rows.len() * table.width).sum();
-            assert!(changed <= touched + layout()[0].len(), "step {step}: {changed} parameters");
+            assert!(
+                changed <= touched + dense().map(|place| place.len()).iter().sum::<usize>(),
+                "step {step}: {changed} parameters"
+            );
             let changed = s.iter().zip(&state).filter(|(a, b)| a != b).count();
             // Moments, times of rows, and the clocks of two tables.
-            let most = 2 * (touched + layout()[0].len()) + 3 * tables.iter().map(|t| t.rows.len()).sum::<usize>() + 6;
+            let most = 2 * (touched + dense().map(|place| place.len()).iter().sum::<usize>())
+                + 3 * tables.iter().map(|t| t.rows.len()).sum::<usize>()
+                + 6;
             assert!(changed <= most, "step {step}: {changed} numbers of state");
         });
     }
@@ -189,8 +203,7 @@ fn adamw_decays_all_rows_and_leaves_moments_alone() {
     let [wanted, _] = run(&optimizer, &mut |step, [p, g, _], tables| {
         let lr = lr * at(step).learning_rate_factor;
         p.iter_mut().for_each(|p| *p -= lr * strength * *p);
-        let dense = std::iter::once(layout()[0].range());
-        for i in dense.chain(tables.iter().flat_map(places)).flatten() {
+        for i in dense().into_iter().chain(tables.iter().flat_map(places)).flatten() {
             let g = 0.25 * g[i];
             let [m, v] = &mut moments[i];
             *m = b1 * *m + (1.0 - b1) * g;
