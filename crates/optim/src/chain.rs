@@ -56,8 +56,8 @@ impl Chain {
     }
 
     /// As [`build`](Self::build), for a model with tables, rows of which may be
-    /// [updated alone](Optimizer::update_rows). It must be told them where rows decay without a gradient, so that it can
-    /// remember which have missed what.
+    /// [updated alone](Optimizer::update_rows). It must be told them where rows decay without a gradient, so that it
+    /// can remember which have missed what.
     ///
     /// # Errors
     ///

@@ -1,8 +1,9 @@
 //! Decay of table rows that are skipped, caught up when they are touched next.
 //!
-//! A row that no step touches is multiplied by `1 − r` in each, where `r` is the step's learning rate times the strength of
-//! the decay. A table's clock is the sum of all `ln(1 − r)`, and each row remembers where the clock stood when it was last
-//! caught up; so it is brought up to date by one factor, after any number of steps and whatever the rates were.
+//! A row that no step touches is multiplied by `1 − r` in each, where `r` is the step's learning rate times the
+//! strength of the decay. A table's clock is the sum of all `ln(1 − r)`, and each row remembers where the clock stood
+//! when it was last caught up; so it is brought up to date by one factor, after any number of steps and whatever the
+//! rates were.
 
 use std::ops::Range;
 

@@ -1,8 +1,8 @@
 //! Gradient transformations over flat arenas; it does not know what a layer is.
 //!
-//! An optimizer is a [`Chain`] of [`Transform`]s. What is declared — `clip_by_global_norm(1.0).then(adamw(1e-3))` — knows
-//! neither parameters nor precision; [`Chain::build`] checks it against a [`Layout`](tidemill_tensor::Layout) and gives
-//! an immutable [`Optimizer`], whose [`update`](Optimizer::update) cannot fail and allocates nothing.
+//! An optimizer is a [`Chain`] of [`Transform`]s. What is declared — `clip_by_global_norm(1.0).then(adamw(1e-3))` —
+//! knows neither parameters nor precision; [`Chain::build`] checks it against a [`Layout`](tidemill_tensor::Layout) and
+//! gives an immutable [`Optimizer`], whose [`update`](Optimizer::update) cannot fail and allocates nothing.
 //!
 //! ```
 //! use tidemill_optim::{Compose, adamw, clip_by_global_norm};
@@ -26,6 +26,7 @@
 mod average;
 mod chain;
 mod error;
+mod fused;
 mod lazy;
 mod norm;
 mod optimizer;

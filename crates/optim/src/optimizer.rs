@@ -12,8 +12,8 @@ use crate::{Schedule, UpdateStep, Workers};
 
 /// A [`Chain`](crate::Chain) made ready for the parameters of one layout; immutable, shared by all threads.
 ///
-/// Its state is one arena of [`state_len`](Self::state_len) elements that the caller keeps: for each slot a block in the
-/// order of the parameters, then a few factors.
+/// Its state is one arena of [`state_len`](Self::state_len) elements that the caller keeps: for each slot a block in
+/// the order of the parameters, then a few factors.
 ///
 /// # Example
 ///
@@ -85,8 +85,8 @@ impl<T: Scalar> Optimizer<T> {
         self.initial.len()
     }
 
-    /// Whether some of these parameters may move where their gradient is zero, as by weight decay or momentum: an update
-    /// must then not pass over those without one.
+    /// Whether some of these parameters may move where their gradient is zero, as by weight decay or momentum: an
+    /// update must then not pass over those without one.
     pub fn moves_without_gradient(&self, parameters: Range<usize>) -> bool {
         self.moved.iter().any(|moved| moved.start < parameters.end && parameters.start < moved.end)
     }
@@ -96,7 +96,8 @@ impl<T: Scalar> Optimizer<T> {
         self.rates[0].at(step)
     }
 
-    /// Puts the state back to what it is before the first step. Rows that are to be [caught up](Self::catch_up) still are.
+    /// Puts the state back to what it is before the first step. Rows that are to be [caught up](Self::catch_up) still
+    /// are.
     ///
     /// # Panics
     ///
@@ -112,8 +113,8 @@ impl<T: Scalar> Optimizer<T> {
 
     /// Moves the parameters by one step.
     ///
-    /// The gradients are sums over rows and `scale` the one division by their weight: the transforms see `scale · g`. The
-    /// gradients are used up.
+    /// The gradients are sums over rows and `scale` the one division by their weight: the transforms see `scale · g`.
+    /// The gradients are used up.
     ///
     /// # Shapes
     ///
@@ -139,8 +140,8 @@ impl<T: Scalar> Optimizer<T> {
         }
     }
 
-    /// Whether every element is updated by itself, so that a [part](Self::update_range) of the arena can be updated alone:
-    /// nothing, such as a norm, must be measured of the whole gradient.
+    /// Whether every element is updated by itself, so that a [part](Self::update_range) of the arena can be updated
+    /// alone: nothing, such as a norm, must be measured of the whole gradient.
     pub fn is_elementwise(&self) -> bool {
         self.passes.iter().all(|pass| pass.blocks() == 0)
     }
@@ -150,8 +151,8 @@ impl<T: Scalar> Optimizer<T> {
     ///
     /// # Panics
     ///
-    /// When the optimizer is not [elementwise](Self::is_elementwise), the range does not lie in the arena, or a slice has
-    /// another length.
+    /// When the optimizer is not [elementwise](Self::is_elementwise), the range does not lie in the arena, or a slice
+    /// has another length.
     pub fn update_range(
         &self,
         step: impl Into<UpdateStep>,
@@ -177,8 +178,8 @@ impl<T: Scalar> Optimizer<T> {
 
     /// As [`update`](Self::update), by several workers, to the same bits on any number of them.
     ///
-    /// `complete` is called once with each range of the arena and its gradients, just before they are used and while they
-    /// are in the cache: such as to add what other workers have computed.
+    /// `complete` is called once with each range of the arena and its gradients, just before they are used and while
+    /// they are in the cache: such as to add what other workers have computed.
     ///
     /// # Panics
     ///

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use tidemill_tensor::ndarray::ArrayViewMut2;
 use tidemill_tensor::{Scalar, kernels, vectorized};
 
+use crate::fused::{Descent, Fused};
 use crate::norm::{self, BlockSum, Group};
 use crate::part::Part;
 use crate::rows::Rows;
-use crate::transform::{Chunk, Coefficients, Descent, Norm, Reduction, Rule, Transform};
+use crate::transform::{Chunk, Coefficients, Norm, Reduction, Rule, Transform};
 use crate::{MAX_SLOTS, UpdateStep};
 
 /// Elements that go through all steps before the next ones do: three arrays of state, gradients and parameters of them
@@ -47,7 +48,7 @@ pub(crate) struct Step<T> {
 }
 
 pub(crate) enum Action<T> {
-    Rule(Arc<dyn Rule<T>>),
+    Rule(Arc<dyn Rule<T>>, Option<Box<dyn Fused<T>>>),
     /// `p ← p − a u`, where `a` is the first coefficient, or 1.
     Move,
 }
@@ -58,8 +59,8 @@ impl<T: Scalar> Pass<T> {
         self.reduce.iter().flat_map(|r| &r.groups).map(|g| g.blocks.len()).sum()
     }
 
-    /// Measures what must be known of the whole arenas, as the pass before left them, and turns it into the `factors` with
-    /// which [`update`](Self::update) works.
+    /// Measures what must be known of the whole arenas, as the pass before left them, and turns it into the `factors`
+    /// with which [`update`](Self::update) works.
     pub(crate) fn prepare(&self, scale: T, parameters: &[T], gradients: &[T], factors: &mut [T]) {
         if let Some(reduce) = &self.reduce {
             let blocks = reduce.groups.iter().flat_map(|g| &g.blocks);
@@ -161,7 +162,7 @@ impl<T: Scalar> Pass<T> {
     /// Does all of a chunk in one pass, if this pass is a rule and a move of the same elements and the rule can.
     fn descend(&self, at: &[Coefficients; MAX_STEPS], chunk: &Range<usize>, scale: T, part: &mut Part<'_, T>) -> bool {
         let [
-            Step { action: Action::Rule(rule), ranges, slots, factors, .. },
+            Step { action: Action::Rule(_, Some(fused)), ranges, slots, factors, .. },
             Step { action: Action::Move, ranges: moved, .. },
         ] = &self.steps[..]
         else {
@@ -175,7 +176,8 @@ impl<T: Scalar> Pass<T> {
         let piece = chunk.start - origin..chunk.end - origin;
         let slots = take_slots(&mut part.slots, slots, &piece);
         let (gradients, parameters) = (&mut part.gradients[piece.clone()], &mut part.parameters[piece]);
-        rule.descend(&at[0], Descent { gradients, parameters, scale, rate: T::of(at[1][0]), slots })
+        fused.descend(&at[0], Descent { gradients, parameters, scale, rate: T::of(at[1][0]), slots });
+        true
     }
 
     /// By how much the gradients are still off when this pass's norms are taken.
@@ -255,7 +257,7 @@ impl<T: Scalar> Step<T> {
         let updates = &mut part.gradients[piece.clone()];
         let rule = match &self.action {
             Action::Move => return descend(&mut part.parameters[piece], T::of(at[0]), updates),
-            Action::Rule(rule) => rule,
+            Action::Rule(rule, _) => rule,
         };
         let slots = take_slots(&mut part.slots, &self.slots, &piece);
         rule.update(at, Chunk { updates, parameters: &part.parameters[piece], factor, slots });

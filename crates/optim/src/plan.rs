@@ -10,6 +10,7 @@ use crate::chain::{Chain, Link};
 use crate::lazy::LazyTable;
 use crate::norm::Group;
 use crate::pass::{Action, MAX_STEPS, Pass, Reduce, Step};
+use crate::rules::adam;
 use crate::select::{merged, resolve};
 use crate::transform::{Rate, Reduction, Rule, Transform};
 use crate::untouched::{self, Decay};
@@ -116,7 +117,7 @@ impl<'a, T: Scalar> Plan<'a, T> {
             Some(reduction) => self.push_reduction(link, reduction),
             None => 0..0,
         };
-        let action = Action::Rule(typed::<T>(Arc::clone(transform)));
+        let action = Action::Rule(typed::<T>(Arc::clone(transform)), adam::fused(&**transform));
         self.push_step(Step { action, at: Some(Arc::clone(transform)), ranges: link.ranges.clone(), slots, factors });
     }
 

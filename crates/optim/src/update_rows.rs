@@ -34,8 +34,8 @@ impl<T: Scalar> Optimizer<T> {
     ///
     /// # Panics
     ///
-    /// As [`update`](Self::update); and when tables do not come in the order of the arena, rows do not lie in their table,
-    /// or rows of one cannot be updated alone.
+    /// As [`update`](Self::update); and when tables do not come in the order of the arena, rows do not lie in their
+    /// table, or rows of one cannot be updated alone.
     ///
     /// # Example
     ///

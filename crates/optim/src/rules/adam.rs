@@ -1,10 +1,13 @@
+use std::any::Any;
+
 use tidemill_tensor::{Scalar, vectorized};
 
 use super::decay::weight_decay;
 use super::mean::{Decay, by_decay, correction};
 use super::rate::rate;
 use crate::error::{positive, unit};
-use crate::transform::{Chunk, Coefficients, Descent, Rule, Slot, Transform};
+use crate::fused::{Descent, Fused};
+use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
 use crate::{Chain, Compose, Error, Schedule, Untouched, UpdateStep};
 
 /// Adam: gradients divided by the root of their mean square.
@@ -209,16 +212,19 @@ impl<T: Scalar> Rule<T> for Rescale {
             }
         }
     }
+}
 
-    fn descend(&self, at: &Coefficients, mut descent: Descent<'_, T>) -> bool {
-        if self.maximum == Maximum::On {
-            return false;
-        }
-        let [m, v] = descent.take_slots();
-        let Descent { gradients, parameters, scale, rate, .. } = descent;
+/// The one pass of Adam and its move, which AMSGrad has not.
+pub(crate) fn fused<T: Scalar>(transform: &dyn Transform) -> Option<Box<dyn Fused<T>>> {
+    let rule = (transform as &dyn Any).downcast_ref::<Rescale>()?;
+    (rule.maximum == Maximum::Off).then(|| Box::new(rule.clone()) as Box<dyn Fused<T>>)
+}
+
+impl<T: Scalar> Fused<T> for Rescale {
+    fn descend(&self, at: &Coefficients, descent: Descent<'_, T>) {
+        let Descent { gradients, parameters, scale, rate, slots: [m, v, ..] } = descent;
         let denominator = [T::of(at[0]), T::of(at[1])];
         descend(parameters, gradients, m, v, [scale, rate], self.decays(), denominator);
-        true
     }
 }
 

@@ -14,8 +14,8 @@ pub use named::{ExponentialDecay, OneCycle};
 /// A learning rate as a function of the step `t`, the number of updates done before; nothing else is remembered.
 ///
 /// A number is the constant schedule. The others are made of four primitives, [`constant`](Self::constant),
-/// [`exponential`](Self::exponential), [`polynomial`](Self::polynomial) and [`cosine`](Self::cosine), which stay where they
-/// end, and of [`join`](Self::join), which puts schedules one behind the other:
+/// [`exponential`](Self::exponential), [`polynomial`](Self::polynomial) and [`cosine`](Self::cosine), which stay where
+/// they end, and of [`join`](Self::join), which puts schedules one behind the other:
 ///
 /// | elsewhere | here |
 /// |---|---|
@@ -31,8 +31,8 @@ pub use named::{ExponentialDecay, OneCycle};
 /// | PyTorch `CosineAnnealingWarmRestarts` | [`Schedule::warm_restarts`] |
 /// | PyTorch `SequentialLR`, optax `join_schedules` | [`Schedule::join`] |
 ///
-/// Settings are checked when an optimizer is built. A schedule that was not checked may give numbers without meaning, but
-/// never panics.
+/// Settings are checked when an optimizer is built. A schedule that was not checked may give numbers without meaning,
+/// but never panics.
 ///
 /// # Example
 ///

@@ -70,8 +70,8 @@ impl Schedule {
         }
     }
 
-    /// Half cosine waves from `lr` to `eta_min`, one after another: the first takes `t_0` steps, and each is `t_mult` times
-    /// as long as the one before.
+    /// Half cosine waves from `lr` to `eta_min`, one after another: the first takes `t_0` steps, and each is `t_mult`
+    /// times as long as the one before.
     ///
     /// I. Loshchilov, F. Hutter, *SGDR: stochastic gradient descent with warm restarts*, 2017.
     pub fn warm_restarts(lr: f64, t_0: u64, t_mult: u64, eta_min: f64) -> Self {

@@ -3,8 +3,8 @@
     pip install torch
     python table.py > table.csv
 
-A line for each row that a step touches: the step, the row, its gradient, and the row after the step. Gradients are multiples
-of 1/64, so that f32 holds them. Rows 7 and 9 are touched in no step, row 3 in all, and step 4 touches none.
+A line for each row that a step touches: the step, the row, its gradient, and the row after the step. Gradients are
+multiples of 1/64, so that f32 holds them. Rows 7 and 9 are touched in no step, row 3 in all, and step 4 touches none.
 """
 
 import random
