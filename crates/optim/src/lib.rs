@@ -2,7 +2,8 @@
 //!
 //! An optimizer is a [`Chain`] of [`Transform`]s. What is declared — `clip_by_global_norm(1.0).then(adamw(1e-3))` —
 //! knows neither parameters nor precision; [`Chain::build`] checks it against a [`Layout`](tidemill_tensor::Layout) and
-//! gives an immutable [`Optimizer`], whose [`update`](Optimizer::update) cannot fail and allocates nothing.
+//! gives an immutable [`Optimizer`], whose [`update`](Optimizer::update) cannot fail and allocates nothing. Where a step
+//! reads few rows of large tables, [`update_rows`](Optimizer::update_rows) costs by the rows that it touched.
 //!
 //! ```
 //! use tidemill_optim::{Compose, adamw, clip_by_global_norm};

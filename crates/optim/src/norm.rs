@@ -1,13 +1,13 @@
 use std::ops::Range;
 
-use tidemill_tensor::{Scalar, vectorized};
+use tidemill_tensor::{Scalar, kernels, vectorized};
 
 use crate::transform::{Norm, Norms};
 
 /// Elements that are summed into one [`BlockSum`].
 const BLOCK: usize = 4096;
 
-/// Independent partial sums within a block: as many as fill two vector registers of the widest machines.
+/// Independent partial maxima within a block: as many as fill two vector registers of the widest machines.
 const LANES: usize = 16;
 
 /// What one block contributes to the norms of updates and parameters: a sum of squares or a maximum.
@@ -48,7 +48,7 @@ impl Group {
 /// The norm of one block before the root is taken.
 pub(crate) fn measure<T: Scalar>(norm: Norm, x: &[T]) -> f64 {
     match norm {
-        Norm::L2 => sum_of_squares(x),
+        Norm::L2 => kernels::sum_of_squares(x),
         Norm::Max => max_abs(x),
     }
 }
@@ -73,24 +73,6 @@ pub(crate) fn root(norm: Norm, [updates, parameters]: BlockSum) -> Norms {
 #[inline(always)]
 fn larger(a: f64, b: f64) -> f64 {
     if a >= b || a.is_nan() { a } else { b }
-}
-
-vectorized! {
-    /// In `f64`: no overflow for large `f32` values, and no loss over many.
-    fn sum_of_squares<T: Scalar>(x: &[T]) -> f64 {
-        let mut lanes = [0.0_f64; LANES];
-        let chunks = x.chunks_exact(LANES);
-        let rest = chunks.remainder();
-        for chunk in chunks {
-            for (lane, x) in lanes.iter_mut().zip(chunk) {
-                *lane += x.widen() * x.widen();
-            }
-        }
-        for (lane, x) in lanes.iter_mut().zip(rest) {
-            *lane += x.widen() * x.widen();
-        }
-        lanes.iter().sum()
-    }
 }
 
 vectorized! {

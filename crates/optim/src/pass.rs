@@ -2,7 +2,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use tidemill_tensor::ndarray::ArrayViewMut2;
-use tidemill_tensor::{Scalar, kernels, vectorized};
+use tidemill_tensor::{Scalar, kernels};
 
 use crate::fused::{Descent, Fused};
 use crate::norm::{self, BlockSum, Group};
@@ -256,7 +256,7 @@ impl<T: Scalar> Step<T> {
     fn run_piece(&self, at: &Coefficients, piece: Range<usize>, part: &mut Part<'_, T>, factor: T) {
         let updates = &mut part.gradients[piece.clone()];
         let rule = match &self.action {
-            Action::Move => return descend(&mut part.parameters[piece], T::of(at[0]), updates),
+            Action::Move => return kernels::axpy(&mut part.parameters[piece], -T::of(at[0]), updates),
             Action::Rule(rule, _) => rule,
         };
         let slots = take_slots(&mut part.slots, &self.slots, &piece);
@@ -268,15 +268,6 @@ impl<T: Scalar> Step<T> {
             0 => T::one(),
             1 => factors[self.factors.start],
             _ => factors[self.factors.start + range],
-        }
-    }
-}
-
-vectorized! {
-    /// `p ← p − a u`.
-    fn descend<T: Scalar>(p: &mut [T], a: T, u: &[T]) {
-        for (p, &u) in p.iter_mut().zip(u) {
-            *p -= a * u;
         }
     }
 }

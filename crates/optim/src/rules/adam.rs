@@ -18,7 +18,8 @@ use crate::{Chain, Compose, Error, Schedule, Untouched, UpdateStep};
 /// ```
 ///
 /// Defaults are those of the paper and of PyTorch: `β₁` 0.9, `β₂` 0.999, `ε` 1e-8. For PyTorch's coupled `weight_decay`
-/// put [`l2`](crate::l2) before; for decoupled decay see [`adamw`].
+/// put [`l2`](crate::l2) before; for decoupled decay see [`adamw`]. Of rows of tables that are
+/// [updated alone](crate::Optimizer::update_rows) it is PyTorch's `SparseAdam`.
 ///
 /// # Example
 ///
