@@ -4,7 +4,7 @@ use tidemill_tensor::{Layout, Scalar};
 
 use crate::plan;
 use crate::select::Selection;
-use crate::{Error, Optimizer, Transform};
+use crate::{Error, Optimizer, Table, Transform};
 
 /// Transforms one after another; what an optimizer is before it knows the parameters and their precision.
 ///
@@ -16,7 +16,7 @@ use crate::{Error, Optimizer, Transform};
 /// use tidemill_optim::{Compose, Schedule, adam, clip_by_global_norm, l2};
 /// use tidemill_tensor::{Initializer, Layout};
 ///
-/// let cosine = Schedule::Cosine { init: 1e-3, steps: 10_000, alpha: 0.0 };
+/// let cosine = Schedule::cosine(1e-3, 0.0, 10_000);
 /// let chain = clip_by_global_norm(1.0).then(l2(1e-4).only("*.weight")).then(adam(cosine));
 ///
 /// let mut layout = Layout::new();
@@ -52,7 +52,18 @@ impl Chain {
     /// When a hyper-parameter lies outside its domain, a selection's pattern matches no parameter, or the learning rate
     /// of a parameter is set twice, or of none at all.
     pub fn build<T: Scalar>(&self, layout: &Layout) -> Result<Optimizer<T>, Error> {
-        plan::optimizer(self, layout)
+        self.build_with_tables(layout, &[])
+    }
+
+    /// As [`build`](Self::build), for a model with tables, rows of which may be
+    /// [updated alone](Optimizer::update_rows). It must be told them where rows decay without a gradient, so that it
+    /// can remember which have missed what.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build), and when a table is not the whole of a parameter of `layout`.
+    pub fn build_with_tables<T: Scalar>(&self, layout: &Layout, tables: &[Table]) -> Result<Optimizer<T>, Error> {
+        plan::optimizer(self, layout, tables)
     }
 }
 
@@ -89,6 +100,15 @@ pub trait Compose: Into<Chain> + Clone {
     /// As [`Chain::build`].
     fn build<T: Scalar>(&self, layout: &Layout) -> Result<Optimizer<T>, Error> {
         self.clone().into().build(layout)
+    }
+
+    /// The optimizer of this chain for a model with tables: [`Chain::build_with_tables`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Chain::build_with_tables`].
+    fn build_with_tables<T: Scalar>(&self, layout: &Layout, tables: &[Table]) -> Result<Optimizer<T>, Error> {
+        self.clone().into().build_with_tables(layout, tables)
     }
 }
 

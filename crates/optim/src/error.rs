@@ -34,6 +34,16 @@ pub enum Error {
     /// No transform sets a learning rate, so no parameter would move.
     #[error("the chain sets no learning rate; end it with learning_rate(...) or use an optimizer such as sgd(...)")]
     NoLearningRate,
+    /// A table that is not one of the parameters, cut into rows.
+    #[error("a table of rows of {width} at elements {start} to {end}, where no parameter of such rows lies")]
+    NoTable {
+        /// Where the table was said to begin.
+        start: usize,
+        /// Where it was said to end.
+        end: usize,
+        /// Elements of a row.
+        width: usize,
+    },
     /// Two transforms set the learning rate of one parameter.
     #[error("parameter {parameter} gets a learning rate from both {first} and {second}; restrict one with only(...)")]
     TwoLearningRates {

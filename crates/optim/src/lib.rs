@@ -1,8 +1,9 @@
 //! Gradient transformations over flat arenas; it does not know what a layer is.
 //!
-//! An optimizer is a [`Chain`] of [`Transform`]s. What is declared — `clip_by_global_norm(1.0).then(adamw(1e-3))` — knows
-//! neither parameters nor precision; [`Chain::build`] checks it against a [`Layout`](tidemill_tensor::Layout) and gives
-//! an immutable [`Optimizer`], whose [`update`](Optimizer::update) cannot fail and allocates nothing.
+//! An optimizer is a [`Chain`] of [`Transform`]s. What is declared — `clip_by_global_norm(1.0).then(adamw(1e-3))` —
+//! knows neither parameters nor precision; [`Chain::build`] checks it against a [`Layout`](tidemill_tensor::Layout) and
+//! gives an immutable [`Optimizer`], whose [`update`](Optimizer::update) cannot fail and allocates nothing. Where a step
+//! reads few rows of large tables, [`update_rows`](Optimizer::update_rows) costs by the rows that it touched.
 //!
 //! ```
 //! use tidemill_optim::{Compose, adamw, clip_by_global_norm};
@@ -26,10 +27,12 @@
 mod average;
 mod chain;
 mod error;
+mod fused;
+mod lazy;
 mod norm;
 mod optimizer;
 mod part;
-mod phase;
+mod pass;
 mod plan;
 mod rows;
 mod rules;
@@ -37,15 +40,18 @@ mod schedule;
 mod select;
 mod step;
 mod transform;
+mod untouched;
+mod update_rows;
 mod workers;
 
 pub use average::{Average, Bias};
 pub use chain::{Chain, Compose};
 pub use error::Error;
 pub use optimizer::{Optimizer, StateBlock};
-pub use rows::TableRows;
+pub use rows::{Table, TableRows};
 pub use rules::*;
-pub use schedule::{Anneal, Schedule, ScheduleFn};
+pub use schedule::{Anneal, ExponentialDecay, OneCycle, Schedule};
 pub use step::UpdateStep;
 pub use transform::{Chunk, Coefficients, MAX_SLOTS, Norm, Norms, Rate, Reduction, Rule, Slot, Transform};
+pub use untouched::Untouched;
 pub use workers::Workers;

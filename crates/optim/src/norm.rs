@@ -1,13 +1,13 @@
 use std::ops::Range;
 
-use tidemill_tensor::{Scalar, vectorized};
+use tidemill_tensor::{Scalar, kernels, vectorized};
 
 use crate::transform::{Norm, Norms};
 
 /// Elements that are summed into one [`BlockSum`].
 const BLOCK: usize = 4096;
 
-/// Independent partial sums within a block: as many as fill two vector registers of the widest machines.
+/// Independent partial maxima within a block: as many as fill two vector registers of the widest machines.
 const LANES: usize = 16;
 
 /// What one block contributes to the norms of updates and parameters: a sum of squares or a maximum.
@@ -31,6 +31,13 @@ impl Group {
         Self { blocks: ranges.iter().flat_map(cut).collect() }
     }
 
+    /// The parts of its blocks that lie in a range.
+    pub(crate) fn within(&self, range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+        let first = self.blocks.partition_point(|block| block.end <= range.start);
+        let blocks = self.blocks[first..].iter().take_while(move |block| block.start < range.end);
+        blocks.map(move |block| block.start.max(range.start)..block.end.min(range.end))
+    }
+
     /// Whether a range, which lies in one parameter, is among its elements.
     pub(crate) fn holds(&self, range: &Range<usize>) -> bool {
         let at = self.blocks.partition_point(|block| block.end <= range.start);
@@ -41,7 +48,7 @@ impl Group {
 /// The norm of one block before the root is taken.
 pub(crate) fn measure<T: Scalar>(norm: Norm, x: &[T]) -> f64 {
     match norm {
-        Norm::L2 => sum_of_squares(x),
+        Norm::L2 => kernels::sum_of_squares(x),
         Norm::Max => max_abs(x),
     }
 }
@@ -69,24 +76,6 @@ fn larger(a: f64, b: f64) -> f64 {
 }
 
 vectorized! {
-    /// In `f64`: no overflow for large `f32` values, and no loss over many.
-    fn sum_of_squares<T: Scalar>(x: &[T]) -> f64 {
-        let mut lanes = [0.0_f64; LANES];
-        let chunks = x.chunks_exact(LANES);
-        let rest = chunks.remainder();
-        for chunk in chunks {
-            for (lane, x) in lanes.iter_mut().zip(chunk) {
-                *lane += x.widen() * x.widen();
-            }
-        }
-        for (lane, x) in lanes.iter_mut().zip(rest) {
-            *lane += x.widen() * x.widen();
-        }
-        lanes.iter().sum()
-    }
-}
-
-vectorized! {
     fn max_abs<T: Scalar>(x: &[T]) -> f64 {
         let mut lanes = [0.0_f64; LANES];
         let chunks = x.chunks_exact(LANES);
@@ -110,6 +99,8 @@ mod tests {
     #[test]
     fn blocks_cover_their_ranges_in_order() {
         let group = Group::new(&[3..10, 20..20 + 2 * BLOCK + 1]);
+        assert_eq!(group.within(5..22).collect::<Vec<_>>(), [5..10, 20..22]);
+        assert!(group.within(10..20).next().is_none());
         assert_eq!(group.blocks, [3..10, 20..20 + BLOCK, 20 + BLOCK..20 + 2 * BLOCK, 20 + 2 * BLOCK..21 + 2 * BLOCK]);
     }
 

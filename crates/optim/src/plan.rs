@@ -1,4 +1,4 @@
-//! From a chain to an optimizer: checks, selections, places in the state arena, phases.
+//! From a chain to an optimizer: checks, selections, places in the state arena, passes.
 
 use std::any::Any;
 use std::ops::Range;
@@ -7,13 +7,16 @@ use std::sync::Arc;
 use tidemill_tensor::{DType, Layout, Scalar};
 
 use crate::chain::{Chain, Link};
+use crate::lazy::LazyTable;
 use crate::norm::Group;
-use crate::phase::{Action, MAX_STEPS, Phase, Reduce, Step};
+use crate::pass::{Action, MAX_STEPS, Pass, Reduce, Step};
+use crate::rules::adam;
 use crate::select::{merged, resolve};
 use crate::transform::{Rate, Reduction, Rule, Transform};
-use crate::{Error, MAX_SLOTS, Optimizer, StateBlock};
+use crate::untouched::{self, Decay};
+use crate::{Error, MAX_SLOTS, Optimizer, StateBlock, Table};
 
-pub(crate) fn optimizer<T: Scalar>(chain: &Chain, layout: &Layout) -> Result<Optimizer<T>, Error> {
+pub(crate) fn optimizer<T: Scalar>(chain: &Chain, layout: &Layout, tables: &[Table]) -> Result<Optimizer<T>, Error> {
     let links = chain.links.iter().map(|link| Selected::new(link, layout)).collect::<Result<Vec<_>, _>>()?;
     check_rates(&links, layout)?;
     let mut plan = Plan::new(layout);
@@ -29,6 +32,7 @@ pub(crate) fn optimizer<T: Scalar>(chain: &Chain, layout: &Layout) -> Result<Opt
             _ => plan.push_move(link, None),
         }
     }
+    plan.push_tables(&links, tables)?;
     Ok(plan.finish(&links))
 }
 
@@ -82,22 +86,24 @@ struct Plan<'a, T> {
     initial: Vec<f64>,
     slot_names: Vec<String>,
     factor_blocks: Vec<(String, Range<usize>)>,
-    phases: Vec<Phase<T>>,
+    passes: Vec<Pass<T>>,
     moved: Vec<Range<usize>>,
-    whole: Vec<Range<usize>>,
+    whole: Vec<(Range<usize>, String)>,
+    lazy: Vec<LazyTable>,
 }
 
 impl<'a, T: Scalar> Plan<'a, T> {
     fn new(layout: &'a Layout) -> Self {
-        let phases = vec![Phase { first: true, reduce: None, steps: Vec::new() }];
+        let passes = vec![Pass { first: true, reduce: None, steps: Vec::new() }];
         Self {
             layout,
             initial: Vec::new(),
             slot_names: Vec::new(),
             factor_blocks: Vec::new(),
-            phases,
+            passes,
             moved: Vec::new(),
             whole: Vec::new(),
+            lazy: Vec::new(),
         }
     }
 
@@ -106,15 +112,12 @@ impl<'a, T: Scalar> Plan<'a, T> {
         if transform.moves_without_gradient() {
             self.moved.extend_from_slice(&link.ranges);
         }
-        if !transform.leaves_rows() || transform.reduction() == Some(Reduction::PerParameter) {
-            self.whole.extend_from_slice(&link.ranges);
-        }
         let slots = self.push_slots(transform);
         let factors = match transform.reduction() {
             Some(reduction) => self.push_reduction(link, reduction),
             None => 0..0,
         };
-        let action = Action::Rule(typed::<T>(Arc::clone(transform)));
+        let action = Action::Rule(typed::<T>(Arc::clone(transform)), adam::fused(&**transform));
         self.push_step(Step { action, at: Some(Arc::clone(transform)), ranges: link.ranges.clone(), slots, factors });
     }
 
@@ -124,7 +127,7 @@ impl<'a, T: Scalar> Plan<'a, T> {
 
     fn push_step(&mut self, step: Step<T>) {
         if self.last().steps.len() == MAX_STEPS {
-            self.phases.push(Phase { first: false, reduce: None, steps: Vec::new() });
+            self.passes.push(Pass { first: false, reduce: None, steps: Vec::new() });
         }
         self.last().steps.push(step);
     }
@@ -154,35 +157,85 @@ impl<'a, T: Scalar> Plan<'a, T> {
         let names: Vec<String> = self.factor_blocks.iter().map(|(name, _)| name.clone()).collect();
         self.factor_blocks.push((unique(link.transform.name(), "factor", &names), factors.clone()));
         if !self.last().steps.is_empty() {
-            self.phases.push(Phase { first: false, reduce: None, steps: Vec::new() });
+            self.passes.push(Pass { first: false, reduce: None, steps: Vec::new() });
         }
         self.last().reduce =
             Some(Reduce { transform: Arc::clone(&link.transform), reduction, groups, factors: factors.clone() });
         factors
     }
 
-    fn last(&mut self) -> &mut Phase<T> {
-        self.phases.last_mut().expect("a plan starts with a phase")
+    /// Finds of each parameter whether rows of it can be updated alone, and what of a table must be caught up then.
+    fn push_tables(&mut self, links: &[Selected], tables: &[Table]) -> Result<(), Error> {
+        for (i, parameter) in self.layout.parameters().iter().enumerate() {
+            let range = parameter.range();
+            let table = tables.iter().find(|table| table.range == range && is_table(table));
+            let links = links.iter().filter(|link| link.selected.contains(&i));
+            match (untouched::decays(links.map(|link| &link.transform)), table) {
+                (Err(why), _) => self.whole.push((range, format!("{}: {why}", parameter.name()))),
+                (Ok(decays), _) if decays.is_empty() => {}
+                (Ok(decays), Some(table)) => self.push_lazy(table, decays),
+                (Ok(_), None) => {
+                    let why = "its rows decay without a gradient; name it when the optimizer is built";
+                    self.whole.push((range, format!("{}: {why}", parameter.name())));
+                }
+            }
+        }
+        let is_known =
+            |table: &&Table| self.layout.parameters().iter().any(|p| p.range() == table.range && is_table(table));
+        match tables.iter().find(|table| !is_known(table)) {
+            None => Ok(()),
+            Some(Table { range, width }) => Err(Error::NoTable { start: range.start, end: range.end, width: *width }),
+        }
+    }
+
+    fn push_lazy(&mut self, table: &Table, decays: Vec<Decay>) {
+        let Table { range, width } = table.clone();
+        let start = self.lazy.last().map_or(0, |table| table.memory.end);
+        let memory = start..start + LazyTable::memory_len::<T>(range.len() / width);
+        self.lazy.push(LazyTable { range, width, decays, memory });
+    }
+
+    fn last(&mut self) -> &mut Pass<T> {
+        self.passes.last_mut().expect("a plan starts with a pass")
     }
 
     fn finish(self, links: &[Selected]) -> Optimizer<T> {
         let len = self.layout.len();
-        let offset = self.initial.len() * len;
         let slot = |(i, name)| StateBlock { name, range: i * len..(i + 1) * len };
-        let factor = |(name, range): (String, Range<usize>)| StateBlock {
-            name,
-            range: offset + range.start..offset + range.end,
+        let mut blocks: Vec<StateBlock> = self.slot_names.into_iter().enumerate().map(slot).collect();
+        let mut push = |offset: usize, name: String, range: Range<usize>| {
+            blocks.push(StateBlock { name, range: offset + range.start..offset + range.end });
         };
+        let offset = self.initial.len() * len;
         let factors = self.factor_blocks.last().map_or(0, |(_, range)| range.end);
-        let blocks = self.slot_names.into_iter().enumerate().map(slot);
-        let blocks = blocks.chain(self.factor_blocks.into_iter().map(factor)).collect();
+        self.factor_blocks.into_iter().for_each(|(name, range)| push(offset, name, range));
+        for table in &self.lazy {
+            let parameter = self.layout.parameters().iter().find(|p| p.range() == table.range);
+            let name = parameter.expect("tables are parameters").name();
+            let [clock, times] = table.blocks::<T>();
+            push(offset + factors, format!("decay.{name}"), clock);
+            push(offset + factors, format!("decay.{name}.rows"), times);
+        }
         let rates = links.iter().filter_map(|link| match link.transform.rate() {
             Rate::None => None,
             Rate::Factor(schedule) | Rate::Inside(schedule) => Some(schedule.clone()),
         });
-        let (rates, moved, whole) = (rates.collect(), self.moved, self.whole);
-        Optimizer { len, initial: self.initial, factors, blocks, rates, phases: self.phases, moved, whole }
+        Optimizer {
+            len,
+            initial: self.initial,
+            factors,
+            blocks,
+            rates: rates.collect(),
+            passes: self.passes,
+            moved: self.moved,
+            whole: self.whole,
+            lazy: self.lazy,
+        }
     }
+}
+
+fn is_table(table: &Table) -> bool {
+    !table.range.is_empty() && table.width > 0 && table.range.len().is_multiple_of(table.width)
 }
 
 /// `adam.first_moment`, or `adam2.first_moment` where the former is taken.

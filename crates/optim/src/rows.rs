@@ -1,6 +1,15 @@
 use std::ops::Range;
 
-/// Rows of a table in the arena: a parameter of which a step reads few rows, and gives only those a gradient.
+/// A parameter of which a step reads few rows, and gives only those a gradient, such as an embedding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Where it lies in the arena.
+    pub range: Range<usize>,
+    /// Elements of a row.
+    pub width: usize,
+}
+
+/// The rows of a [`Table`] that a step touches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableRows<'a> {
     /// Where the table lies in the arena.
@@ -36,11 +45,11 @@ impl TableRows<'_> {
 pub(crate) struct Rows<'a>(pub(crate) &'a [TableRows<'a>]);
 
 impl Rows<'_> {
-    /// Checks that tables lie behind each other, and their rows within.
+    /// Checks that tables come in the order of the arena, and that rows lie within them.
     pub(crate) fn check(self, len: usize) {
         let mut end = 0;
         for table in self.0 {
-            assert!(end <= table.range.start && table.range.end <= len, "tables lie one behind the other in the arena");
+            assert!(end <= table.range.start && table.range.end <= len, "tables come in the order of the arena");
             end = table.range.end;
             let rows = (table.range.len() / table.width.max(1)) as u64;
             assert!(table.rows.last().is_none_or(|&last| u64::from(last) < rows), "rows lie in their table");
@@ -48,9 +57,11 @@ impl Rows<'_> {
         }
     }
 
-    /// Where the first table begins.
-    pub(crate) fn start(self, len: usize) -> usize {
-        self.0.first().map_or(len, |table| table.range.start)
+    /// What lies before, between and behind the tables in an arena of so many elements, in order.
+    pub(crate) fn gaps(self, len: usize) -> impl Iterator<Item = Range<usize>> {
+        let starts = std::iter::once(0).chain(self.0.iter().map(|table| table.range.end));
+        let ends = self.0.iter().map(|table| table.range.start).chain(std::iter::once(len));
+        starts.zip(ends).map(|(start, end)| start..end).filter(|gap| !gap.is_empty())
     }
 
     pub(crate) fn count(self) -> usize {
@@ -97,7 +108,8 @@ mod tests {
         ];
         let rows = Rows(&tables);
         rows.check(60);
-        assert_eq!((rows.count(), rows.elements(), rows.start(60)), (7, 19, 10));
+        assert_eq!(rows.gaps(70).collect::<Vec<_>>(), [0..10, 60..70]);
+        assert_eq!((rows.count(), rows.elements()), (7, 19));
         assert_eq!((0..7).map(|i| rows.element(i)).collect::<Vec<_>>(), [10, 13, 16, 25, 37, 52, 54]);
         let places = |numbers, most| {
             let mut found = Vec::new();

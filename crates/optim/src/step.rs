@@ -1,7 +1,7 @@
 use crate::Schedule;
 
-/// Which step an update is, and by how much learning rates are changed meanwhile. A number alone is a step at the learning
-/// rates that were declared.
+/// Which step an update is, and by how much learning rates are changed meanwhile. A number alone is a step at the
+/// learning rates that were declared.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct UpdateStep {
     /// Its number, from 0: what schedules go by.

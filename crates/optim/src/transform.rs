@@ -1,8 +1,9 @@
+use std::any::Any;
 use std::fmt::Debug;
 
 use tidemill_tensor::Scalar;
 
-use crate::{Error, Schedule, UpdateStep};
+use crate::{Error, Schedule, Untouched, UpdateStep};
 
 /// What a rule needs to know of a step, as functions of the step alone: bias corrections, a learning rate.
 ///
@@ -58,41 +59,6 @@ impl<'a, T> Chunk<'a, T> {
 pub trait Rule<T: Scalar>: Send + Sync {
     /// Rewrites a chunk's updates and slots. Works element by element: where a chunk begins and ends must not matter.
     fn update(&self, at: &Coefficients, chunk: Chunk<'_, T>);
-
-    /// Does in one pass what would take three: `u ← scale u`, [`update`](Self::update), and `p ← p - rate u`. It must
-    /// come to the same bits, but may leave the gradients as they were. `false`, which is the default, where the rule
-    /// has no such pass. Of this crate's own rules alone.
-    #[doc(hidden)]
-    fn descend(&self, at: &Coefficients, descent: Descent<'_, T>) -> bool {
-        let _ = (at, descent);
-        false
-    }
-}
-
-/// A chunk of which everything is done in one pass; see `Rule::descend`.
-pub struct Descent<'a, T> {
-    /// The gradients.
-    pub gradients: &'a mut [T],
-    /// The parameters, to be moved.
-    pub parameters: &'a mut [T],
-    /// What gradients are multiplied with first.
-    pub scale: T,
-    /// The learning rate.
-    pub rate: T,
-    pub(crate) slots: [&'a mut [T]; MAX_SLOTS],
-}
-
-impl<'a, T> Descent<'a, T> {
-    /// The first `N` of the declared slots, taken out.
-    ///
-    /// # Panics
-    ///
-    /// When the transform declared fewer.
-    pub fn take_slots<const N: usize>(&mut self) -> [&'a mut [T]; N] {
-        let slots: [&'a mut [T]; N] = std::array::from_fn(|i| std::mem::take(&mut self.slots[i]));
-        assert!(slots.iter().all(|slot| slot.len() == self.gradients.len()), "more slots used than declared");
-        slots
-    }
 }
 
 /// A gradient transformation: the one shape of which optimizers, clipping, regularizers and schedules are made.
@@ -139,7 +105,7 @@ impl<'a, T> Descent<'a, T> {
 /// # References
 ///
 /// M. Hessel et al., *Optax: composable gradient transformation and optimisation, in JAX*, 2020: the idea.
-pub trait Transform: Rule<f32> + Rule<f64> + Debug + 'static {
+pub trait Transform: Rule<f32> + Rule<f64> + Debug + Any {
     /// Its name in errors and in names of state, such as `adam`.
     fn name(&self) -> &'static str;
 
@@ -166,18 +132,20 @@ pub trait Transform: Rule<f32> + Rule<f64> + Debug + 'static {
         Rate::None
     }
 
-    /// Whether an update of zero may become another one, as by weight decay; whoever skips elements without a gradient then
-    /// must not. Transforms that only look at the updates say no.
+    /// Whether an update of zero may become another one, as by weight decay; whoever skips elements without a gradient
+    /// then must not. Transforms that only look at the updates say no.
     fn moves_without_gradient(&self) -> bool {
         true
     }
 
-    /// Whether rows of a table that a step does not touch may be left alone, state and all: see
-    /// [`Optimizer::update_rows`](crate::Optimizer::update_rows). By default, where it neither keeps state nor moves
-    /// anything without a gradient; others say so where a gradient of zero changes nothing, or where leaving rows alone is
-    /// what they are documented to do.
-    fn leaves_rows(&self) -> bool {
-        self.slots().is_empty() && !self.moves_without_gradient()
+    /// What becomes of rows of a table that a step does not touch; see
+    /// [`Optimizer::update_rows`](crate::Optimizer::update_rows). By default they stay if the transform neither keeps
+    /// state nor moves anything without a gradient, and otherwise move.
+    fn untouched(&self) -> Untouched {
+        match self.slots().is_empty() && !self.moves_without_gradient() {
+            true => Untouched::Stays,
+            false => Untouched::Moves { instead: "a transform that leaves rows without a gradient alone" },
+        }
     }
 
     /// A norm that must be known before the first element can be updated. It costs one more pass over memory, which

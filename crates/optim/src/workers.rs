@@ -57,30 +57,34 @@ pub(crate) fn share_out_rows<T: Send>(
     each(workers, &parts, &|i, part| update(first(i)..first(i + 1), part));
 }
 
-type Parts<'a, T> = [Mutex<Option<Part<'a, T>>>; MOST_PARTS];
+/// What each worker gets, on the stack.
+pub(crate) type Pieces<P> = [Mutex<Option<P>>; MOST_PARTS];
 
-fn each<T: Send>(workers: &mut dyn Workers, parts: &Parts<'_, T>, update: &(dyn Fn(usize, &mut Part<'_, T>) + Sync)) {
+/// What `piece` gives for each number.
+pub(crate) fn pieces<P>(mut piece: impl FnMut(usize) -> Option<P>) -> Pieces<P> {
+    std::array::from_fn(|i| Mutex::new(piece(i)))
+}
+
+/// Has each worker do its piece.
+pub(crate) fn each<P: Send>(workers: &mut dyn Workers, pieces: &Pieces<P>, job: &(dyn Fn(usize, &mut P) + Sync)) {
     workers.run(&|worker| {
-        let Some(part) = parts.get(worker) else { return };
-        if let Some(part) = &mut *part.lock().unwrap_or_else(PoisonError::into_inner) {
-            update(worker, part);
+        let Some(piece) = pieces.get(worker) else { return };
+        if let Some(piece) = &mut *piece.lock().unwrap_or_else(PoisonError::into_inner) {
+            job(worker, piece);
         }
     });
 }
 
-/// Cuts a part into so many, on the stack; `start` says where each begins, but for the first.
-fn cut<T>(part: Part<'_, T>, count: usize, start: impl Fn(usize) -> usize) -> Parts<'_, T> {
+/// Cuts a part into so many; `start` says where each begins, but for the first.
+fn cut<T>(part: Part<'_, T>, count: usize, start: impl Fn(usize) -> usize) -> Pieces<Part<'_, T>> {
     let mut rest = Some(part);
-    std::array::from_fn(|i| {
-        let end = start((i + 1).min(count));
-        let (part, after) = match rest.take() {
-            Some(part) if i + 1 < count => {
-                let (part, after) = part.split_at(end);
-                (Some(part), Some(after))
-            }
-            last => (last, None),
-        };
-        rest = after;
-        Mutex::new(part)
+    pieces(|i| {
+        let part = rest.take()?;
+        if i + 1 >= count {
+            return Some(part);
+        }
+        let (part, after) = part.split_at(start(i + 1));
+        rest = Some(after);
+        Some(part)
     })
 }

@@ -4,7 +4,8 @@ use std::alloc::{GlobalAlloc, Layout as Memory, System};
 use std::cell::Cell;
 
 use tidemill_optim::{
-    Chain, Compose, Schedule, Workers, adam, adamw, clip_by_global_norm, ftrl, l1, l2, lamb, nadam, sgd,
+    Chain, Compose, Schedule, Table, TableRows, Workers, adam, adamw, clip_by_global_norm, ftrl, l1, l2, lamb, nadam,
+    sgd,
 };
 use tidemill_tensor::{Initializer, Layout};
 
@@ -41,10 +42,10 @@ fn the_counter_counts() {
 
 #[test]
 fn an_update_allocates_nothing() {
-    let warm_up = Schedule::WarmupCosine { init: 0.0, peak: 0.1, warmup_steps: 2, decay_steps: 9, end: 0.0 };
+    let warm_up = Schedule::warmup_cosine(0.0, 0.1, 2, 9, 0.0);
     check(sgd(0.1).momentum(0.9).into());
     check(clip_by_global_norm(1.0).then(l2(0.1).only("*.weight")).then(l1(0.1)).then(adamw(warm_up)));
-    check(sgd(Schedule::PiecewiseConstant { lr: 0.1, boundaries: vec![1, 2], scales: vec![0.5, 0.5] }).into());
+    check(sgd(Schedule::piecewise_constant(0.1, [(1, 0.5), (2, 0.5)])).into());
     check(nadam(0.1).only("a.*").then(adam(0.1).amsgrad().only("b.*")));
     check(lamb(0.1).into());
     check(ftrl(0.1).into());
@@ -83,4 +84,30 @@ fn check(chain: Chain) {
     optimizer.reset(&mut state);
     optimizer.learning_rate(3);
     assert_eq!(ALLOCATIONS.get(), before, "{chain:?}");
+}
+
+#[test]
+fn an_update_of_rows_allocates_nothing() {
+    let mut layout = Layout::new();
+    for (name, shape) in [("dense", [50, 2]), ("table", [5_000, 4])] {
+        layout.push(name, &shape, Initializer::Constant(0.5)).unwrap();
+    }
+    let (range, width) = (layout[1].range(), 4);
+    let rows: Vec<u32> = (0..5_000).filter(|row| row % 3 == 0).collect();
+    for chain in [clip_by_global_norm(1.0).then(l2(0.1)).then(sgd(0.1)), adamw(0.1).into()] {
+        let table = Table { range: range.clone(), width };
+        let optimizer = chain.build_with_tables::<f32>(&layout, &[table]).unwrap();
+        let mut state = optimizer.initial_state();
+        let mut parameters = vec![0.5; layout.len()];
+        let mut gradients = vec![0.1; layout.len()];
+        let tables = [TableRows { range: range.clone(), width, rows: &rows }];
+        let before = ALLOCATIONS.get();
+        for step in 0..3 {
+            optimizer.catch_up_rows(&tables, &mut parameters, &mut state, &mut InTurn);
+            let all = [&mut parameters[..], &mut gradients, &mut state];
+            optimizer.update_rows(step, 0.5, all, &tables, &mut InTurn, &|_, _| ());
+        }
+        optimizer.catch_up(&mut parameters, &mut state);
+        assert_eq!(ALLOCATIONS.get(), before, "{chain:?}");
+    }
 }

@@ -1,8 +1,8 @@
 //! What a chain says of its parameters and its hyper-parameters: selections, state, errors.
 
 use tidemill_optim::{
-    Anneal, Average, Bias, Chain, Compose, EpsilonMode, Schedule, adagrad, adam, adamw, clip, clip_by_global_norm,
-    ftrl, l1, l2, learning_rate, momentum, rmsprop, scale, sgd, trust_ratio, weight_decay,
+    Average, Bias, Chain, Compose, EpsilonMode, Schedule, adagrad, adam, adamw, clip, clip_by_global_norm, ftrl, l1,
+    l2, learning_rate, momentum, rmsprop, scale, sgd, trust_ratio, weight_decay,
 };
 use tidemill_tensor::{Initializer, Layout};
 
@@ -125,15 +125,7 @@ fn errors_name_the_hyper_parameter() {
         ftrl(0.1).learning_rate_power(0.5).into(),
         "ftrl: learning_rate_power is 0.5, expected learning_rate_power <= 0",
     );
-    let cycle = Schedule::OneCycle {
-        max_lr: 0.1,
-        total_steps: 100,
-        pct_start: 1.5,
-        anneal: Anneal::Cosine,
-        div_factor: 25.0,
-        final_div_factor: 1e4,
-        three_phase: false,
-    };
+    let cycle = Schedule::one_cycle(0.1, 100).pct_start(1.5);
     check(adam(cycle).into(), "adam, one-cycle schedule: pct_start is 1.5, expected 1/100 < pct_start < 1");
     assert_eq!(
         Average::new(1.0, Bias::Initial).unwrap_err().to_string(),
@@ -171,41 +163,50 @@ fn errors_name_the_selection() {
 #[test]
 fn errors_name_the_schedule() {
     let check = |schedule: Schedule, want: &str| assert_eq!(schedule.check().unwrap_err().to_string(), want);
+    check(Schedule::step(0.1, 0, 0.5), "step schedule: step_size is 0, expected step_size >= 1");
     check(
-        Schedule::Step { lr: 0.1, step_size: 0, gamma: 0.5 },
-        "step schedule: step_size is 0, expected step_size >= 1",
+        Schedule::piecewise_constant(0.1, [(5, 0.5), (5, 0.5)]),
+        "piecewise constant schedule: boundary is 5, expected each boundary after the one before, which is 5",
     );
     check(
-        Schedule::MultiStep { lr: 0.1, milestones: vec![5, 5], gamma: 0.5 },
-        "multistep schedule: milestones is 5, expected milestones in increasing order, after 5",
-    );
-    check(
-        Schedule::PiecewiseConstant { lr: 0.1, boundaries: vec![5, 6], scales: vec![0.5] },
-        "piecewise constant schedule: scales is 1, expected 2 scales",
-    );
-    check(
-        Schedule::WarmupCosine { init: 0.0, peak: 1.0, warmup_steps: 10, decay_steps: 10, end: 0.0 },
+        Schedule::warmup_cosine(0.0, 1.0, 10, 10, 0.0),
         "warm-up cosine schedule: decay_steps is 10, expected decay_steps > warmup_steps, which is 10",
     );
+    check(Schedule::warm_restarts(0.1, 10, 0, 0.0), "warm restarts schedule: t_mult is 0, expected t_mult >= 1");
+    check(Schedule::linear(f64::INFINITY, 0.0, 1), "linear schedule: init is inf, expected init >= 0");
+    check(Schedule::exponential(0.1, 0.0, 1), "exponential schedule: rate is 0, expected rate > 0");
+    check(Schedule::polynomial(0.1, 0.0, -1.0, 9), "polynomial schedule: power is -1, expected power > 0");
+    check(Schedule::cosine(0.1, 0.0, 0), "cosine schedule: steps is 0, expected steps >= 1");
+    check(Schedule::inverse_sqrt(0.1, 0), "inverse square root schedule: warmup is 0, expected warmup >= 1");
+    check(Schedule::constant(-0.1), "constant schedule: lr is -0.1, expected lr >= 0");
     check(
-        Schedule::WarmRestarts { lr: 0.1, t_0: 10, t_mult: 0, eta_min: 0.0 },
-        "warm restarts schedule: t_mult is 0, expected t_mult >= 1",
+        Schedule::exponential_decay(0.1, 0.5, 10).end(-1.0).into(),
+        "exponential decay schedule: end is -1, expected end >= 0",
     );
     check(
-        Schedule::Linear { init: f64::INFINITY, end: 0.0, steps: 1 },
-        "linear schedule: init is inf, expected init >= 0",
+        Schedule::join(0.1, [(5, 0.2.into()), (4, 0.3.into())]),
+        "joined schedules: start is 4, expected each start after the one before, which is 5",
+    );
+    check(
+        Schedule::join(0.1, [(5, Schedule::step(0.1, 3, -1.0))]).delayed(3),
+        "step schedule: gamma is -1, expected gamma > 0",
     );
 }
 
 #[test]
 fn unchecked_schedules_do_not_panic() {
     for schedule in [
-        Schedule::Step { lr: 0.1, step_size: 0, gamma: 0.5 },
-        Schedule::Linear { init: 0.1, end: 0.0, steps: 0 },
-        Schedule::WarmRestarts { lr: 0.1, t_0: 0, t_mult: 0, eta_min: 0.0 },
-        Schedule::WarmRestarts { lr: 0.1, t_0: 0, t_mult: 2, eta_min: 0.0 },
-        Schedule::PiecewiseConstant { lr: 0.1, boundaries: vec![5, 3], scales: vec![] },
-        Schedule::InverseSqrt { lr: 0.1, warmup: 0 },
+        Schedule::step(0.1, 0, 0.5),
+        Schedule::linear(0.1, 0.0, 0),
+        Schedule::cosine(0.1, 0.0, 0),
+        Schedule::warm_restarts(0.1, 0, 0, 0.0),
+        Schedule::warm_restarts(0.1, 0, 2, 0.0),
+        Schedule::piecewise_constant(0.1, [(5, 0.5), (3, 0.5)]),
+        Schedule::join(0.1, [(5, 0.2.into()), (4, 0.3.into())]),
+        Schedule::warmup_cosine(0.0, 1.0, 10, 5, 0.0),
+        Schedule::one_cycle(0.1, 0).into(),
+        Schedule::exponential_decay(0.0, 0.0, 0).end(0.0).into(),
+        Schedule::inverse_sqrt(0.1, 0),
     ] {
         for step in [0, 1, 7, u64::MAX] {
             schedule.at(step);

@@ -33,63 +33,48 @@ fn moved_f32(schedule: &Schedule, step: u64) -> f64 {
 fn declared(case: &Case<'_>) -> Option<Schedule> {
     let x = |name: &str| case.number(name);
     let n = |name: &str| case.count(name) as u64;
-    let counts = |name: &str| case.params[name].as_array().unwrap().iter().map(|v| v.as_u64().unwrap()).collect();
-    let numbers = |name: &str| case.params[name].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+    let counts = |name: &str| {
+        let counts: Vec<u64> = case.params[name].as_array().unwrap().iter().map(|v| v.as_u64().unwrap()).collect();
+        counts
+    };
+    let numbers = |name: &str| case.params[name].as_array().unwrap().iter().map(|v| v.as_f64().unwrap());
     Some(match case.kind {
         "constant" => x("base_lr").into(),
-        "step" => Schedule::Step { lr: x("base_lr"), step_size: n("step_size"), gamma: x("gamma") },
-        "multistep" => Schedule::MultiStep { lr: x("base_lr"), milestones: counts("milestones"), gamma: x("gamma") },
-        "piecewise_constant" => Schedule::PiecewiseConstant {
-            lr: x("base_lr"),
-            boundaries: counts("boundaries"),
-            scales: numbers("scales"),
-        },
-        "exponential" => Schedule::Exponential { lr: x("base_lr"), gamma: x("gamma") },
-        "exponential_decay" => Schedule::ExponentialDecay {
-            init: x("init_value"),
-            transition_steps: n("transition_steps"),
-            decay_rate: x("decay_rate"),
-            begin: n("transition_begin"),
-            staircase: case.flag("staircase"),
-            end: case.params["end_value"].as_f64(),
-        },
-        "linear" => Schedule::Linear { init: x("init"), end: x("end"), steps: n("steps") },
-        "polynomial" => Schedule::Polynomial {
-            init: x("init"),
-            end: x("end"),
-            power: x("power"),
-            steps: n("steps"),
-            begin: n("begin"),
-        },
-        "warmup_linear" => {
-            Schedule::WarmupLinear { lr: x("base_lr"), start_factor: x("start_factor"), steps: n("steps") }
+        "step" => Schedule::step(x("base_lr"), n("step_size"), x("gamma")),
+        "multistep" => {
+            let gamma = x("gamma");
+            Schedule::piecewise_constant(x("base_lr"), counts("milestones").into_iter().map(|at| (at, gamma)))
         }
-        "cosine" => Schedule::Cosine { init: x("init"), steps: n("steps"), alpha: x("alpha") },
-        "cosine_annealing" => Schedule::CosineAnnealing { lr: x("base_lr"), t_max: n("t_max"), eta_min: x("eta_min") },
-        "warmup_cosine" => Schedule::WarmupCosine {
-            init: x("init"),
-            peak: x("peak"),
-            warmup_steps: n("warmup_steps"),
-            decay_steps: n("decay_steps"),
-            end: x("end"),
-        },
-        "one_cycle" => Schedule::OneCycle {
-            max_lr: x("max_lr"),
-            total_steps: n("total_steps"),
-            pct_start: x("pct_start"),
-            anneal: match case.params["anneal_strategy"].as_str() {
-                Some("cos") => Anneal::Cosine,
-                Some("linear") => Anneal::Linear,
-                other => panic!("{}: anneal_strategy {other:?}", case.name),
-            },
-            div_factor: x("div_factor"),
-            final_div_factor: x("final_div_factor"),
-            three_phase: case.flag("three_phase"),
-        },
-        "warm_restarts" => {
-            Schedule::WarmRestarts { lr: x("base_lr"), t_0: n("t_0"), t_mult: n("t_mult"), eta_min: x("eta_min") }
+        "piecewise_constant" => {
+            Schedule::piecewise_constant(x("base_lr"), counts("boundaries").into_iter().zip(numbers("scales")))
         }
-        "inverse_sqrt" => Schedule::InverseSqrt { lr: x("base_lr"), warmup: n("warmup") },
+        "exponential" => Schedule::exponential(x("base_lr"), x("gamma"), 1),
+        "exponential_decay" => {
+            let decay = Schedule::exponential_decay(x("init_value"), x("decay_rate"), n("transition_steps"));
+            let decay = if case.flag("staircase") { decay.staircase() } else { decay };
+            let decay = case.params["end_value"].as_f64().map_or(decay.clone(), |end| decay.end(end));
+            Schedule::from(decay).delayed(n("transition_begin"))
+        }
+        "linear" => Schedule::linear(x("init"), x("end"), n("steps")),
+        "polynomial" => Schedule::polynomial(x("init"), x("end"), x("power"), n("steps")).delayed(n("begin")),
+        "warmup_linear" => Schedule::linear(x("base_lr") * x("start_factor"), x("base_lr"), n("steps")),
+        "cosine" => Schedule::cosine(x("init"), x("init") * x("alpha"), n("steps")),
+        "cosine_annealing" => Schedule::cosine(x("base_lr"), x("eta_min"), n("t_max")),
+        "warmup_cosine" => Schedule::warmup_cosine(x("init"), x("peak"), n("warmup_steps"), n("decay_steps"), x("end")),
+        "one_cycle" => {
+            let cycle = Schedule::one_cycle(x("max_lr"), n("total_steps"))
+                .pct_start(x("pct_start"))
+                .anneal(match case.params["anneal_strategy"].as_str() {
+                    Some("cos") => Anneal::Cosine,
+                    Some("linear") => Anneal::Linear,
+                    other => panic!("{}: anneal_strategy {other:?}", case.name),
+                })
+                .div_factor(x("div_factor"))
+                .final_div_factor(x("final_div_factor"));
+            if case.flag("three_phase") { cycle.three_phase().into() } else { cycle.into() }
+        }
+        "warm_restarts" => Schedule::warm_restarts(x("base_lr"), n("t_0"), n("t_mult"), x("eta_min")),
+        "inverse_sqrt" => Schedule::inverse_sqrt(x("base_lr"), n("warmup")),
         _ => return None,
     })
 }

@@ -11,7 +11,7 @@ type Slow = Box<dyn FnMut(&mut [f64], &[f64], u64)>;
 
 #[test]
 fn sgd_after_everything() {
-    let halved = Schedule::Step { lr: 0.5, step_size: 2, gamma: 0.5 };
+    let halved = Schedule::step(0.5, 2, 0.5);
     check(
         l2(0.1).then(l1(0.2)).then(clip(0.7)).then(clip_by_global_norm(3.0)).then(sgd(halved)),
         vec![slow_l2(0.1), slow_l1(0.2), slow_clip(0.7), slow_global_norm(3.0), slow_halving(0.5)],
@@ -37,7 +37,7 @@ fn the_norm_is_of_what_came_before() {
 #[test]
 fn a_rate_that_is_not_last() {
     // A rate that changes: a constant one may be multiplied anywhere.
-    let halved = Schedule::Step { lr: 0.5, step_size: 2, gamma: 0.5 };
+    let halved = Schedule::step(0.5, 2, 0.5);
     check(
         learning_rate(halved).then(momentum(0.9)).then(scale(0.5)),
         vec![slow_halving(0.5), slow_momentum(0.9), slow_scale(0.5)],

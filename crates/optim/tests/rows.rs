@@ -1,8 +1,8 @@
 //! Rows of tables are updated as if everything were, or as documented.
 
 use tidemill_optim::{
-    Chain, Compose, Optimizer, TableRows, Workers, adagrad, adam, adamw, clip, clip_by_global_norm, ftrl, l2, lamb,
-    rmsprop, sgd,
+    Chain, Compose, Optimizer, Table, TableRows, Workers, adagrad, adam, clip, clip_by_global_norm, ftrl, l1, l2, lamb,
+    momentum, rmsprop, sgd,
 };
 use tidemill_tensor::{Initializer, Key, Layout, Scalar};
 
@@ -22,9 +22,16 @@ impl Workers for Backwards {
 const WIDTHS: [usize; 2] = [8, 3];
 const ROWS: [usize; 2] = [2_000, 900];
 
+/// The indices of tables in the layout, and of other parameters.
+const TABLES: [usize; 2] = [1, 3];
+const DENSE: [usize; 3] = [0, 2, 4];
+
 fn layout() -> Layout {
     let mut layout = Layout::new();
-    for (name, shape) in [("dense.weight", [70, 90]), ("a", [ROWS[0], WIDTHS[0]]), ("b", [ROWS[1], WIDTHS[1]])] {
+    let [a, b] = [0, 1].map(|i| [ROWS[i], WIDTHS[i]]);
+    for (name, shape) in
+        [("dense.weight", [70, 90]), ("a", a), ("dense.bias", [1, 9]), ("b", b), ("dense.last", [9, 500])]
+    {
         layout.push(name, &shape, Initializer::Normal { std: 1.0 }).unwrap();
     }
     layout
@@ -53,10 +60,13 @@ fn run<T: Scalar>(optimizer: &Optimizer<T>, mut update: impl FnMut(u64, [&mut [T
     for step in 0..5 {
         let drawn = layout.initialize::<T>(Key::new(10 + step));
         let mut gradients = vec![T::zero(); layout.len()];
-        gradients[layout[0].range()].copy_from_slice(&drawn[layout[0].range()]);
+        for place in DENSE.map(|i| layout[i].range()) {
+            gradients[place.clone()].copy_from_slice(&drawn[place]);
+        }
         let touched = [rows(step, 0), rows(step, 1)];
-        let tables: Vec<TableRows<'_>> =
-            (0..2).map(|i| TableRows { range: layout[1 + i].range(), width: WIDTHS[i], rows: &touched[i] }).collect();
+        let tables: Vec<TableRows<'_>> = (0..2)
+            .map(|i| TableRows { range: layout[TABLES[i]].range(), width: WIDTHS[i], rows: &touched[i] })
+            .collect();
         for table in &tables {
             for &row in table.rows {
                 let start = table.range.start + row as usize * table.width;
@@ -64,10 +74,6 @@ fn run<T: Scalar>(optimizer: &Optimizer<T>, mut update: impl FnMut(u64, [&mut [T
             }
         }
         update(step, [&mut parameters, &mut gradients, &mut state], &tables);
-        let behind = layout[1].range().start;
-        if gradients[..behind].is_empty() {
-            unreachable!("there are dense parameters");
-        }
     }
     Ran { parameters, state }
 }
@@ -77,7 +83,8 @@ fn by_rows<T: Scalar>(optimizer: &Optimizer<T>, workers: usize) -> Ran<T> {
         let [parameters, gradients, state] = arenas;
         let arenas = [parameters, &mut *gradients, state];
         optimizer.update_rows(step, T::of(0.25), arenas, tables, &mut Backwards(workers), &|_, _| ());
-        assert!(gradients[tables[0].range.start..].iter().all(|&g| g == T::zero()), "rows are used up");
+        let mut rows = tables.iter().flat_map(|table| &gradients[table.range.clone()]);
+        assert!(rows.all(|&g| g == T::zero()), "rows are used up");
     })
 }
 
@@ -85,8 +92,12 @@ fn whole<T: Scalar>(optimizer: &Optimizer<T>) -> Ran<T> {
     run(optimizer, |step, [p, g, s], _| optimizer.update(step, T::of(0.25), p, g, s))
 }
 
+fn tables() -> [Table; 2] {
+    [0, 1].map(|i| Table { range: layout()[TABLES[i]].range(), width: WIDTHS[i] })
+}
+
 fn check<T: Scalar>(chain: &Chain, tolerance: f64) {
-    let optimizer = chain.build::<T>(&layout()).unwrap();
+    let optimizer = chain.build_with_tables::<T>(&layout(), &tables()).unwrap();
     assert!(optimizer.updates_rows(layout()[1].range()), "{chain:?}");
     let (wanted, found) = (whole(&optimizer), by_rows(&optimizer, 1));
     let near = |found: &[T], wanted: &[T]| {
@@ -126,7 +137,7 @@ fn adam_leaves_rows_alone_as_sparse_adam_does() {
     let mut moments = vec![[0.0; 2]; layout().len()];
     let wanted = run(&optimizer, |step, [p, g, _], tables| {
         let t = step as f64 + 1.0;
-        let dense = 0..tables[0].range.start;
+        let dense = DENSE.into_iter().flat_map(|i| layout()[i].range());
         let rows = tables.iter().flat_map(|table| {
             table.rows.iter().flat_map(|&row| {
                 let start = table.range.start + row as usize * table.width;
@@ -162,17 +173,46 @@ fn what_others_computed_is_added_to_rows_and_to_what_is_dense() {
 }
 
 #[test]
-fn what_moves_without_a_gradient_is_told() {
-    for chain in [
-        sgd(0.1).momentum(0.9).into(),
-        l2(0.1).then(sgd(0.1)),
-        adamw(0.1).into(),
-        rmsprop(0.1).into(),
-        ftrl(0.1).into(),
-        lamb(0.1).into(),
+fn what_rows_cannot_be_updated_alone_is_told_with_a_way_out() {
+    let check = |chain: Chain, want: &str| {
+        let optimizer = chain.build_with_tables::<f32>(&layout(), &tables()).unwrap();
+        let found = optimizer.why_not_rows(layout()[1].range());
+        assert_eq!(found, Some(want), "{chain:?}");
+        assert!(!optimizer.updates_rows(layout()[1].range()));
+    };
+    let changes =
+        |name: &str, instead: &str| format!("a: {name} changes rows that have no gradient; use {instead} for tables");
+    check(sgd(0.1).momentum(0.9).into(), &changes("sgd", "sgd without momentum, adagrad or adam"));
+    check(momentum(0.9).then(sgd(0.1)), &changes("momentum", "sgd without momentum, adagrad or adam"));
+    check(rmsprop(0.1).into(), &changes("rmsprop", "adagrad or adam"));
+    check(ftrl(0.1).into(), &changes("ftrl", "adagrad"));
+    check(l1(0.1).then(sgd(0.1)), &changes("l1", "l2"));
+    check(lamb(0.1).into(), "a: trust_ratio measures all rows of a table; exclude tables from it by except(...)");
+    let before = |name: &str| format!("a: l2 stands before {name}; put it, or weight_decay, behind {name} for tables");
+    check(l2(0.1).then(adam(0.1)), &before("adam"));
+    check(l2(0.1).then(clip_by_global_norm(1.0)).then(sgd(0.1)), &before("clip_by_global_norm"));
+
+    let undeclared = l2(0.1).then(sgd(0.1)).build::<f32>(&layout()).unwrap();
+    let want = "a: its rows decay without a gradient; name it when the optimizer is built";
+    assert_eq!(undeclared.why_not_rows(layout()[1].range()), Some(want));
+    let elsewhere = l2(0.1).only("dense*").then(adam(0.1)).build::<f32>(&layout()).unwrap();
+    assert_eq!(elsewhere.why_not_rows(layout()[1].range()), None);
+}
+
+#[test]
+fn a_table_is_a_parameter() {
+    let range = layout()[1].range();
+    for table in [
+        Table { range: range.start..range.end - 8, width: 8 },
+        Table { range: range.clone(), width: 7 },
+        Table { range: range.clone(), width: 0 },
     ] {
-        assert!(!Chain::build::<f32>(&chain, &layout()).unwrap().updates_rows(layout()[1].range()), "{chain:?}");
+        let error = sgd(0.1).build_with_tables::<f32>(&layout(), std::slice::from_ref(&table)).unwrap_err();
+        let Table { range, width } = &table;
+        let want = format!(
+            "a table of rows of {width} at elements {} to {}, where no parameter of such rows lies",
+            range.start, range.end
+        );
+        assert_eq!(error.to_string(), want);
     }
-    let chain = l2(0.1).only("dense*").then(adam(0.1));
-    assert!(chain.build::<f32>(&layout()).unwrap().updates_rows(layout()[1].range()));
 }

@@ -4,7 +4,7 @@ use super::mean::{Decay, by_decay};
 use super::rate::rate;
 use crate::error::{positive, unit};
 use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
-use crate::{Chain, Compose, Error, Schedule};
+use crate::{Chain, Compose, Error, Schedule, Untouched};
 
 /// Adadelta: gradients times the ratio of the running root mean squares of past moves and of gradients.
 ///
@@ -66,6 +66,10 @@ impl Transform for Rescale {
 
     fn slots(&self) -> Vec<Slot> {
         vec![Slot::zero("mean_square_gradient"), Slot::zero("mean_square_move")]
+    }
+
+    fn untouched(&self) -> Untouched {
+        Untouched::Moves { instead: "adagrad or adam" }
     }
 }
 

@@ -3,7 +3,7 @@ use tidemill_tensor::{Scalar, vectorized};
 use super::rate::rate;
 use crate::error::{not_negative, positive};
 use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
-use crate::{Chain, Compose, Error, Schedule, UpdateStep};
+use crate::{Chain, Compose, Error, Schedule, Untouched, UpdateStep};
 
 /// Adagrad: gradients divided by the root of the sum of all their squares, `s ← s + g²`,
 /// `p ← p − η / (1 + (t − 1) d) · g / (√s + ε)`.
@@ -73,8 +73,8 @@ impl Transform for Rescale {
     }
 
     /// A gradient of zero changes nothing.
-    fn leaves_rows(&self) -> bool {
-        true
+    fn untouched(&self) -> Untouched {
+        Untouched::Stays
     }
 
     fn coefficients(&self, step: UpdateStep) -> Coefficients {

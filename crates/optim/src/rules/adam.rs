@@ -1,11 +1,14 @@
+use std::any::Any;
+
 use tidemill_tensor::{Scalar, vectorized};
 
 use super::decay::weight_decay;
 use super::mean::{Decay, by_decay, correction};
 use super::rate::rate;
 use crate::error::{positive, unit};
-use crate::transform::{Chunk, Coefficients, Descent, Rule, Slot, Transform};
-use crate::{Chain, Compose, Error, Schedule, UpdateStep};
+use crate::fused::{Descent, Fused};
+use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
+use crate::{Chain, Compose, Error, Schedule, Untouched, UpdateStep};
 
 /// Adam: gradients divided by the root of their mean square.
 ///
@@ -15,7 +18,8 @@ use crate::{Chain, Compose, Error, Schedule, UpdateStep};
 /// ```
 ///
 /// Defaults are those of the paper and of PyTorch: `β₁` 0.9, `β₂` 0.999, `ε` 1e-8. For PyTorch's coupled `weight_decay`
-/// put [`l2`](crate::l2) before; for decoupled decay see [`adamw`].
+/// put [`l2`](crate::l2) before; for decoupled decay see [`adamw`]. Of rows of tables that are
+/// [updated alone](crate::Optimizer::update_rows) it is PyTorch's `SparseAdam`.
 ///
 /// # Example
 ///
@@ -42,7 +46,7 @@ pub fn adam(lr: impl Into<Schedule>) -> Adam {
 /// ```
 /// use tidemill_optim::{Schedule, adamw};
 ///
-/// let schedule = Schedule::WarmupCosine { init: 0.0, peak: 1e-3, warmup_steps: 500, decay_steps: 10_000, end: 0.0 };
+/// let schedule = Schedule::warmup_cosine(0.0, 1e-3, 500, 10_000, 0.0);
 /// let chain = adamw(schedule).weight_decay_only(0.05, "*.weight");
 /// ```
 ///
@@ -172,12 +176,12 @@ impl Transform for Rescale {
         slots
     }
 
-    /// `m̂ / (√v̂ + ε)` is `m / (a √v + e)`: both modes are one kernel.
     /// As PyTorch's `SparseAdam`: moments of rows without a gradient stay, and do not move them.
-    fn leaves_rows(&self) -> bool {
-        true
+    fn untouched(&self) -> Untouched {
+        Untouched::Stays
     }
 
+    /// `m̂ / (√v̂ + ε)` is `m / (a √v + e)`: both modes are one kernel.
     fn coefficients(&self, step: UpdateStep) -> Coefficients {
         let (first, second) = (correction(self.beta1, step.number), correction(self.beta2, step.number).sqrt());
         let e = match self.mode {
@@ -209,16 +213,19 @@ impl<T: Scalar> Rule<T> for Rescale {
             }
         }
     }
+}
 
-    fn descend(&self, at: &Coefficients, mut descent: Descent<'_, T>) -> bool {
-        if self.maximum == Maximum::On {
-            return false;
-        }
-        let [m, v] = descent.take_slots();
-        let Descent { gradients, parameters, scale, rate, .. } = descent;
+/// The one pass of Adam and its move, which AMSGrad has not.
+pub(crate) fn fused<T: Scalar>(transform: &dyn Transform) -> Option<Box<dyn Fused<T>>> {
+    let rule = (transform as &dyn Any).downcast_ref::<Rescale>()?;
+    (rule.maximum == Maximum::Off).then(|| Box::new(rule.clone()) as Box<dyn Fused<T>>)
+}
+
+impl<T: Scalar> Fused<T> for Rescale {
+    fn descend(&self, at: &Coefficients, descent: Descent<'_, T>) {
+        let Descent { gradients, parameters, scale, rate, slots: [m, v, ..] } = descent;
         let denominator = [T::of(at[0]), T::of(at[1])];
         descend(parameters, gradients, m, v, [scale, rate], self.decays(), denominator);
-        true
     }
 }
 

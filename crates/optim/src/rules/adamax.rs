@@ -4,7 +4,7 @@ use super::mean::{Decay, by_decay, correction};
 use super::rate::rate;
 use crate::error::{positive, unit};
 use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
-use crate::{Chain, Compose, Error, Schedule, UpdateStep};
+use crate::{Chain, Compose, Error, Schedule, Untouched, UpdateStep};
 
 /// AdaMax: [`adam`](crate::adam) with a decaying maximum in place of the mean square.
 ///
@@ -74,6 +74,10 @@ impl Transform for Rescale {
 
     fn slots(&self) -> Vec<Slot> {
         vec![Slot::zero("first_moment"), Slot::zero("maximum")]
+    }
+
+    fn untouched(&self) -> Untouched {
+        Untouched::Moves { instead: "adam" }
     }
 
     fn coefficients(&self, step: UpdateStep) -> Coefficients {

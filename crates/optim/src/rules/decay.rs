@@ -2,7 +2,7 @@ use tidemill_tensor::{Scalar, kernels, vectorized};
 
 use crate::error::not_negative;
 use crate::transform::{Chunk, Coefficients, Rule, Transform};
-use crate::{Chain, Error};
+use crate::{Chain, Error, Untouched};
 
 /// L2 regularization: adds the gradient of `½ λ Σ p²`, `u ← u + λ p`. Stands before the optimizer, whose moments then
 /// see it; this is what PyTorch's `weight_decay` of SGD and Adam does.
@@ -62,6 +62,10 @@ impl Transform for Decay {
     fn moves_without_gradient(&self) -> bool {
         self.strength != 0.0
     }
+
+    fn untouched(&self) -> Untouched {
+        Untouched::Decays(self.strength)
+    }
 }
 
 impl<T: Scalar> Rule<T> for Decay {
@@ -86,6 +90,10 @@ impl Transform for L1 {
 
     fn moves_without_gradient(&self) -> bool {
         self.strength != 0.0
+    }
+
+    fn untouched(&self) -> Untouched {
+        if self.strength == 0.0 { Untouched::Stays } else { Untouched::Moves { instead: "l2" } }
     }
 }
 

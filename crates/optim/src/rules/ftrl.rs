@@ -2,7 +2,7 @@ use tidemill_tensor::{Scalar, vectorized};
 
 use crate::error::{expect, not_negative, positive};
 use crate::transform::{Chunk, Coefficients, Rate, Rule, Slot, Transform};
-use crate::{Error, Schedule, UpdateStep};
+use crate::{Error, Schedule, Untouched, UpdateStep};
 
 /// FTRL-proximal: follows the regularized leader; with L1 its parameters become exactly zero, which suits sparse online
 /// learning.
@@ -98,6 +98,10 @@ impl Transform for Ftrl {
 
     fn slots(&self) -> Vec<Slot> {
         vec![Slot { name: "sum_of_squares", initial: self.initial }, Slot::zero("linear")]
+    }
+
+    fn untouched(&self) -> Untouched {
+        Untouched::Moves { instead: "adagrad" }
     }
 
     fn coefficients(&self, step: UpdateStep) -> Coefficients {

@@ -5,7 +5,7 @@ use super::mean::{Decay, by_decay};
 use super::rate::rate;
 use crate::error::unit;
 use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
-use crate::{Chain, Compose, Error, Schedule};
+use crate::{Chain, Compose, Error, Schedule, Untouched};
 
 /// Lion: moves by the sign of a momentum, `p ← p − η (sign(β₁ m + (1 − β₁) g) + λ p)`, `m ← β₂ m + (1 − β₂) g`, where
 /// `sign(0) = 0`.
@@ -71,6 +71,10 @@ impl Transform for SignOfMomentum {
 
     fn slots(&self) -> Vec<Slot> {
         vec![Slot::zero("momentum")]
+    }
+
+    fn untouched(&self) -> Untouched {
+        Untouched::Moves { instead: "adam" }
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod adadelta;
 mod adagrad;
-mod adam;
+pub(crate) mod adam;
 mod adamax;
 mod clip;
 mod decay;

@@ -5,7 +5,7 @@ use super::mean::{Decay, by_decay, correction};
 use super::rate::rate;
 use crate::error::{not_negative, positive, unit};
 use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
-use crate::{Chain, Compose, Error, Schedule, UpdateStep};
+use crate::{Chain, Compose, Error, Schedule, Untouched, UpdateStep};
 
 /// NAdam: [`adam`](crate::adam) with Nesterov's momentum.
 ///
@@ -124,6 +124,10 @@ impl Transform for Rescale {
 
     fn slots(&self) -> Vec<Slot> {
         vec![Slot::zero("first_moment"), Slot::zero("second_moment")]
+    }
+
+    fn untouched(&self) -> Untouched {
+        Untouched::Moves { instead: "adam" }
     }
 
     fn coefficients(&self, step: UpdateStep) -> Coefficients {

@@ -6,7 +6,7 @@ use super::mean::{Decay, correction, excess};
 use super::rate::rate;
 use crate::error::{positive, unit};
 use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
-use crate::{Chain, Compose, Error, Schedule, UpdateStep};
+use crate::{Chain, Compose, Error, Schedule, Untouched, UpdateStep};
 
 /// RAdam: [`adam`](crate::adam) that divides by the second moment only once that is known well enough.
 ///
@@ -86,6 +86,10 @@ impl Transform for Rectified {
 
     fn slots(&self) -> Vec<Slot> {
         vec![Slot::zero("first_moment"), Slot::zero("second_moment")]
+    }
+
+    fn untouched(&self) -> Untouched {
+        Untouched::Moves { instead: "adam" }
     }
 
     /// Both cases are Adam's kernel, `m / (a √v + e)`.

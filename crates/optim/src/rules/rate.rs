@@ -1,7 +1,7 @@
 use tidemill_tensor::{Scalar, kernels};
 
 use crate::transform::{Chunk, Coefficients, Rate, Rule, Transform};
-use crate::{Chain, Error, Schedule, UpdateStep};
+use crate::{Chain, Error, Schedule, Untouched, UpdateStep};
 
 /// Sets the learning rate: `u ← η(t) u`. The parameters to which it applies are those that move.
 ///
@@ -58,6 +58,10 @@ impl Transform for Multiply {
 
     fn moves_without_gradient(&self) -> bool {
         false
+    }
+
+    fn untouched(&self) -> Untouched {
+        Untouched::Scaled
     }
 
     fn rate(&self) -> Rate<'_> {

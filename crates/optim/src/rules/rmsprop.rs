@@ -5,7 +5,7 @@ use super::rate::rate;
 use super::sgd::Momentum;
 use crate::error::{positive, unit};
 use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
-use crate::{Chain, Compose, Error, Schedule};
+use crate::{Chain, Compose, Error, Schedule, Untouched};
 
 /// RMSprop: gradients divided by the root of their running mean square.
 ///
@@ -99,6 +99,10 @@ impl Transform for Rescale {
             slots.push(Slot::zero("mean"));
         }
         slots
+    }
+
+    fn untouched(&self) -> Untouched {
+        Untouched::Moves { instead: "adagrad or adam" }
     }
 }
 

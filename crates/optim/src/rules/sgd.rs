@@ -3,7 +3,7 @@ use tidemill_tensor::{Scalar, vectorized};
 use super::mean::{Decay, by_decay};
 use crate::error::{expect, not_negative, unit};
 use crate::transform::{Chunk, Coefficients, Rule, Slot, Transform};
-use crate::{Chain, Compose, Error, Schedule, UpdateStep};
+use crate::{Chain, Compose, Error, Schedule, Untouched, UpdateStep};
 
 /// Stochastic gradient descent: `p ← p − η u`, where `u` is the gradient or, with momentum `μ` and dampening `δ`,
 /// `b ← μ b + (1 − δ) g` and `u = b`, or `u = g + μ b` in Nesterov's form.
@@ -112,6 +112,10 @@ impl Transform for Momentum {
 
     fn slots(&self) -> Vec<Slot> {
         vec![Slot::zero("velocity")]
+    }
+
+    fn untouched(&self) -> Untouched {
+        Untouched::Moves { instead: "sgd without momentum, adagrad or adam" }
     }
 
     fn coefficients(&self, step: UpdateStep) -> Coefficients {

@@ -1,205 +1,61 @@
 //! Learning rates as functions of the step.
 
-mod check;
-mod value;
+mod kind;
+mod named;
 
 use std::fmt;
 use std::sync::Arc;
 
+use crate::Error;
+use crate::error::{at_least_one, expect, not_negative, positive};
+use kind::Kind;
+pub use named::{ExponentialDecay, OneCycle};
+
 /// A learning rate as a function of the step `t`, the number of updates done before; nothing else is remembered.
 ///
-/// A number is the constant schedule. An optimizer checks its schedules when it is built; a schedule that was not
-/// checked may give numbers without meaning, but never panics.
+/// A number is the constant schedule. The others are made of four primitives, [`constant`](Self::constant),
+/// [`exponential`](Self::exponential), [`polynomial`](Self::polynomial) and [`cosine`](Self::cosine), which stay where
+/// they end, and of [`join`](Self::join), which puts schedules one behind the other:
+///
+/// | elsewhere | here |
+/// |---|---|
+/// | PyTorch `StepLR` | [`Schedule::step`] |
+/// | PyTorch `MultiStepLR`, optax `piecewise_constant_schedule` | [`Schedule::piecewise_constant`] |
+/// | PyTorch `ExponentialLR` | [`Schedule::exponential`] with 1 for `steps` |
+/// | optax `exponential_decay` | [`Schedule::exponential_decay`] |
+/// | PyTorch `LinearLR`, optax `linear_schedule` | [`Schedule::linear`] |
+/// | PyTorch `PolynomialLR`, optax `polynomial_schedule` | [`Schedule::polynomial`], and [`delayed`](Self::delayed) |
+/// | PyTorch `CosineAnnealingLR`, optax `cosine_decay_schedule` | [`Schedule::cosine`] |
+/// | optax `warmup_cosine_decay_schedule` | [`Schedule::warmup_cosine`] |
+/// | PyTorch `OneCycleLR` | [`Schedule::one_cycle`] |
+/// | PyTorch `CosineAnnealingWarmRestarts` | [`Schedule::warm_restarts`] |
+/// | PyTorch `SequentialLR`, optax `join_schedules` | [`Schedule::join`] |
+///
+/// Settings are checked when an optimizer is built. A schedule that was not checked may give numbers without meaning,
+/// but never panics.
 ///
 /// # Example
 ///
 /// ```
-/// use tidemill_optim::{Anneal, Schedule, adam, sgd};
+/// use tidemill_optim::{Schedule, adam, sgd};
 ///
-/// let steps = Schedule::Step { lr: 0.1, step_size: 30, gamma: 0.1 };
+/// let steps = Schedule::step(0.1, 30, 0.1);
 /// assert_eq!(steps.at(29), 0.1);
 /// assert!((steps.at(30) - 0.01).abs() < 1e-15);
 ///
-/// let optimizer = adam(Schedule::OneCycle {
-///     max_lr: 0.1,
-///     total_steps: 1_000,
-///     pct_start: 0.3,
-///     anneal: Anneal::Cosine,
-///     div_factor: 25.0,
-///     final_div_factor: 1e4,
-///     three_phase: false,
-/// });
+/// let warm_up = Schedule::linear(0.0, 0.1, 500);
+/// let optimizer = adam(Schedule::join(warm_up, [(500, Schedule::polynomial(0.1, 0.0, 2.0, 10_000))]));
+/// let optimizer = adam(Schedule::one_cycle(0.1, 1_000).pct_start(0.2));
 /// let own = sgd(Schedule::function(|t| 0.1 / (1.0 + t as f64)));
 /// ```
-///
-/// # References
-///
-/// Kinds and formulas are those of PyTorch's `lr_scheduler` and of optax, as each says.
 #[derive(Clone, Debug)]
-pub enum Schedule {
-    /// Always the same.
-    Constant(f64),
-    /// `lr γ^⌊t / step_size⌋` (PyTorch's `StepLR`).
-    Step {
-        /// The first rate.
-        lr: f64,
-        /// Steps between changes.
-        step_size: u64,
-        /// The factor `γ` of each change.
-        gamma: f64,
-    },
-    /// `lr γ^(milestones ≤ t)` (PyTorch's `MultiStepLR`).
-    MultiStep {
-        /// The first rate.
-        lr: f64,
-        /// The steps at which it changes, in increasing order.
-        milestones: Vec<u64>,
-        /// The factor `γ` of each change.
-        gamma: f64,
-    },
-    /// `lr` times the scale of every boundary `≤ t` (optax).
-    PiecewiseConstant {
-        /// The first rate.
-        lr: f64,
-        /// The steps at which it changes, in increasing order.
-        boundaries: Vec<u64>,
-        /// The factor of each change.
-        scales: Vec<f64>,
-    },
-    /// `lr γᵗ` (PyTorch's `ExponentialLR`).
-    Exponential {
-        /// The first rate.
-        lr: f64,
-        /// The factor `γ` of each step.
-        gamma: f64,
-    },
-    /// `init` until `begin`, then `init · decay_rate^((t − begin) / transition_steps)` (optax).
-    ExponentialDecay {
-        /// The first rate.
-        init: f64,
-        /// Steps in which `decay_rate` comes about once.
-        transition_steps: u64,
-        /// The factor.
-        decay_rate: f64,
-        /// The step at which the decay begins.
-        begin: u64,
-        /// Whether the exponent is rounded down.
-        staircase: bool,
-        /// The rate never passes this one.
-        end: Option<f64>,
-    },
-    /// A straight line from `init` to `end`, reached after `steps`; constant afterwards (optax).
-    Linear {
-        /// The first rate.
-        init: f64,
-        /// The last rate.
-        end: f64,
-        /// The length of the line.
-        steps: u64,
-    },
-    /// `(init − end) (1 − (t − begin) / steps)^power + end`, constant before `begin` and after the end (optax; PyTorch's
-    /// `PolynomialLR` ends at 0).
-    Polynomial {
-        /// The first rate.
-        init: f64,
-        /// The last rate.
-        end: f64,
-        /// The exponent.
-        power: f64,
-        /// Steps from first to last.
-        steps: u64,
-        /// The step at which it begins.
-        begin: u64,
-    },
-    /// `lr` after a straight line from `lr · start_factor`, which takes `steps` (PyTorch's `LinearLR`).
-    WarmupLinear {
-        /// The rate after warm-up.
-        lr: f64,
-        /// The first rate as a part of `lr`.
-        start_factor: f64,
-        /// Steps of warm-up.
-        steps: u64,
-    },
-    /// Half a cosine wave from `init` to `alpha · init`, which then stays (optax).
-    Cosine {
-        /// The first rate.
-        init: f64,
-        /// Steps from first to last.
-        steps: u64,
-        /// The last rate as a part of `init`.
-        alpha: f64,
-    },
-    /// Half a cosine wave from `lr` to `eta_min` (PyTorch's `CosineAnnealingLR`), which then stays; PyTorch's would rise
-    /// again.
-    CosineAnnealing {
-        /// The first rate.
-        lr: f64,
-        /// Steps from first to last.
-        t_max: u64,
-        /// The last rate.
-        eta_min: f64,
-    },
-    /// A straight line from `init` to `peak`, then half a cosine wave down to `end`, which stays (optax).
-    WarmupCosine {
-        /// The first rate.
-        init: f64,
-        /// The highest rate.
-        peak: f64,
-        /// Steps of the line.
-        warmup_steps: u64,
-        /// Steps of line and wave together.
-        decay_steps: u64,
-        /// The last rate.
-        end: f64,
-    },
-    /// Up to `max_lr`, then down far below the start, in `total_steps` (PyTorch's `OneCycleLR`; its defaults are
-    /// `pct_start` 0.3, cosine, `div_factor` 25, `final_div_factor` 1e4, two phases). The last rate stays.
-    ///
-    /// L. Smith, N. Topin, *Super-convergence: very fast training of neural networks using large learning rates*, 2018.
-    OneCycle {
-        /// The highest rate.
-        max_lr: f64,
-        /// Steps of the cycle.
-        total_steps: u64,
-        /// The part of the cycle in which the rate rises.
-        pct_start: f64,
-        /// The form of rise and fall.
-        anneal: Anneal,
-        /// The first rate is `max_lr / div_factor`.
-        div_factor: f64,
-        /// The last rate is the first divided by this.
-        final_div_factor: f64,
-        /// Whether the rate falls to the first one as fast as it rose, and only then further.
-        three_phase: bool,
-    },
-    /// Half cosine waves from `lr` to `eta_min`, one after another, each `t_mult` times as long as the one before
-    /// (PyTorch's `CosineAnnealingWarmRestarts`).
-    ///
-    /// I. Loshchilov, F. Hutter, *SGDR: stochastic gradient descent with warm restarts*, 2017.
-    WarmRestarts {
-        /// The rate at which a wave starts.
-        lr: f64,
-        /// Steps of the first wave.
-        t_0: u64,
-        /// By how much waves grow.
-        t_mult: u64,
-        /// The rate towards which a wave falls.
-        eta_min: f64,
-    },
-    /// `lr · min((t + 1) / warmup, √(warmup / (t + 1)))`: the highest rate is `lr`, at the end of the warm-up.
-    ///
-    /// A. Vaswani et al., *Attention is all you need*, 2017, with the peak as the parameter.
-    InverseSqrt {
-        /// The highest rate.
-        lr: f64,
-        /// Steps of warm-up.
-        warmup: u64,
-    },
-    /// Anything else; made by [`Schedule::function`].
-    Function(ScheduleFn),
+pub struct Schedule {
+    kind: Kind,
+    /// The first setting that lies outside its domain.
+    problem: Option<Error>,
 }
 
-/// How [`Schedule::OneCycle`] goes from one rate to the next.
+/// How [`OneCycle`] goes from one rate to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Anneal {
     /// Along half a cosine wave.
@@ -208,25 +64,142 @@ pub enum Anneal {
     Linear,
 }
 
-/// A function of the step; made by [`Schedule::function`].
+/// A function of the step.
 #[derive(Clone)]
-pub struct ScheduleFn(Arc<dyn Fn(u64) -> f64 + Send + Sync>);
+struct ScheduleFn(Arc<dyn Fn(u64) -> f64 + Send + Sync>);
 
 impl Schedule {
+    /// Always the same.
+    pub fn constant(lr: f64) -> Self {
+        Self::new(Kind::Constant(lr), not_negative("", "lr", lr))
+    }
+
+    /// `init · rate^(t / steps)`.
+    pub fn exponential(init: f64, rate: f64, steps: u64) -> Self {
+        ExponentialDecay::new("exponential schedule", init, rate, steps).into()
+    }
+
+    /// `(init − end) (1 − t / steps)^power + end`; `end` from `steps` on.
+    pub fn polynomial(init: f64, end: f64, power: f64, steps: u64) -> Self {
+        Self::between(
+            "polynomial schedule",
+            [init, end],
+            steps,
+            Kind::Polynomial { init, end, power, steps: steps as f64 },
+        )
+        .and(positive("polynomial schedule", "power", power))
+    }
+
+    /// Half a cosine wave from `init` to `end`, which is reached after `steps` and stays; PyTorch's would rise again.
+    pub fn cosine(init: f64, end: f64, steps: u64) -> Self {
+        Self::between("cosine schedule", [init, end], steps, Kind::Cosine { init, end, steps: steps as f64 })
+    }
+
+    /// Schedules one behind the other: `first`, and each of the others from its step on, which is its step 0.
+    pub fn join(first: impl Into<Self>, then: impl IntoIterator<Item = (u64, Self)>) -> Self {
+        let then: Vec<(u64, Self)> = then.into_iter().collect();
+        let starts: Vec<u64> = then.iter().map(|&(start, _)| start).collect();
+        let problem = increasing("joined schedules", "start", &starts);
+        Self::joined(first.into(), then.into_iter().map(|(start, schedule)| (start as f64, schedule))).and(problem)
+    }
+
+    /// This, after so many steps at its first rate.
+    #[must_use]
+    pub fn delayed(self, steps: u64) -> Self {
+        let first = Self { kind: Kind::Constant(self.at(0)), problem: None };
+        Self::joined(first, [(steps as f64, self)])
+    }
+
     /// A schedule of one's own. The function must depend on the step alone, or resumed runs differ.
     pub fn function(function: impl Fn(u64) -> f64 + Send + Sync + 'static) -> Self {
-        Self::Function(ScheduleFn(Arc::new(function)))
+        Self { kind: Kind::Function(ScheduleFn(Arc::new(function))), problem: None }
+    }
+
+    /// The rate of the update numbered `step`, from 0.
+    pub fn at(&self, step: u64) -> f64 {
+        self.kind.value(step as f64)
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    ///
+    /// When one lies outside its domain.
+    pub fn check(&self) -> Result<(), Error> {
+        self.problem(String::new())
+    }
+
+    /// Checks the settings of a transform's schedule.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check), with the transform named.
+    pub fn check_for(&self, transform: &str) -> Result<(), Error> {
+        self.problem(transform.to_owned())
+    }
+
+    fn problem(&self, transform: String) -> Result<(), Error> {
+        let mut problem = self.problem.clone().map_or(Ok(()), Err);
+        if let Err(Error::HyperParameter { owner, .. }) = &mut problem {
+            *owner = match (transform.is_empty(), owner.is_empty()) {
+                (true, true) => "constant schedule".to_owned(),
+                (true, false) => return problem,
+                (false, true) => transform,
+                (false, false) => format!("{transform}, {owner}"),
+            };
+        }
+        problem
+    }
+
+    fn new(kind: Kind, checked: Result<(), Error>) -> Self {
+        Self { kind, problem: checked.err() }
+    }
+
+    fn between(owner: &str, [init, end]: [f64; 2], steps: u64, kind: Kind) -> Self {
+        Self::new(kind, not_negative(owner, "init", init))
+            .and(not_negative(owner, "end", end))
+            .and(at_least_one(owner, "steps", steps))
+    }
+
+    /// This, with what else was checked.
+    fn and(mut self, checked: Result<(), Error>) -> Self {
+        self.problem = self.problem.or(checked.err());
+        self
+    }
+
+    /// Schedules that begin at any times, in increasing order.
+    fn joined(first: Self, then: impl IntoIterator<Item = (f64, Self)>) -> Self {
+        let mut problem = first.problem;
+        let mut kinds = vec![(0.0, first.kind)];
+        for (start, schedule) in then {
+            problem = problem.or(schedule.problem);
+            kinds.push((start, schedule.kind));
+        }
+        Self { kind: Kind::Join(kinds), problem }
     }
 }
 
 impl From<f64> for Schedule {
     fn from(lr: f64) -> Self {
-        Self::Constant(lr)
+        Self::constant(lr)
     }
 }
 
 impl fmt::Debug for ScheduleFn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a function of the step")
+    }
+}
+
+fn increasing(owner: &str, name: &'static str, steps: &[u64]) -> Result<(), Error> {
+    match steps.windows(2).find(|pair| pair[0] >= pair[1]) {
+        None => Ok(()),
+        Some(pair) => expect(
+            owner,
+            name,
+            pair[1] as f64,
+            false,
+            format!("each {name} after the one before, which is {}", pair[0]),
+        ),
     }
 }

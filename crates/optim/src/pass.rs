@@ -2,32 +2,33 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use tidemill_tensor::ndarray::ArrayViewMut2;
-use tidemill_tensor::{Scalar, kernels, vectorized};
+use tidemill_tensor::{Scalar, kernels};
 
+use crate::fused::{Descent, Fused};
 use crate::norm::{self, BlockSum, Group};
 use crate::part::Part;
 use crate::rows::Rows;
-use crate::transform::{Chunk, Coefficients, Descent, Norm, Reduction, Rule, Transform};
+use crate::transform::{Chunk, Coefficients, Norm, Reduction, Rule, Transform};
 use crate::{MAX_SLOTS, UpdateStep};
 
 /// Elements that go through all steps before the next ones do: three arrays of state, gradients and parameters of them
 /// fit into a first-level cache of 32 KiB in `f32`.
 const CHUNK: usize = 1024;
 
-/// The most steps of a phase; a longer chain has one more phase.
+/// The most steps of a pass; a longer chain has one more pass.
 pub(crate) const MAX_STEPS: usize = 8;
 
 /// One pass over memory: transforms of which only the first may need a reduction.
 ///
-/// [`Optimizer::update`](crate::Optimizer::update) runs all phases.
-pub(crate) struct Phase<T> {
-    /// The first phase brings gradients to scale.
+/// [`Optimizer::update`](crate::Optimizer::update) runs all passes.
+pub(crate) struct Pass<T> {
+    /// The first pass brings gradients to scale.
     pub(crate) first: bool,
     pub(crate) reduce: Option<Reduce>,
     pub(crate) steps: Vec<Step<T>>,
 }
 
-/// What must be measured before a phase's first element can be updated.
+/// What must be measured before a pass's first element can be updated.
 pub(crate) struct Reduce {
     pub(crate) transform: Arc<dyn Transform>,
     pub(crate) reduction: Reduction,
@@ -47,54 +48,49 @@ pub(crate) struct Step<T> {
 }
 
 pub(crate) enum Action<T> {
-    Rule(Arc<dyn Rule<T>>),
+    Rule(Arc<dyn Rule<T>>, Option<Box<dyn Fused<T>>>),
     /// `p ← p − a u`, where `a` is the first coefficient, or 1.
     Move,
 }
 
-impl<T: Scalar> Phase<T> {
+impl<T: Scalar> Pass<T> {
     /// How many block sums it needs first: 0 when it has no reduction.
     pub(crate) fn blocks(&self) -> usize {
         self.reduce.iter().flat_map(|r| &r.groups).map(|g| g.blocks.len()).sum()
     }
 
-    /// Measures what must be known of the whole arenas, as the phase before left them, and turns it into the `factors` with
-    /// which [`update`](Self::update) works.
+    /// Measures what must be known of the whole arenas, as the pass before left them, and turns it into the `factors`
+    /// with which [`update`](Self::update) works.
     pub(crate) fn prepare(&self, scale: T, parameters: &[T], gradients: &[T], factors: &mut [T]) {
         if let Some(reduce) = &self.reduce {
             let blocks = reduce.groups.iter().flat_map(|g| &g.blocks);
-            reduce.settle(self.scale(scale), blocks.map(|b| reduce.sum(b, parameters, gradients)), factors);
+            reduce.finish(self.scale(scale), blocks.map(|b| reduce.sum(b, parameters, gradients)), factors);
         }
     }
 
-    /// As [`prepare`](Self::prepare), where all is zero behind the front of the arena but for some rows of tables.
-    pub(crate) fn prepare_rows(
-        &self,
-        scale: T,
-        parameters: &[T],
-        gradients: &[T],
-        factors: &mut [T],
-        front: usize,
-        rows: Rows<'_>,
-    ) {
+    /// As [`prepare`](Self::prepare), where all of the tables is zero but for some rows.
+    pub(crate) fn prepare_rows(&self, scale: T, parameters: &[T], gradients: &[T], factors: &mut [T], rows: Rows<'_>) {
         let Some(reduce) = &self.reduce else { return };
         let sums = reduce.groups.iter().map(|group| {
-            let blocks = group.blocks.iter().map(|block| block.start.min(front)..block.end.min(front));
-            let mut sums = reduce.combine(blocks.map(|block| reduce.sum(&block, parameters, gradients)));
+            let mut sums = [0.0; 2];
+            let mut add = |place: &Range<usize>| {
+                let sum = reduce.sum(place, parameters, gradients);
+                sums = reduce.combine([sums, sum].into_iter());
+            };
+            rows.gaps(gradients.len()).for_each(|gap| group.within(gap).for_each(|block| add(&block)));
             rows.each(0..rows.count(), CHUNK, |place| {
                 if group.holds(&place) {
-                    let sum = reduce.sum(&place, parameters, gradients);
-                    sums = reduce.combine([sums, sum].into_iter());
+                    add(&place);
                 }
             });
             sums
         });
-        reduce.settle_groups(self.scale(scale), sums, factors);
+        reduce.finish_norms(self.scale(scale), sums, factors);
     }
 
     /// Updates one part. The bits do not depend on how the arena is cut into parts.
     ///
-    /// Gradients are used up; after the last phase the parameters have moved.
+    /// Gradients are used up; after the last pass the parameters have moved.
     pub(crate) fn update(&self, step: UpdateStep, scale: T, part: &mut Part<'_, T>, factors: &[T]) {
         self.update_after(step, scale, part, factors, &|_, _| ());
     }
@@ -163,10 +159,10 @@ impl<T: Scalar> Phase<T> {
         }
     }
 
-    /// Does all of a chunk in one pass, if this phase is a rule and a move of the same elements and the rule can.
+    /// Does all of a chunk in one pass, if this pass is a rule and a move of the same elements and the rule can.
     fn descend(&self, at: &[Coefficients; MAX_STEPS], chunk: &Range<usize>, scale: T, part: &mut Part<'_, T>) -> bool {
         let [
-            Step { action: Action::Rule(rule), ranges, slots, factors, .. },
+            Step { action: Action::Rule(_, Some(fused)), ranges, slots, factors, .. },
             Step { action: Action::Move, ranges: moved, .. },
         ] = &self.steps[..]
         else {
@@ -180,10 +176,11 @@ impl<T: Scalar> Phase<T> {
         let piece = chunk.start - origin..chunk.end - origin;
         let slots = take_slots(&mut part.slots, slots, &piece);
         let (gradients, parameters) = (&mut part.gradients[piece.clone()], &mut part.parameters[piece]);
-        rule.descend(&at[0], Descent { gradients, parameters, scale, rate: T::of(at[1][0]), slots })
+        fused.descend(&at[0], Descent { gradients, parameters, scale, rate: T::of(at[1][0]), slots });
+        true
     }
 
-    /// By how much the gradients are still off when this phase's norms are taken.
+    /// By how much the gradients are still off when this pass's norms are taken.
     fn scale(&self, scale: T) -> f64 {
         if self.first { scale.widen().abs() } else { 1.0 }
     }
@@ -219,9 +216,9 @@ impl Reduce {
         }
     }
 
-    fn settle<T: Scalar>(&self, scale: f64, mut sums: impl Iterator<Item = BlockSum>, factors: &mut [T]) {
+    fn finish<T: Scalar>(&self, scale: f64, mut sums: impl Iterator<Item = BlockSum>, factors: &mut [T]) {
         let of_groups = self.groups.iter().map(|group| self.combine(sums.by_ref().take(group.blocks.len())));
-        self.settle_groups(scale, of_groups, factors);
+        self.finish_norms(scale, of_groups, factors);
     }
 
     /// The sum of several blocks.
@@ -230,7 +227,7 @@ impl Reduce {
     }
 
     /// Turns the sums of groups into their factors.
-    fn settle_groups<T: Scalar>(&self, scale: f64, sums: impl Iterator<Item = BlockSum>, factors: &mut [T]) {
+    fn finish_norms<T: Scalar>(&self, scale: f64, sums: impl Iterator<Item = BlockSum>, factors: &mut [T]) {
         for (sums, factor) in sums.zip(&mut factors[self.factors.clone()]) {
             let mut norms = norm::root(self.norm(), sums);
             norms.updates *= scale;
@@ -259,8 +256,8 @@ impl<T: Scalar> Step<T> {
     fn run_piece(&self, at: &Coefficients, piece: Range<usize>, part: &mut Part<'_, T>, factor: T) {
         let updates = &mut part.gradients[piece.clone()];
         let rule = match &self.action {
-            Action::Move => return descend(&mut part.parameters[piece], T::of(at[0]), updates),
-            Action::Rule(rule) => rule,
+            Action::Move => return kernels::axpy(&mut part.parameters[piece], -T::of(at[0]), updates),
+            Action::Rule(rule, _) => rule,
         };
         let slots = take_slots(&mut part.slots, &self.slots, &piece);
         rule.update(at, Chunk { updates, parameters: &part.parameters[piece], factor, slots });
@@ -271,15 +268,6 @@ impl<T: Scalar> Step<T> {
             0 => T::one(),
             1 => factors[self.factors.start],
             _ => factors[self.factors.start + range],
-        }
-    }
-}
-
-vectorized! {
-    /// `p ← p − a u`.
-    fn descend<T: Scalar>(p: &mut [T], a: T, u: &[T]) {
-        for (p, &u) in p.iter_mut().zip(u) {
-            *p -= a * u;
         }
     }
 }
