@@ -5,7 +5,7 @@
 //! averaged: whoever trains sums `weight · loss` over rows and divides once by the sum of the weights, and leaves rows
 //! out whose weight is zero.
 //!
-//! Each loss says which targets it is defined for ([`Op::target_range`](tidemill_autograd::Op::target_range)): numbers
+//! Each loss says which targets it is defined for ([`Bound::targets`](tidemill_autograd::Bound::targets)): numbers
 //! from 0 to 1 for the binary cross entropies, classes below their number for that of a softmax, finite numbers for the
 //! others. Whoever trains checks them; a loss itself computes what its equation gives.
 //!
