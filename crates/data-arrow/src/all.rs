@@ -32,7 +32,7 @@ impl Covered<'_> {
     }
 
     /// The columns of a table that are to be added, in its order.
-    pub(crate) fn others(&self, table: Table) -> Result<Vec<Chosen>, Error> {
+    pub(crate) fn others(&self, table: &Table) -> Result<Vec<Chosen>, Error> {
         let (mut others, mut cannot, mut ways) = (Vec::new(), Vec::new(), Vec::new());
         for field in table.schema.fields() {
             let (name, data_type) = (field.name(), field.data_type());

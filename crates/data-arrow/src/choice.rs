@@ -179,6 +179,9 @@ pub fn choices(path: &str, data_type: &DataType) -> Vec<Choice> {
     let mut found = Vec::new();
     add_choices(&mut found, path.to_owned(), data_type, &|inside| inside);
     found.retain(|choice| choice.path != path || choice.ways != [AS_IT_IS]);
+    // A path that fields share leads to neither.
+    let paths: Vec<String> = found.iter().map(|choice| choice.path.clone()).collect();
+    found.retain(|choice| paths.iter().filter(|path| **path == choice.path).count() == 1);
     found
 }
 
@@ -237,4 +240,21 @@ fn ways(data_type: &DataType) -> Vec<&'static str> {
         }
     }
     ways
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_schema::Field;
+
+    use super::*;
+
+    #[test]
+    fn a_path_that_two_fields_share_is_no_choice() {
+        let field = |name: &str| Field::new(name, DataType::Int32, true);
+        let same = DataType::Struct(vec![field("a"), field("b"), field("a")].into());
+        let paths = |data_type| choices("s", &data_type).into_iter().map(|choice| choice.path).collect::<Vec<_>>();
+        assert_eq!(paths(same.clone()), ["s.b"]);
+        assert_eq!(paths(DataType::new_list(same, true)), ["s", "s.b"]);
+        assert!(paths(DataType::Struct(vec![field("a"), field("a")].into())).is_empty());
+    }
 }

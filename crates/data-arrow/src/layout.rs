@@ -1,5 +1,7 @@
 //! From the columns that are asked for to those that are read, and where in a batch they go.
 
+use std::collections::HashSet;
+
 use arrow_schema::{DataType, Schema as TableSchema};
 use tidemill_data::{Error, Field, Kind, Numbers, Role, Schema, Unit};
 
@@ -60,12 +62,12 @@ impl Layout {
     ///
     /// As those of [`new`](Self::new), but for columns that are left out and do not exist.
     pub fn begin(mut columns: Columns, source_name: &str, schema: &TableSchema) -> Result<Self, Error> {
-        let table = Table { name: source_name, schema };
+        let table = Table::new(source_name, schema);
         if columns.all {
-            let others = Covered { chosen: &columns.chosen, except: &columns.except }.others(table)?;
+            let others = Covered { chosen: &columns.chosen, except: &columns.except }.others(&table)?;
             columns.chosen.extend(others);
         }
-        check(&columns, table)?;
+        check(&columns, &table)?;
         let mut layout = Self {
             reads: Vec::new(),
             targets: Vec::new(),
@@ -74,14 +76,15 @@ impl Layout {
             source_name: source_name.into(),
             available: names(schema),
         };
+        let mut sought = HashSet::new();
         for source in layout.columns.chosen.clone().iter().flat_map(Chosen::sources) {
-            if layout.reads.iter().all(|read| read.name != *source) {
+            if sought.insert(source) {
                 let Place { data_type, nullable, inside, .. } = table.find(source)?;
                 layout.reads.push(Read { name: source.clone(), data_type, nullable, inside });
             }
         }
-        layout.pass_absent(table);
-        layout.target(table)?;
+        layout.pass_absent(&table);
+        layout.target(&table)?;
         Ok(layout)
     }
 
@@ -92,20 +95,20 @@ impl Layout {
     /// When a column is missing, there twice, or of a type that no other reconciles without loss with those before, or
     /// where [all columns](Columns::all_columns) are chosen and there is one that the first table has not.
     pub fn join(&mut self, source_name: &str, schema: &TableSchema) -> Result<Vec<Place>, Error> {
-        let table = Table { name: source_name, schema };
+        let table = Table::new(source_name, schema);
         let (mut places, mut changed) = (Vec::with_capacity(self.reads.len()), false);
         for read in &mut self.reads {
             let place = table.find(&read.name)?;
             let both = wider(&read.data_type, &place.data_type).filter(|_| read.inside == place.inside);
-            let Some(both) = both else { return Err(disagree(table, &place, read, &self.source_name)) };
+            let Some(both) = both else { return Err(disagree(&table, &place, read, &self.source_name)) };
             changed |= both != read.data_type;
             read.data_type = both;
             places.push(place);
         }
-        self.pass_absent(table);
-        self.check_all(table)?;
+        self.pass_absent(&table);
+        self.check_all(&table)?;
         if changed {
-            self.target(table)?;
+            self.target(&table)?;
         }
         Ok(places)
     }
@@ -127,29 +130,32 @@ impl Layout {
     ///
     /// When one is missing, there twice, or of a type whose values the type that is read does not hold.
     pub fn locate(&self, source_name: &str, schema: &TableSchema) -> Result<Vec<Place>, Error> {
-        let table = Table { name: source_name, schema };
+        let table = Table::new(source_name, schema);
         let find = |read: &Read| {
             let place = table.find(&read.name)?;
             let fits = wider(&read.data_type, &place.data_type).as_ref() == Some(&read.data_type);
             if fits && read.inside == place.inside {
                 Ok(place)
             } else {
-                Err(disagree(table, &place, read, &self.source_name))
+                Err(disagree(&table, &place, read, &self.source_name))
             }
         };
         self.reads.iter().map(find).collect()
     }
 
-    fn pass_absent(&mut self, table: Table) {
+    fn pass_absent(&mut self, table: &Table) {
         self.absent.retain(|name| matches!(table.find(name), Err(Error::MissingColumn { .. })));
     }
 
     /// Where all columns are chosen, none is dropped because the first table lacks it.
-    fn check_all(&self, table: Table) -> Result<(), Error> {
+    fn check_all(&self, table: &Table) -> Result<(), Error> {
+        if !self.columns.all {
+            return Ok(());
+        }
         let covered = Covered { chosen: &self.columns.chosen, except: &self.columns.except };
         let rest = |field: &arrow_schema::FieldRef| covered.rest(field.name(), field.data_type());
         let more: Vec<String> = table.schema.fields().iter().flat_map(rest).collect();
-        if !self.columns.all || more.is_empty() {
+        if more.is_empty() {
             return Ok(());
         }
         let what = format!("{}: column {}", table.name, more.join(", "));
@@ -204,7 +210,7 @@ impl Layout {
     }
 }
 
-fn check(columns: &Columns, table: Table) -> Result<(), Error> {
+fn check(columns: &Columns, table: &Table) -> Result<(), Error> {
     let invalid = |what: &str, problem: &str| Err(Error::invalid(format!("{}: {what}", table.name), problem));
     if columns.chosen.is_empty() {
         return invalid("no columns are chosen", &format!("choose among {}", names(table.schema)));
@@ -212,12 +218,14 @@ fn check(columns: &Columns, table: Table) -> Result<(), Error> {
     if !columns.all && !columns.except.is_empty() {
         return invalid(&columns.except.join(", "), "only all_columns() leaves columns out");
     }
-    for (index, chosen @ Chosen { name, made, role }) in columns.chosen.iter().enumerate() {
-        let (before, column) = (&columns.chosen[..index], format!("column {name}"));
-        if before.iter().any(|c| c.name == *name) {
+    let (mut names, mut weights) = (HashSet::new(), 0);
+    for chosen @ Chosen { name, made, role } in &columns.chosen {
+        let column = format!("column {name}");
+        if !names.insert(name) {
             return invalid(&column, "it is chosen twice; a batch has one column of a name");
         }
-        if *role == Role::Weight && before.iter().any(|c| c.role == Role::Weight) {
+        weights += usize::from(*role == Role::Weight);
+        if weights > 1 {
             return invalid(&column, "it is a second weight; rows have one");
         }
         if let Some(both) = chosen.sources().iter().find(|source| columns.except.contains(source)) {
@@ -234,7 +242,7 @@ fn check(columns: &Columns, table: Table) -> Result<(), Error> {
     Ok(())
 }
 
-fn disagree(table: Table, place: &Place, read: &Read, first: &str) -> Error {
+fn disagree(table: &Table, place: &Place, read: &Read, first: &str) -> Error {
     let expected = format!("{} as in {first}; no type holds both without loss", type_name(&read.data_type));
     let found = table.whole_type(&read.name).unwrap_or(&place.data_type);
     wrong_type(table.name, &read.name, &expected, found)

@@ -1,5 +1,6 @@
 //! Columns by their paths: `struct.field`, `map.key`, `list.field`.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -29,19 +30,60 @@ pub struct Place {
 }
 
 /// A table in which columns are looked for.
-#[derive(Clone, Copy)]
 pub(crate) struct Table<'a> {
     pub(crate) name: &'a str,
     pub(crate) schema: &'a TableSchema,
+    /// Of many columns alone: few are found faster without.
+    index: Option<Index<'a>>,
 }
 
-impl Table<'_> {
+/// Where the columns of a wide table are.
+struct Index<'a> {
+    /// Those of each name.
+    columns: HashMap<&'a str, Vec<usize>>,
+    /// Leaves before each.
+    leaves: Vec<usize>,
+}
+
+/// Columns of a table that gets an index.
+const MANY: usize = 64;
+
+impl<'a> Index<'a> {
+    fn new(fields: &'a Fields) -> Self {
+        let (mut columns, mut leaves) = (HashMap::<&str, Vec<usize>>::new(), Vec::with_capacity(fields.len()));
+        let mut before = 0;
+        for (column, field) in fields.iter().enumerate() {
+            columns.entry(field.name()).or_default().push(column);
+            leaves.push(before);
+            before += leaf_count(field.data_type());
+        }
+        Self { columns, leaves }
+    }
+
+    /// As [`inside_of`] all fields.
+    fn inside_of(&self, fields: &Fields, path: &str, exact: bool) -> Vec<Place> {
+        let ends = path.match_indices('.').map(|(end, _)| end).filter(|_| !exact).chain([path.len()]);
+        let columns = ends.filter_map(|end| self.columns.get(&path[..end])).flatten();
+        columns.flat_map(|&column| inside_field(column, &fields[column], self.leaves[column], path, exact)).collect()
+    }
+}
+
+impl<'a> Table<'a> {
+    pub(crate) fn new(name: &'a str, schema: &'a TableSchema) -> Self {
+        let index = (schema.fields().len() >= MANY).then(|| Index::new(schema.fields()));
+        Self { name, schema, index }
+    }
+
     /// Finds a column by its name, or what is inside one by its path.
     pub(crate) fn find(&self, path: &str) -> Result<Place, Error> {
         let fields = self.schema.fields();
-        let mut found = inside_of(fields, path, true);
+        let inside = |exact| match &self.index {
+            Some(index) => index.inside_of(fields, path, exact),
+            None => inside_of(fields, path, exact),
+        };
+        let mut found = inside(true);
         if found.is_empty() {
-            found = inside_of(fields, path, false);
+            found = inside(false);
         }
         let more = found.len() > 1;
         match found.pop() {
@@ -50,9 +92,7 @@ impl Table<'_> {
             None => Err(missing_column(self.name, path, self.schema)),
         }
     }
-}
 
-impl<'a> Table<'a> {
     /// The type of a column as the table has it.
     pub(crate) fn whole_type(&self, name: &str) -> Option<&'a DataType> {
         self.schema.fields().iter().find(|field| field.name() == name).map(|field| field.data_type())
@@ -91,7 +131,7 @@ impl Place {
 fn resolve(data_type: &DataType, path: &str) -> Vec<Place> {
     match data_type {
         _ if path.is_empty() => vec![Place::end(data_type)],
-        DataType::Struct(fields) => inside_of(fields, path, false),
+        DataType::Struct(fields) => inside_of_struct(fields, path),
         DataType::Map(entries, _) => {
             let DataType::Struct(entry) = entries.data_type() else { return Vec::new() };
             let named = entry.iter().zip(["key", "value"]).map(|(f, name)| Field::clone(f).with_name(name));
@@ -105,26 +145,44 @@ fn resolve(data_type: &DataType, path: &str) -> Vec<Place> {
     }
 }
 
+/// All that a path may mean in a struct. Its fields are found by name later on, so what is inside one of two that share
+/// a name may be either's.
+fn inside_of_struct(fields: &Fields, path: &str) -> Vec<Place> {
+    let mut found = inside_of(fields, path, false);
+    if let [place] = &found[..]
+        && fields.iter().filter(|field| *field.name() == place.outside[0]).count() > 1
+    {
+        found.push(place.clone());
+    }
+    found
+}
+
 /// All that a path may mean among fields, `exact` if it is one field's name.
 fn inside_of(fields: &Fields, path: &str, exact: bool) -> Vec<Place> {
     let (mut found, mut before) = (Vec::new(), 0);
     for (column, field) in fields.iter().enumerate() {
-        let rest = match path.strip_prefix(field.name().as_str()) {
-            Some("") => Some(""),
-            Some(rest) if !exact => rest.strip_prefix('.').filter(|rest| !rest.is_empty()),
-            _ => None,
-        };
-        let places = rest.map(|rest| resolve(field.data_type(), rest)).unwrap_or_default();
-        found.extend(places.into_iter().map(|place| Place {
-            column,
-            leaves: place.leaves.start + before..place.leaves.end + before,
-            nullable: place.nullable || field.is_nullable(),
-            outside: [vec![field.name().clone()], place.outside].concat(),
-            ..place
-        }));
+        found.extend(inside_field(column, field, before, path, exact));
         before += leaf_count(field.data_type());
     }
     found
+}
+
+/// All that a path may mean in a field that has so many leaves before it.
+fn inside_field(column: usize, field: &Field, before: usize, path: &str, exact: bool) -> Vec<Place> {
+    let rest = match path.strip_prefix(field.name().as_str()) {
+        Some("") => Some(""),
+        Some(rest) if !exact => rest.strip_prefix('.').filter(|rest| !rest.is_empty()),
+        _ => None,
+    };
+    let Some(rest) = rest else { return Vec::new() };
+    let places = resolve(field.data_type(), rest).into_iter().map(|place| Place {
+        column,
+        leaves: place.leaves.start + before..place.leaves.end + before,
+        nullable: place.nullable || field.is_nullable(),
+        outside: [vec![field.name().clone()], place.outside].concat(),
+        ..place
+    });
+    places.collect()
 }
 
 /// Columns of plain values that a type comes in.
@@ -166,6 +224,7 @@ mod tests {
     fn schema() -> TableSchema {
         let field = |name: &str, data_type| Field::new(name, data_type, false);
         let pair = DataType::Struct(vec![field("x", DataType::Int32), field("y.z", DataType::Utf8)].into());
+        let same = DataType::Struct(vec![field("x", DataType::Int32), field("x", pair.clone())].into());
         let entry = DataType::Struct(vec![field("keys", DataType::Utf8), field("values", pair.clone())].into());
         TableSchema::new(vec![
             field("pair", pair.clone()),
@@ -175,13 +234,22 @@ mod tests {
             field("outer", DataType::Struct(vec![Field::new("in", DataType::new_list(pair, true), true)].into())),
             field("twice", DataType::Int8),
             field("twice", DataType::Int8),
+            field("same", same.clone()),
+            Field::new("sames", DataType::new_list(same, true), true),
         ])
     }
 
     #[test]
     fn paths() {
-        let schema = schema();
-        let table = Table { name: "t", schema: &schema };
+        check(&schema());
+        // Columns behind these get a table its index, and change nothing else.
+        let more = (0..MANY).map(|column| Field::new(format!("pair.{column}"), DataType::Int8, false));
+        let fields = schema().fields().iter().map(|field| Field::clone(field)).chain(more).collect::<Vec<_>>();
+        check(&TableSchema::new(fields));
+    }
+
+    fn check(schema: &TableSchema) {
+        let table = Table::new("t", schema);
         let list = |item| DataType::new_list(item, true);
         for (path, column, leaves, data_type, outside, inside, nullable) in [
             ("pair.x", 1, 2..3, DataType::Float64, "pair.x", "", false),
@@ -197,8 +265,14 @@ mod tests {
             assert_eq!((found.column, found.leaves, found.nullable), (column, leaves, nullable), "{path}");
             assert_eq!(found.data_type, data_type, "{path}");
         }
-        for (path, problem) in [("twice", "two have this name"), ("pair.z", "no column pair.z"), ("pair.", "no column")]
-        {
+        for (path, problem) in [
+            ("twice", "two have this name"),
+            ("same.x", "two have this name"),
+            ("same.x.x", "two have this name"),
+            ("sames.x.y.z", "two have this name"),
+            ("pair.z", "no column pair.z"),
+            ("pair.", "no column"),
+        ] {
             let error = table.find(path).unwrap_err().to_string();
             assert!(error.contains(problem), "{path}: {error}");
         }

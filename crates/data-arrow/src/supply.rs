@@ -12,7 +12,7 @@ const PIECE: usize = 4096;
 
 /// What reads record batches, one behind the other.
 pub(crate) trait Decode: Send {
-    /// The next record batch that has rows, the name of the file or stream that it is of, and its first row there.
+    /// The next record batch that has rows, the file or stream that it is of, and its first row there.
     fn next(&mut self, waiting: &mut Waiting<'_>) -> Result<Next, Error>;
 
     /// As [`Supply::go`].
@@ -20,7 +20,13 @@ pub(crate) trait Decode: Send {
 }
 
 pub(crate) enum Next {
-    Records { records: RecordBatch, name: String, first: u64 },
+    Records {
+        records: RecordBatch,
+        name: String,
+        /// Which of the files it is of.
+        part: usize,
+        first: u64,
+    },
     Late,
     End,
 }
@@ -58,7 +64,7 @@ impl ArrowSupply {
     ) -> Result<Supplied, Error> {
         if self.current.is_none() {
             match self.decode.next(waiting)? {
-                Next::Records { records, name, first } => {
+                Next::Records { records, name, first, .. } => {
                     self.current = Some(Current { records, name, first, given: 0 });
                 }
                 Next::Late => return Ok(Supplied::Late),

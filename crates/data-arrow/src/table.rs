@@ -28,12 +28,13 @@ pub struct Table {
     schema: SchemaRef,
     watch: Watch,
     rows: Option<u64>,
+    part: usize,
     notes: Vec<CsvNote>,
 }
 
 impl Table {
     pub(crate) fn new(decode: Box<dyn Decode>, schema: SchemaRef, watch: Watch) -> Self {
-        Self { decode, schema, watch, rows: None, notes: Vec::new() }
+        Self { decode, schema, watch, rows: None, part: 0, notes: Vec::new() }
     }
 
     pub(crate) fn with_rows(mut self, rows: u64) -> Self {
@@ -61,6 +62,11 @@ impl Table {
         &self.notes
     }
 
+    /// Which of the files the last batch is of, counted from 0.
+    pub fn file(&self) -> usize {
+        self.part
+    }
+
     /// The next rows; `None` behind the last.
     ///
     /// # Errors
@@ -71,8 +77,8 @@ impl Table {
         let mut waiting = Waiting::new(&self.watch);
         loop {
             self.watch.check()?;
-            let (records, name) = match self.decode.next(&mut waiting)? {
-                Next::Records { records, name, .. } => (records, name),
+            let (records, name, part) = match self.decode.next(&mut waiting)? {
+                Next::Records { records, name, part, .. } => (records, name, part),
                 Next::Late => continue,
                 Next::End => return Ok(None),
             };
@@ -91,6 +97,7 @@ impl Table {
                 };
                 return Err(Error::invalid(name, problem));
             }
+            self.part = part;
             return Ok(Some(records));
         }
     }

@@ -1,5 +1,7 @@
 //! What the columns of a batch are filled from, by the types of what is read.
 
+use std::collections::HashMap;
+
 use arrow_schema::DataType;
 use tidemill_data::{Error, Kind, Role};
 
@@ -32,32 +34,39 @@ pub(crate) enum Target {
     },
 }
 
+/// Of all that is read, by name.
+type Places<'a> = HashMap<&'a str, usize>;
+
 /// What each column becomes.
 impl Layout {
     /// Says what becomes of the columns that are read, by their types.
-    pub(crate) fn target(&mut self, table: Table) -> Result<(), Error> {
-        let targets = self.columns.chosen.iter().map(|chosen| self.target_of(chosen, table));
+    pub(crate) fn target(&mut self, table: &Table) -> Result<(), Error> {
+        let places = self.reads.iter().enumerate().map(|(place, read)| (read.name.as_str(), place)).collect();
+        let targets = self.columns.chosen.iter().map(|chosen| self.target_of(chosen, &places, table));
         self.targets = targets.collect::<Result<_, _>>()?;
         Ok(())
     }
 
-    fn target_of(&self, chosen: &Chosen, table: Table) -> Result<Target, Error> {
+    fn target_of(&self, chosen: &Chosen, places: &Places<'_>, table: &Table) -> Result<Target, Error> {
         let Chosen { name, made, role } = chosen;
         let number = |usable, _: &DataType| usable == Some(Usable::Real { width: 1 });
         match made {
             Made::Block(columns) => {
-                let reads = columns.iter().map(|column| self.serving(column, table, "one number", number));
+                let reads = columns.iter().map(|column| self.serving(column, places, table, "one number", number));
                 Ok(Target::Reals(reads.collect::<Result<_, _>>()?))
             }
             Made::Index(cardinality) => {
                 let integer = |_, data_type: &DataType| data_type.is_integer();
-                Ok(Target::Index { read: self.serving(name, table, "an integer", integer)?, cardinality: *cardinality })
+                Ok(Target::Index {
+                    read: self.serving(name, places, table, "an integer", integer)?,
+                    cardinality: *cardinality,
+                })
             }
             Made::Column if *role == Role::Weight => {
-                Ok(Target::Reals(vec![self.serving(name, table, "one number", number)?]))
+                Ok(Target::Reals(vec![self.serving(name, places, table, "one number", number)?]))
             }
             Made::Column => {
-                let read = self.serving(name, table, Usable::EXPECTED, |usable, _| usable.is_some())?;
+                let read = self.serving(name, places, table, Usable::EXPECTED, |usable, _| usable.is_some())?;
                 Ok(match self.reads[read].data_type {
                     DataType::FixedSizeList(..) => Target::List(read),
                     DataType::Utf8View => Target::Text(read),
@@ -65,7 +74,7 @@ impl Layout {
                 })
             }
             Made::As(how) => {
-                let read = self.place(name);
+                let read = places[name.as_str()];
                 let usable = how.usable(&self.reads[read].data_type);
                 let usable =
                     usable.map_err(|expected| wrong_type(table.name, name, expected, &self.reads[read].data_type))?;
@@ -81,11 +90,12 @@ impl Layout {
     fn serving(
         &self,
         name: &str,
-        table: Table,
+        places: &Places<'_>,
+        table: &Table,
         expected: &str,
         serves: impl Fn(Option<Usable>, &DataType) -> bool,
     ) -> Result<usize, Error> {
-        let place = self.place(name);
+        let place = places[name];
         let data_type = &self.reads[place].data_type;
         if serves(Usable::as_it_is(data_type), data_type) {
             return Ok(place);
@@ -94,10 +104,6 @@ impl Layout {
         let ways: Vec<String> = choices(name, found).iter().map(ToString::to_string).collect();
         let ways = if ways.is_empty() { String::new() } else { format!("; choose {}", ways.join("; ")) };
         Err(wrong_type(table.name, name, &format!("{expected}{ways}"), found))
-    }
-
-    fn place(&self, name: &str) -> usize {
-        self.reads.iter().position(|read| read.name == name).expect("all that is chosen is read")
     }
 }
 

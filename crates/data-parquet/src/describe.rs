@@ -1,5 +1,6 @@
 use std::fmt;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use arrow_schema::DataType;
 use parquet::file::metadata::RowGroupMetaData;
@@ -20,6 +21,31 @@ pub struct Description {
     pub largest_row_group: u64,
     /// The first file's columns, in its order.
     pub columns: Vec<ColumnDescription>,
+    /// Columns of later files, or keys in their paths, that the first file lacks: they are not described.
+    pub undescribed: Vec<UndescribedColumn>,
+}
+
+/// A column that the first of several files lacks; from a [`Description`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UndescribedColumn {
+    /// The name.
+    pub name: String,
+    /// The first file that has it.
+    pub file: PathBuf,
+    /// The first file of all, which lacks it.
+    pub first: PathBuf,
+}
+
+impl fmt::Display for UndescribedColumn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, file, first } = self;
+        write!(
+            f,
+            "column {name} of {} is not read: the first file, {}, has no such column",
+            file.display(),
+            first.display()
+        )
+    }
 }
 
 /// One column of a [`Description`].
@@ -78,9 +104,14 @@ pub fn describe(paths: impl Into<Paths>) -> Result<Description, Error> {
 /// As [`describe`].
 pub fn describe_within(paths: impl Into<Paths>, budget: u64) -> Result<Description, Error> {
     let mut all: Option<Description> = None;
+    let mut first = PathBuf::new();
     for file in paths.into().files()? {
         let (footer, outline) = Footer::open(&file, budget)?;
-        let all = all.get_or_insert_with(|| Description::empty(&footer));
+        let all = all.get_or_insert_with(|| {
+            first = footer.path().to_owned();
+            Description::empty(&footer)
+        });
+        all.add_undescribed(&footer, &first);
         let places = Places::of(all, &footer)?;
         let mut rows = 0u64;
         for (index, bytes) in outline.groups.iter().enumerate() {
@@ -117,7 +148,19 @@ impl Description {
             }
             column
         });
-        Self { rows: 0, row_groups: 0, largest_row_group: 0, columns: columns.collect() }
+        Self { rows: 0, row_groups: 0, largest_row_group: 0, columns: columns.collect(), undescribed: Vec::new() }
+    }
+
+    fn add_undescribed(&mut self, footer: &Footer, first: &Path) {
+        for field in footer.table.fields() {
+            let name = field.name();
+            let is_known = self.columns.iter().any(|column| column.name == *name)
+                || self.undescribed.iter().any(|column| column.name == *name);
+            if !is_known {
+                let (name, file, first) = (name.clone(), footer.path().to_owned(), first.to_owned());
+                self.undescribed.push(UndescribedColumn { name, file, first });
+            }
+        }
     }
 
     /// The column of a name, or the [part](ColumnDescription::parts) of one at a path.
@@ -224,6 +267,6 @@ impl fmt::Display for Description {
                 writeln!(f, "{:names$}  {choice}", "")?;
             }
         }
-        Ok(())
+        self.undescribed.iter().try_for_each(|column| writeln!(f, "{column}"))
     }
 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Int64Array, StringViewArray, UInt32Array, UInt64Array};
-use arrow_schema::{DataType, Field};
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, UInt32Array, UInt64Array};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use arrow_select::take::take;
 
 use crate::input::Location;
@@ -27,6 +27,17 @@ pub(crate) enum KeyValue {
     Signed(Option<i64>),
     Unsigned(Option<u64>),
     Text(Option<String>),
+}
+
+impl KeyValue {
+    /// No value, of the same type.
+    fn null(&self) -> Self {
+        match self {
+            Self::Signed(_) => Self::Signed(None),
+            Self::Unsigned(_) => Self::Unsigned(None),
+            Self::Text(_) => Self::Text(None),
+        }
+    }
 }
 
 impl Key {
@@ -68,6 +79,78 @@ impl Key {
         let text = if let KeyValue::Text(Some(text)) = &self.value { text.capacity() } else { 0 };
         size_of::<Self>() + self.name.capacity() + text
     }
+}
+
+/// Columns of the keys in the paths of files of any format, `year=2024/month=3/part-0.csv`, as those of Parquet files have
+/// them: integers where all values are, else texts; a file whose path lacks a key has nulls there.
+///
+/// # Example
+///
+/// ```
+/// use tidemill_data_parquet::PathKeys;
+///
+/// let keys = PathKeys::of(["sales/year=2023/a.csv", "sales/year=2024/a.csv"]);
+/// assert_eq!(keys.names(), ["year"]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct PathKeys {
+    /// Of each file, a value for each name.
+    files: Vec<Vec<Key>>,
+    names: Vec<String>,
+}
+
+impl PathKeys {
+    /// The keys in some paths, in the order in which they come first.
+    pub fn of<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Self {
+        let mut files: Vec<Location> = paths.into_iter().map(|path| Location::local(path.as_ref())).collect();
+        add_keys(&mut files);
+        let mut some: Vec<Key> = Vec::new();
+        for key in files.iter().flat_map(|file| file.keys.iter()) {
+            if some.iter().all(|other| other.name != key.name) {
+                some.push(key.clone());
+            }
+        }
+        let of = |file: &Location, like: &Key| {
+            // Of a key that comes twice, the inner one counts.
+            let key = file.keys.iter().rfind(|key| key.name == like.name);
+            key.cloned().unwrap_or_else(|| Key { name: like.name.clone(), value: like.value.null() })
+        };
+        let names = some.iter().map(|key| key.name.clone()).collect();
+        Self { files: files.iter().map(|file| some.iter().map(|like| of(file, like)).collect()).collect(), names }
+    }
+
+    /// What the keys are called.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The columns of a table with those of the keys behind them, except where it has a column of that name.
+    pub fn schema(&self, table: &Schema) -> SchemaRef {
+        let fields = table.fields().iter().cloned();
+        let keys = self.files.first().into_iter().flatten().filter(|key| !has(table, key));
+        Arc::new(Schema::new(
+            fields.chain(keys.map(|key| Arc::new(key.field().with_nullable(true)))).collect::<Vec<_>>(),
+        ))
+    }
+
+    /// Rows of a file, by its place among the paths, with the values of its keys.
+    ///
+    /// # Errors
+    ///
+    /// None for a batch that is of one length in all its columns.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such file.
+    pub fn add(&self, file: usize, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let keys = self.files[file].iter().filter(|key| !has(rows.schema_ref(), key));
+        let columns = rows.columns().iter().cloned().chain(keys.map(|key| key.column(rows.num_rows()))).collect();
+        RecordBatch::try_new(self.schema(rows.schema_ref()), columns)
+    }
+}
+
+fn has(table: &Schema, key: &Key) -> bool {
+    table.fields().iter().any(|field| *field.name() == key.name)
 }
 
 /// Gives files the keys in their paths. A key's values are integers where all are, else texts.
@@ -187,6 +270,23 @@ mod tests {
         for other in ["+3", "3.0", "3e2", "", "x", "99999999999999999999", "2024-01-01", "-"] {
             assert_eq!(value_of(&["a=3/x", &format!("a={other}/x")]), texts(&["3", other]), "{other}");
         }
+    }
+
+    #[test]
+    fn keys_are_added_to_the_rows_of_any_file() {
+        let keys = PathKeys::of(["d/k=1/x=9/a.csv", "d/k=2/a.csv", "d/a.csv"]);
+        assert_eq!(keys.names(), ["k", "x"]);
+        let x = || Arc::new(Int64Array::from(vec![7])) as ArrayRef;
+        let rows = RecordBatch::try_from_iter([("x", x()), ("y", x())]).unwrap();
+        for (file, expected) in [Some(1), Some(2), None].into_iter().enumerate() {
+            let rows = keys.add(file, &rows).unwrap();
+            assert_eq!(rows.schema(), keys.schema(&rows.schema()));
+            let names: Vec<_> = rows.schema().fields().iter().map(|field| field.name().clone()).collect();
+            assert_eq!(names, ["x", "y", "k"]);
+            assert_eq!(rows.column(0).as_ref(), x().as_ref(), "its own values count");
+            assert_eq!(rows.column(2).as_ref(), &Int64Array::from(vec![expected]));
+        }
+        assert!(PathKeys::of(["a.csv"]).names().is_empty());
     }
 
     #[test]

@@ -34,14 +34,10 @@ pub(crate) fn may_match(predicate: &Predicate, footer: &Footer, group: &RowGroup
 
 /// The bounds of a column of one value.
 fn of_key(key: &Key) -> Bounds {
-    // Large integers are between two numbers.
-    let around = |value: f64| match value.abs() < 9e15 {
-        true => Limits::Numbers(value, value),
-        false => Limits::Numbers(value.next_down(), value.next_up()),
-    };
+    let one = |value: i128| Limits::Digits { low: value, high: value, scale: 0, unit: Unit::None };
     let limits = match &key.value {
-        KeyValue::Signed(Some(value)) => Some(around(*value as f64)),
-        KeyValue::Unsigned(Some(value)) => Some(around(*value as f64)),
+        KeyValue::Signed(Some(value)) => Some(one((*value).into())),
+        KeyValue::Unsigned(Some(value)) => Some(one((*value).into())),
         KeyValue::Text(Some(text)) => Some(Limits::Texts(text.clone().into_bytes(), text.clone().into_bytes())),
         _ => None,
     };

@@ -333,6 +333,49 @@ fn files_of_a_directory_go_by_names() {
 }
 
 #[test]
+fn keys_and_columns_that_the_first_file_lacks_are_named() {
+    let folder = files(&[("a.parquet", &[1.0]), ("k=1/a.parquet", &[2.0]), ("k=2/b.parquet", &[3.0])]);
+    let more = table([("v", array(Float64Array::from(vec![1.0]))), ("w", array(Float64Array::from(vec![4.0])))]);
+    write(&folder.path().join("k=2/c.parquet"), &more);
+    let description = describe(folder.path()).unwrap();
+    let names: Vec<&str> = description.columns.iter().map(|column| column.name.as_str()).collect();
+    let others: Vec<(&str, PathBuf)> =
+        description.undescribed.iter().map(|other| (other.name.as_str(), other.file.clone())).collect();
+    let at = |file: &str| folder.path().join(file);
+    assert_eq!((names, others), (vec!["v"], vec![("k", at("k=1/a.parquet")), ("w", at("k=2/c.parquet"))]));
+    let text = description.undescribed[0].to_string();
+    assert!(text.contains("column k of") && text.contains("a.parquet, has no such column"), "{text}");
+    assert!(describe(at("k=2/b.parquet")).unwrap().undescribed.is_empty());
+}
+
+#[test]
+fn keys_beyond_53_bits_are_compared_exactly() {
+    let keys = [1_u64 << 53, (1 << 53) + 1, u64::MAX - 1, u64::MAX];
+    let named: Vec<String> = keys.iter().map(|key| format!("k={key}/a.parquet")).collect();
+    let rows: Vec<(&str, &[f64])> = named.iter().map(|name| (name.as_str(), &[1.0][..])).collect();
+    let folder = files(&rows);
+    for (condition, expected) in [
+        ("k = 9007199254740993", &keys[1..2]),
+        ("k <= 9007199254740992", &keys[..1]),
+        ("k > 9007199254740992 and k < 18446744073709551615", &keys[1..3]),
+        ("k = 18446744073709551615", &keys[3..]),
+        ("k != 18446744073709551614", &[keys[0], keys[1], keys[3]]),
+    ] {
+        let source = ParquetSource::open(folder.path()).columns(["k"]).filter(condition.parse().unwrap());
+        let mut source = source.build::<f64>().unwrap();
+        assert_eq!(source.passed_over().row_groups, keys.len() - expected.len(), "{condition}");
+        let mut rows = Batch::new(source.schema().clone());
+        while source.fill(&mut rows, 100).unwrap() > 0 {}
+        let mut found: Vec<i128> = (0..rows.rows())
+            .map(|row| rows.columns()[0].number(row).and_then(|number| number.whole()).unwrap())
+            .collect();
+        // Files are in the order of their names.
+        found.sort_unstable();
+        assert_eq!(found, expected.iter().map(|&key| i128::from(key)).collect::<Vec<_>>(), "{condition}");
+    }
+}
+
+#[test]
 fn a_text_column_named_x_is_encoded_cases() {
     let mut raw = ParquetSource::open(case("text-column-named-x.parquet")).columns(["x", "num", "y"]).build().unwrap();
     let declared = Encoder::builder().feature("x", Encoding::category()).feature("num", Encoding::real());

@@ -424,6 +424,7 @@ fn inspect(asked: Inspect, stop: &Interrupt) -> Result<Outcome> {
     let inspection = inspect::inspect(&options, stop);
     let mut inspection = inspection.map_err(|error| imported.restated(rows::advised(error, options.budget)))?;
     imported.restate(&mut inspection);
+    show_notes(&inspection.notes);
     if stop.is_set() {
         return Ok(Outcome::Stopped);
     }

@@ -235,7 +235,11 @@ fn cases_missing_values_are_dealt_with_and_reported() {
     infinite.note_has(&["huge (numbers up to", "big (numbers up to"]);
     assert_eq!(infinite.results["runs"][0]["held_out"]["rows"], 28);
     let nulls = compared(&case("nulls.parquet"), &["--target", "y", "--order", "order"]);
-    nulls.note_has(&["Rows left out because y is null", "none (no row has a value)", "order (the order of the rows"]);
+    nulls.note_has(&[
+        "Rows left out because y is null",
+        "none (no row to train on has a value)",
+        "order (the order of the rows",
+    ]);
     let texts = compared(&case("nulls.parquet"), &["--target", "k"]);
     assert_eq!(texts.kind(), "multiclass");
     texts.note_has(&["18 of 90 training rows, 6 of 30 held-out rows"]);

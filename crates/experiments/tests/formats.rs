@@ -224,3 +224,35 @@ fn cases_comparisons_are_made_of_every_format() {
     fs::copy(folder.join("out/imported.parquet"), folder.join("tables/2.parquet")).unwrap();
     assert_eq!(compare("tables/*.parquet", &[]).0, 500);
 }
+
+#[test]
+fn folders_of_keys_are_read_as_those_of_parquet() {
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), "sales/year=9007199254740992/place=a%20b/a.csv", csv(0..30));
+    put(folder.path(), "sales/year=9007199254740993/place=__HIVE_DEFAULT_PARTITION__/a.csv", csv(30..50));
+    let found = inspect(folder.path(), &["sales", "--target", "late"]);
+    assert_eq!(columns(&found), ["id int64", "speed int64", "gear string", "late int64", "year int64", "place string"]);
+    let column = |name: &str| found["columns"].as_array().unwrap().iter().find(|c| c["name"] == name).unwrap();
+    assert_eq!((&column("year")["seen"]["distinct"], &column("place")["nulls"]), (&2.into(), &20.into()));
+    let rust = found["suggestion"]["rust"].as_str().unwrap();
+    assert!(rust.contains("PathKeys::of(files)") && rust.contains("year=9007199254740993"), "{rust}");
+    let one = inspect(folder.path(), &["sales", "--where", "year = 9007199254740993"]);
+    assert_eq!(one["rows_read"], 20);
+    let options = ["experiment", "--quick", "--data", "sales", "--target", "late", "--order", "id", "--out", "out"];
+    let output = program(folder.path(), &options);
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+#[test]
+fn what_is_not_read_of_a_folder_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), "some/a.csv", csv(0..30));
+    put(folder.path(), "some/deep/b.csv", csv(0..30));
+    let output = program(folder.path(), &["inspect", "some"]);
+    assert!(output.status.success() && said(&output).contains("some/deep/b.csv are not"), "{}", said(&output));
+    put(folder.path(), "deep/x/a.csv", csv(0..30));
+    put(folder.path(), "deep/y/b.csv", csv(30..50));
+    assert_eq!(inspect(folder.path(), &["deep"])["rows"], 50);
+    put(folder.path(), "none/x/a.json", "{}");
+    assert!(refused(folder.path(), &["none"]).contains("none: there is no file of Parquet, CSV or Arrow IPC in it"));
+}

@@ -301,3 +301,41 @@ fn cases_long_integers_are_counted_exactly() {
     assert_eq!((&id["name"], &id["seen"]["distinct"]), (&"id".into(), &8.into()));
     assert_eq!(found["suggestion"]["used"][0]["encoding"], "one_hot()");
 }
+
+fn numbers(path: &Path, columns: &[(&str, Vec<f64>)]) {
+    let mut writer = ParquetWriter::create(path, columns.iter().map(|(name, _)| (*name, ValueType::F64))).unwrap();
+    writer.write(&columns.iter().map(|(_, values)| Values::F64(values)).collect::<Vec<_>>()).unwrap();
+    writer.finish().unwrap();
+}
+
+#[test]
+fn a_few_rows_are_looked_at_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("two.parquet");
+    numbers(&path, &[("x", vec![1.0, 2.0]), ("c", vec![3.0, 3.0]), ("y", vec![0.0, 1.0])]);
+    let found = json(&path, &["--target", "y"]);
+    let suggestion = &found["suggestion"];
+    assert_eq!(suggestion["used"][0]["column"], "x");
+    assert_eq!(suggestion["left_out"][0]["column"], "c");
+    assert_eq!(suggestion["left_out"][0]["why"], "every row to train on has the same value");
+    assert!(suggestion["obstacle"].as_str().unwrap().contains("there are 2 rows"), "{suggestion}");
+    // Of many, those that are trained on tell.
+    let path = folder.path().join("many.parquet");
+    let step = |row: u32| f64::from(u8::from(row >= 80));
+    numbers(&path, &[("late", (0..100).map(step).collect()), ("y", (0..100).map(|row| f64::from(row % 2)).collect())]);
+    let found = json(&path, &["--target", "y"]);
+    assert_eq!(found["suggestion"]["left_out"][0]["why"], "every row to train on has the same value");
+}
+
+#[test]
+fn columns_that_the_first_file_lacks_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    fs::create_dir_all(data.join("k=1")).unwrap();
+    numbers(&data.join("a.parquet"), &[("x", vec![1.0, 2.0])]);
+    numbers(&data.join("k=1/b.parquet"), &[("x", vec![1.0, 2.0])]);
+    let output = inspect(&data, &[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("note: column k of") && said.contains("a.parquet, has no such column"), "{said}");
+}

@@ -97,11 +97,11 @@ impl CsvDecode {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let records = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map_err(|error| Error::invalid(text.name(), error))?;
-        let (name, first) = (text.name().to_owned(), self.blocks.row_in_part);
+        let (name, part, first) = (text.name().to_owned(), text.at.part, self.blocks.row_in_part);
         self.blocks.took(bytes, rows as u64);
         self.row += rows as u64;
         self.mark();
-        Ok(Next::Records { records, name, first })
+        Ok(Next::Records { records, name, part, first })
     }
 }
 

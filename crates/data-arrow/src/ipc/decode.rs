@@ -296,11 +296,11 @@ impl IpcDecode {
             }
             match self.message(waiting)? {
                 Found::Records(records) if records.num_rows() > 0 => {
-                    let (name, first) = (self.name().to_owned(), self.part.rows);
+                    let (name, part, first) = (self.name().to_owned(), self.part.number, self.part.rows);
                     self.pass = 0;
                     self.row += records.num_rows() as u64;
                     self.part.rows += records.num_rows() as u64;
-                    return Ok(Next::Records { records, name, first });
+                    return Ok(Next::Records { records, name, part, first });
                 }
                 Found::Records(_) | Found::Other => {}
                 Found::EndOfPart => self.next_part(waiting)?,

@@ -16,7 +16,7 @@ const ONE_HOT: u64 = 8;
 /// Buckets where there are more different texts than were counted.
 const BUCKETS: u32 = 4096;
 
-/// Up to here, floating-point numbers tell whole ones apart.
+/// Below this, floating-point numbers tell whole ones apart.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Columns to learn from, and columns to do without.
@@ -148,11 +148,16 @@ fn rules(column: &Facts<'_>) -> Result<Vec<(Rule, String)>, String> {
     let Some(seen) = column.seen.filter(|seen| seen.rows > 0) else { return Ok(by_type(column)) };
     let present = seen.present();
     if present == 0 {
-        return Err(if seen.infinite > 0 { "no row has a finite value" } else { "no row has a value" }.into());
+        return Err(if seen.infinite > 0 {
+            "no row to train on has a finite value"
+        } else {
+            "no row to train on has a value"
+        }
+        .into());
     }
     let nearly_all = seen.distinct * 10 > present * 9 && present >= 100;
     if seen.distinct == 1 && present == seen.rows && seen.distinct_is_exact {
-        return Err("every row has the same value".into());
+        return Err("every row to train on has the same value".into());
     }
     match (&seen.numbers, column.usable) {
         (_, Usable::Text) if nearly_all => Err("nearly every row has a text of its own".into()),
@@ -162,7 +167,7 @@ fn rules(column: &Facts<'_>) -> Result<Vec<(Rule, String)>, String> {
             Err(format!("numbers up to {:e} are beyond the range of 32 bits", largest(numbers)))
         }
         (Some(numbers), Usable::Real { width: 1 }) if numbers.counts_rows => Err("it numbers the rows".into()),
-        (Some(numbers), Usable::Real { width: 1 }) if is_integer(column) && largest(numbers) > EXACT => {
+        (Some(numbers), Usable::Real { width: 1 }) if is_integer(column) && largest(numbers) >= EXACT => {
             if nearly_all {
                 return Err("nearly every row has a number of its own, too long for anything but a key".into());
             }

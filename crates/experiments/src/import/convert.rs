@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use tidemill::arrow::{CsvHeader, CsvNote, CsvType, Table};
 use tidemill::data::Interrupt;
-use tidemill::parquet::ParquetWriter;
+use tidemill::parquet::{ParquetWriter, PathKeys};
 use tidemill::prelude::*;
 
 use super::{CsvOptions, Format};
@@ -18,9 +18,10 @@ const MOST: u64 = 256 << 20;
 /// Most bytes that are held of a row group.
 const ROW_GROUP: u64 = 128 << 20;
 
-/// Writes the rows of some files; gives what is to be known of them.
+/// Writes the rows of some files, with the keys in the paths that they were found at; gives what is to be known of them.
 pub(super) fn convert(
     files: &[PathBuf],
+    keys: &PathKeys,
     format: Format,
     options: &CsvOptions,
     output: &Path,
@@ -35,7 +36,7 @@ pub(super) fn convert(
     let mut notes: Vec<String> = table.notes().iter().map(advice).collect();
     let unsupported = ParquetWriter::unsupported(table.schema());
     let kept: Vec<usize> = (0..table.schema().fields().len()).filter(|column| !unsupported.contains(column)).collect();
-    let schema = std::sync::Arc::new(table.schema().project(&kept)?);
+    let schema = keys.schema(&table.schema().project(&kept)?);
     if kept.is_empty() {
         bail!("{}: no column has a type that can be read", files[0].display());
     }
@@ -46,7 +47,7 @@ pub(super) fn convert(
     let mut writer = ParquetWriter::of_schema(output, &schema, (budget / 4).clamp(LEAST, ROW_GROUP))?;
     let work = Work::new("importing", table.rows());
     while let Some(rows) = table.next_batch().map_err(|error| advised(error.into(), budget))? {
-        writer.write_batch(&rows.project(&kept)?)?;
+        writer.write_batch(&keys.add(table.file(), &rows.project(&kept)?)?)?;
         work.advance(rows.num_rows() as u64);
     }
     writer.finish()?;

@@ -3,6 +3,7 @@
 //! Parquet is used where it lies. CSV and Arrow IPC are converted once, in bounded memory; the copy is used again as long
 //! as it is true to what it was made from ([`derived`](crate::derived)).
 
+mod contents;
 mod convert;
 mod format;
 mod paths;
@@ -18,11 +19,13 @@ use serde::Serialize;
 use serde_json::json;
 use tempfile::TempDir;
 use tidemill::data::Interrupt;
+use tidemill::parquet::PathKeys;
 
 use crate::derived::{Derivation, Origin};
 use crate::inspect::Inspection;
 use crate::tasks::Prepared;
-use format::{Found, Named, detect, is_named_so};
+use contents::Contents;
+use format::{Found, Named, detect};
 
 pub use format::Format;
 pub use paths::name;
@@ -129,6 +132,8 @@ pub struct Imported {
     /// What the reader of a report should know.
     pub notes: Vec<String>,
     asked: Vec<PathBuf>,
+    /// The files that these stand for.
+    named: Vec<PathBuf>,
     options: CsvOptions,
     /// Holds what is not kept.
     _temporary: Option<TempDir>,
@@ -173,12 +178,23 @@ impl Imported {
             let builder = if self.format == Format::Csv { "CsvBuilder" } else { "IpcBuilder" };
             let table = if self.format == Format::Csv { "table(|_| ())" } else { "table()" };
             let files: Vec<String> =
-                self.asked.iter().map(|path| format!("{:?}", path.display().to_string())).collect();
+                self.named.iter().map(|path| format!("{:?}", path.display().to_string())).collect();
+            let has_keys = !PathKeys::of(&self.named).names().is_empty();
+            let (keys, schema, rows) = match has_keys {
+                true => (
+                    "let keys = tidemill::parquet::PathKeys::of(files);\n",
+                    "&keys.schema(table.schema())",
+                    "&keys.add(table.file(), &rows)?",
+                ),
+                false => ("", "table.schema()", "&rows"),
+            };
             let parquet = format!("{:?}", format!("{}.parquet", name(&self.asked[0])));
             let first = format!(
-                "let mut table = {builder}::files([{}]){}.{table}?;\n\
-                 let mut writer = ParquetWriter::of_schema({parquet}, table.schema(), 64 << 20)?;\n\
-                 while let Some(rows) = table.next_batch()? {{\n    writer.write_batch(&rows)?;\n}}\n\
+                "let files = [{}];\n\
+                 let mut table = {builder}::files(files){}.{table}?;\n\
+                 {keys}\
+                 let mut writer = ParquetWriter::of_schema({parquet}, {schema}, 64 << 20)?;\n\
+                 while let Some(rows) = table.next_batch()? {{\n    writer.write_batch({rows})?;\n}}\n\
                  writer.finish()?;\n",
                 files.join(", "),
                 self.options.calls()
@@ -222,8 +238,8 @@ impl Imported {
 
 /// Finds out what the paths are, and converts what is no Parquet.
 ///
-/// A path is a file, a folder, a pattern such as `data/*.csv`, or `-` for standard input. A folder stands for its
-/// `*.parquet` files; where it has none, for its files of CSV or of Arrow IPC.
+/// A path is a file, a folder, a pattern such as `data/*.csv`, or `-` for standard input. What a folder stands for is told
+/// at [`Contents`]. Folders named `key=value` above a file are columns of its rows, whatever its format.
 ///
 /// # Errors
 ///
@@ -239,13 +255,13 @@ pub fn import(
         Keep::In(folder) => Kept::In(folder.to_owned()),
         Keep::Temporarily => Kept::None,
     };
-    let mut inputs = Inputs { folder, files: Vec::new(), found: None };
+    let mut inputs = Inputs { folder, files: Vec::new(), named: Vec::new(), found: None, notes: Vec::new() };
     for path in asked {
         for path in paths::expand(path)? {
             inputs.add(&path, stop)?;
         }
     }
-    let Inputs { mut folder, files, found } = inputs;
+    let Inputs { mut folder, files, named, found, notes: passed_over } = inputs;
     let Some((Found { format, is_tabbed, .. }, _)) = found else { bail!("there is no file to read") };
     if format != Format::Csv
         && let Some(option) = options.arguments().first()
@@ -254,6 +270,7 @@ pub fn import(
     }
     let (mut files, mut notes) = (files, Vec::new());
     if format != Format::Parquet {
+        let keys = PathKeys::of(&named);
         let mut options = options.clone();
         if is_tabbed {
             options.delimiter.get_or_insert(Delimiter(b'\t'));
@@ -262,7 +279,7 @@ pub fn import(
         let noted = output.with_extension("notes.json");
         let origin = Origin::new("imported", &files, json!({ "format": format.name(), "options": options }))?;
         let made = origin.derive(&output, || {
-            let notes = convert::convert(&files, format, &options, &output, budget, stop)?;
+            let notes = convert::convert(&files, &keys, format, &options, &output, budget, stop)?;
             Ok(tidemill::data::file::write(&noted, serde_json::to_vec(&notes)?)?)
         })?;
         let text = fs::read(&noted).with_context(|| noted.display().to_string())?;
@@ -272,8 +289,9 @@ pub fn import(
         }
         files = vec![output];
     }
+    notes.splice(0..0, passed_over);
     let (asked, options) = (asked.to_vec(), options.clone());
-    Ok(Imported { files, format, notes, asked, options, _temporary: folder.temporary() })
+    Ok(Imported { files, format, notes, asked, named, options, _temporary: folder.temporary() })
 }
 
 /// Where converted data goes; a temporary folder is made when it is needed.
@@ -307,7 +325,10 @@ impl Kept {
 struct Inputs {
     folder: Kept,
     files: Vec<PathBuf>,
+    /// Where each was found; a file may be a copy.
+    named: Vec<PathBuf>,
     found: Option<(Found, PathBuf)>,
+    notes: Vec<String>,
 }
 
 impl Inputs {
@@ -322,16 +343,16 @@ impl Inputs {
         }
         let metadata = path.metadata().with_context(|| path.display().to_string())?;
         if metadata.is_dir() {
-            let entries = paths::entries(path)?;
-            let known: Vec<_> = entries.into_iter().filter(|entry| entry.is_file() && is_named_so(entry)).collect();
-            let is_parquet = |path: &Path| path.extension().is_some_and(|end| end == "parquet") && path.is_file();
-            if known.is_empty() && !paths::entries(path)?.iter().any(|entry| entry.is_dir() || is_parquet(entry)) {
-                bail!("{}: there is no file of Parquet, CSV or Arrow IPC in it", path.display());
-            }
-            if known.is_empty() || paths::entries(path)?.iter().any(|entry| is_parquet(entry)) {
-                return self.push(path.to_owned(), parquet, path);
-            }
-            return known.iter().try_for_each(|file| self.add(file, stop));
+            return match Contents::of(path)? {
+                Contents::Parquet { note } => {
+                    self.notes.extend(note);
+                    self.push(path.to_owned(), parquet, path)
+                }
+                Contents::Others { files, note } => {
+                    self.notes.extend(note);
+                    files.iter().try_for_each(|file| self.add(file, stop))
+                }
+            };
         }
         if !metadata.is_file() {
             return self.spool(path, Named::Pipe, stop);
@@ -367,6 +388,7 @@ impl Inputs {
             None => self.found = Some((found, named.to_owned())),
         }
         self.files.push(file);
+        self.named.push(named.to_owned());
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use tidemill::prelude::*;
 use crate::columns::{self, Scan, Seen, TargetScan, value_of};
 use crate::progress::Work;
 use crate::rows::open_within;
-use crate::tasks::training_rows;
+use crate::tasks::{LEAST_ROWS, training_rows};
 
 pub use suggest::Suggestion;
 pub use text::text;
@@ -86,6 +86,8 @@ pub struct Inspection {
     pub memory_f32: u64,
     /// The same as numbers of 64 bits.
     pub memory_f64: u64,
+    /// What is not read, and why.
+    pub notes: Vec<String>,
     /// What to do with them.
     pub suggestion: Suggestion,
 }
@@ -172,6 +174,7 @@ pub fn inspect(options: &Options, stop: &Interrupt) -> Result<Inspection> {
         row_groups_passed_over: read.passed_over.row_groups as u64,
         rows_passed_over: read.passed_over.rows,
         suggestion: suggest::suggest(options, &columns, &basis),
+        notes: description.undescribed.iter().map(ToString::to_string).collect(),
         columns,
         memory_f32,
         memory_f64,
@@ -241,7 +244,8 @@ fn read(options: &Options, description: &Description, stop: &Interrupt) -> Resul
         _ => (ROWS, TIME),
     };
     // Where it is known beforehand which rows a comparison trains on, what they hold is told apart.
-    let trained = options.filter.is_none().then(|| training_rows(description.rows)).filter(|&rows| rows > 0);
+    let is_known = options.filter.is_none() && description.rows >= LEAST_ROWS;
+    let trained = is_known.then(|| training_rows(description.rows));
     let named = |scans: &[Scan]| names.iter().map(|&name| name.to_owned()).zip(scans.iter().map(Scan::seen)).collect();
     let place = options.target.as_ref().and_then(|target| names.iter().position(|name| name == target));
     let mut target = place.filter(|&place| is_target(usable[place].usable)).map(|place| {

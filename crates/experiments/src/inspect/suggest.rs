@@ -76,10 +76,11 @@ pub(super) fn suggest(options: &Options, columns: &[Column], basis: &Basis<'_>) 
         ("online", format!("all rows take {memory} in memory, more than half of the {budget} that they may take"))
     };
     let batch_size = (basis.rows / 2000).next_power_of_two().clamp(32, 1024);
-    let target = facts.iter().find(|column| target == Some(column.name));
+    let mut targets = facts.iter().filter(|column| target == Some(column.name));
+    let (target, is_twice) = (targets.next(), targets.next().is_some());
     let decided = basis.target.filter(|rows| rows.trained.distinct() > 1).zip(options.target.as_deref());
     let decided = decided.map(|(rows, name)| rows.trained.target(name, None));
-    let obstacle = obstacle(options, &choice, target, order, basis);
+    let obstacle = obstacle(options, &choice, target, is_twice, order, basis);
     let obstacle = obstacle.or_else(|| decided.clone()?.err());
     let unseen = basis.target.is_some_and(|rows| {
         let is_class = !matches!(&decided, Some(Ok(Target { kind: TaskKind::Regression, .. })));
@@ -103,17 +104,22 @@ fn obstacle(
     options: &Options,
     choice: &Choice,
     target: Option<&Facts<'_>>,
+    is_twice: bool,
     order: Option<&str>,
     basis: &Basis<'_>,
 ) -> Option<String> {
     if basis.rows < LEAST_ROWS {
-        return Some(format!("there are {} rows; a comparison takes {LEAST_ROWS} or more", basis.rows));
+        let rows = if basis.rows == 1 { "is 1 row".into() } else { format!("are {} rows", basis.rows) };
+        return Some(format!("there {rows}; a comparison takes {LEAST_ROWS} or more"));
     }
     if options.data().is_none() {
         return Some("a comparison takes one file, or all files of one folder".into());
     }
     let target = target?;
     let name = printable(target.name);
+    if is_twice {
+        return Some(format!("several columns have the name {name}, which --target gives; rename them"));
+    }
     if !is_target(target.usable) {
         return Some(format!("the target {name} is {}; expected one number or one text a row", target.data_type));
     }

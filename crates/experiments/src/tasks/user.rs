@@ -138,7 +138,7 @@ pub fn user(data: &UserData, folder: &Path, effort: Effort, threads: usize) -> R
             source: file.to_string(),
         },
         baseline,
-        notes: notes(data, &found, &choice),
+        notes: notes(data, &description, &found, &choice),
         spec,
     })
 }
@@ -209,7 +209,7 @@ fn choose(data: &UserData, path: &Path, description: &Description, training_rows
 }
 
 /// What readers should know.
-fn notes(data: &UserData, found: &Found, choice: &Choice) -> Vec<String> {
+fn notes(data: &UserData, description: &Description, found: &Found, choice: &Choice) -> Vec<String> {
     let mut notes = vec![
         "The target loss is 95 % of what a prediction that learns nothing from the features scores.".to_owned(),
         "Means, standard deviations and categories come from the training rows, for every strategy alike.".to_owned(),
@@ -221,6 +221,7 @@ fn notes(data: &UserData, found: &Found, choice: &Choice) -> Vec<String> {
     if let Some(condition) = &data.filter {
         notes.push(format!("Only rows where {condition}."));
     }
+    notes.extend(description.undescribed.iter().map(|column| format!("{}.", format::capitalized(&column.to_string()))));
     let missing = |scan: &columns::TargetScan| scan.nulls + scan.infinite;
     if missing(&found.training) + missing(&found.held_out) > 0 {
         notes.push(format!(
