@@ -239,7 +239,7 @@ impl Imported {
 /// Finds out what the paths are, and converts what is no Parquet.
 ///
 /// A path is a file, a folder, a pattern such as `data/*.csv`, or `-` for standard input. What a folder stands for is told
-/// at [`Contents`]. Folders named `key=value` above a file are columns of its rows, whatever its format.
+/// at `Contents`. Folders named `key=value` above a file are columns of its rows, whatever its format.
 ///
 /// # Errors
 ///
