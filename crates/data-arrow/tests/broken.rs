@@ -506,10 +506,14 @@ fn hostile_texts_are_refused() {
         check(
             "a record of too many fields",
             &endless("a,b\n1,2\n", ",")[..20_000],
-            "pipe, line 3: expected fields: 2, found 19993",
+            "pipe, line 3: expected fields: 2, found 19993; quote fields that hold the delimiter, and remove lines of comments",
         );
         let late = [b"a,b\n1,2\n1,2\n", &columns[..], b"\n"].concat();
-        check("too many fields later on", &late, "pipe, line 4: expected fields: 2, found 19999");
+        check(
+            "too many fields later on",
+            &late,
+            "pipe, line 4: expected fields: 2, found 19999; quote fields that hold the delimiter, and remove lines of comments",
+        );
         check("nothing", b"", "pipe: it is empty, not even a header is there");
         let no_number = "pipe, line 4, column a: it is \"\\0\", expected a number; say otherwise by column_type(\"a\", ..), \
                          CsvType::Text, or count it as missing by nulls(..)";

@@ -254,8 +254,14 @@ fn text_may_come_from_any_program() {
 fn what_is_wrong_is_told_by_line_and_byte() {
     let check = |text: &[u8], expected: &str| assert_eq!(error(text, |builder| builder), expected);
     check(b"", "t.csv: it is empty, not even a header is there");
-    check(b"a,b\n1,2\n\"x\ny\",3\n4\n", "t.csv, line 5: expected fields: 2, found 1");
-    check(b"a,b\n1,2\n1,2,3\n", "t.csv, line 3: expected fields: 2, found 3");
+    check(
+        b"a,b\n1,2\n\"x\ny\",3\n4\n",
+        "t.csv, line 5: expected fields: 2, found 1; quote fields that hold the delimiter, and remove lines of comments",
+    );
+    check(
+        b"a,b\n1,2\n1,2,3\n",
+        "t.csv, line 3: expected fields: 2, found 3; quote fields that hold the delimiter, and remove lines of comments",
+    );
     check(b"a,b\n1,\"2\n", "t.csv, line 2: it ends inside quotes; is it whole?");
     let latin = "t.csv, line 3: byte 4 of the line is 0xE9, which is not UTF-8; convert the text, as from Latin-1 by \
                  `iconv -f LATIN1 -t UTF-8`";
@@ -293,4 +299,59 @@ fn reading_can_be_interrupted() {
     let stop = Interrupt::new();
     stop.set();
     assert!(matches!(CsvBuilder::file(&path).watch(&stop).table(|_| ()), Err(Error::Interrupted)));
+}
+
+#[test]
+fn numbers_may_be_written_with_other_marks() {
+    let text = "a;b;c\n1,5;1.234;x,y\n-0,25;1.234.567,5;1.5\n;12;z\n";
+    let (records, _) = table(text, |csv| csv.decimal(b',').thousands(b'.'));
+    assert_eq!(types(&records), ["a Float64", "b Float64", "c Utf8"]);
+    let column = |column: usize| records.column(column).as_primitive::<Float64Type>().iter().collect::<Vec<_>>();
+    assert_eq!(column(0), [Some(1.5), Some(-0.25), None]);
+    assert_eq!(column(1), [Some(1234.0), Some(1_234_567.5), Some(12.0)]);
+    assert_eq!(texts(&records, 2), ["x,y", "1.5", "z"].map(|text| Some(text.to_owned())));
+    // What may have been meant as thousands is no decimal.
+    let (records, _) = table("a;b\n1,5;1.500\n2;2,5\n", |csv| csv.decimal(b','));
+    assert_eq!(types(&records), ["a Float64", "b Utf8"]);
+    let (records, _) = table("a\tb\n12,345\t1\n1,000\t2\n", |csv| csv.thousands(b','));
+    assert_eq!(
+        (types(&records), integers(&records, 0)),
+        (vec!["a Int64".into(), "b Int64".into()], vec![Some(12345), Some(1000)])
+    );
+    // A first line of such numbers is one of data.
+    let (records, _) = table("0,5;1\n1,5;2\n", |csv| csv.decimal(b','));
+    assert_eq!((records.num_rows(), types(&records)), (2, vec!["column_1 Float64".into(), "column_2 Int64".into()]));
+    for (decimal, thousands) in [(b'a', b','), (b',', b','), (b'-', b'.')] {
+        let text = error("a\n1\n", |csv| csv.decimal(decimal).thousands(thousands));
+        assert!(text.contains("expected a mark"), "{text}");
+    }
+    let builder = CsvBuilder::reader("t", "a;y\n1,5;1\n".as_bytes()).decimal(b',').columns(["a"]).target("y");
+    let mut source = builder.build::<f64>().unwrap();
+    let mut batch = Batch::new(source.schema().clone());
+    source.fill(&mut batch, 9).unwrap();
+    assert_eq!(batch.reals(0), [1.5]);
+}
+
+#[test]
+fn texts_that_look_like_numbers_or_times_are_noted() {
+    let check = |values: &[&str], expected: Option<&str>| {
+        let rows: String = values.iter().map(|value| format!("\"{value}\";1\n")).collect();
+        let (_, notes) = table(format!("v;w\n{rows}"), |csv| csv.delimiter(b';'));
+        match expected {
+            Some(expected) => assert!(notes.len() == 1 && notes[0].contains(expected), "{values:?}: {notes:?}"),
+            None => assert!(notes.is_empty(), "{values:?}: {notes:?}"),
+        }
+    };
+    let numbers = ["1.5"; 20];
+    check(&[&numbers[..], &["abc"]].concat(), Some("column v: 1 value of 21 is no number, such as abc"));
+    check(&[&numbers[..], &["-", "-"]].concat(), Some("2 values of 22 are no numbers, such as -"));
+    check(&[&numbers[..10], &["-", "?"]].concat(), None);
+    check(&["1,5", "2,25"], Some("numbers written as 1,5 are kept as texts"));
+    check(&["$1,500.25", "$3"], Some("numbers written as $1,500.25 are kept"));
+    check(&["31.01.2021", "1.2.2021"], Some("dates or times written as 31.01.2021 are kept"));
+    check(&["2024-01-01T10:00:00Z", "2024-01-01T10:00:00"], Some("all with a zone or none"));
+    check(&["192.168.1.1", "10.0.0.1"], None);
+    check(&["red", "green"], None);
+    let (_, notes) = table("v;w\n1,5;2\n", |csv| csv.delimiter(b';').column_type("v", CsvType::Text));
+    assert!(notes.is_empty(), "{notes:?}");
 }

@@ -136,10 +136,19 @@ fn bad_csv_is_an_error_that_says_where() {
         "t.csv, line 3, column b: it is \"1\", expected true or false; say otherwise by \
           column_type(\"b\", ..), CsvType::Real or Text, or count it as missing by nulls(..)",
     );
-    check("a,b\n1,2\n3,4,5\n", "t.csv, line 3: expected fields: 2, found 3");
-    check("a,b\n1,2\n3\n", "t.csv, line 3: expected fields: 2, found 1");
+    check(
+        "a,b\n1,2\n3,4,5\n",
+        "t.csv, line 3: expected fields: 2, found 3; quote fields that hold the delimiter, and remove lines of comments",
+    );
+    check(
+        "a,b\n1,2\n3\n",
+        "t.csv, line 3: expected fields: 2, found 1; quote fields that hold the delimiter, and remove lines of comments",
+    );
     check("a,b\n1,2\n3,\"4\n", "t.csv, line 3: it ends inside quotes; is it whole?");
-    check("a,b\n\n1\n", "t.csv, line 3: expected fields: 2, found 1");
+    check(
+        "a,b\n\n1\n",
+        "t.csv, line 3: expected fields: 2, found 1; quote fields that hold the delimiter, and remove lines of comments",
+    );
     check("\n\n", "t.csv: it is empty, not even a header is there");
     let long = format!("a,b\n1,2\n3,\"{}", "x".repeat(100_000));
     check(

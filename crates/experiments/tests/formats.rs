@@ -256,3 +256,31 @@ fn what_is_not_read_of_a_folder_is_said() {
     put(folder.path(), "none/x/a.json", "{}");
     assert!(refused(folder.path(), &["none"]).contains("none: there is no file of Parquet, CSV or Arrow IPC in it"));
 }
+
+#[test]
+fn numbers_with_other_marks_are_read_by_the_options_that_a_note_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows: String = (0..40).map(|row| format!("{row};{},{};{}\n", row / 4, row % 4 * 25, row % 2)).collect();
+    put(folder.path(), "prices.csv", format!("id;price;y\n{rows}"));
+    let output = program(folder.path(), &["inspect", "prices.csv"]);
+    assert!(
+        said(&output).contains("column price: numbers written as 0,0 are kept as texts; say what"),
+        "{}",
+        said(&output)
+    );
+    assert!(said(&output).contains("--decimal") && said(&output).contains("--thousands"));
+    let found = inspect(folder.path(), &["prices.csv", "--target", "y", "--decimal", ","]);
+    assert_eq!(columns(&found)[1], "price float64");
+    let rust = found["suggestion"]["rust"].as_str().unwrap();
+    assert!(rust.contains(".decimal(b',')"), "{rust}");
+    let command = found["suggestion"]["command"].as_str().unwrap();
+    assert!(command.contains("--decimal ,"), "{command}");
+    put(
+        folder.path(),
+        "late.csv",
+        format!("id;x\n{}50;abc\n", (0..40).map(|row| format!("{row};{row}.5\n")).collect::<String>()),
+    );
+    let output = program(folder.path(), &["inspect", "late.csv"]);
+    assert!(said(&output).contains("1 value of 41 is no number, such as abc"), "{}", said(&output));
+    assert_eq!(columns(&inspect(folder.path(), &["late.csv", "--missing", "abc"]))[1], "x float64");
+}

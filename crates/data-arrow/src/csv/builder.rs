@@ -14,7 +14,9 @@ use super::cells::UNROUNDED;
 use super::decode::CsvDecode;
 use super::fields::Fields;
 use super::guess::{Guess, observe};
+use super::likeness::Looks;
 use super::names::{self, CsvNote};
+use super::numerals::Numerals;
 use super::text::{Format, Position, Text};
 use super::values::{MISSING, Missing};
 use crate::columns::Made;
@@ -85,6 +87,7 @@ pub struct CsvBuilder {
     header: CsvHeader,
     delimiter: Option<u8>,
     nulls: Vec<String>,
+    numerals: Numerals,
     types: Vec<(String, CsvType)>,
     infer_rows: usize,
     budget: u64,
@@ -133,6 +136,7 @@ impl CsvBuilder {
             header: CsvHeader::default(),
             delimiter: None,
             nulls: MISSING.map(String::from).to_vec(),
+            numerals: Numerals::default(),
             types: Vec::new(),
             infer_rows: 1024,
             budget: 16 << 20,
@@ -162,6 +166,18 @@ impl CsvBuilder {
     /// Texts that stand for no value besides the empty one, in place of `NA`, `N/A`, `null`, `NULL`, `NaN` and `nan`.
     pub fn nulls<N: Into<String>>(mut self, texts: impl IntoIterator<Item = N>) -> Self {
         self.nulls = texts.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// What stands before the decimals of a number, in place of a point: a comma, where they are written as `0,25`.
+    pub fn decimal(mut self, byte: u8) -> Self {
+        self.numerals.decimal = byte;
+        self
+    }
+
+    /// What may stand before each three digits of a number's whole part: a comma for `12,345.5`. None otherwise.
+    pub fn thousands(mut self, byte: u8) -> Self {
+        self.numerals.thousands = Some(byte);
         self
     }
 
@@ -293,6 +309,8 @@ impl CsvBuilder {
             }
             if guess.is_too_wide() && is_text && !self.types.iter().any(|(name, _)| name == field.name()) {
                 notes.push(CsvNote::IntegersAsText { column: field.name().clone() });
+            } else if is_text && !self.types.iter().any(|(name, _)| name == field.name()) {
+                notes.extend(kept_as_text(field.name(), guess));
             }
         }
         let at_once = rows_at_once(format.most, columns.len(), columns.len());
@@ -304,17 +322,28 @@ impl CsvBuilder {
     }
 
     fn said(&self) -> Said {
-        let Self { names, header, delimiter, nulls, infer_rows, budget, .. } = self;
+        let Self { names, header, delimiter, nulls, numerals, infer_rows, budget, .. } = self;
         let missing = Missing::new(nulls);
         Said {
             names: names.clone(),
             header: *header,
             delimiter: *delimiter,
             missing,
+            numerals: *numerals,
             lines: *infer_rows,
             budget: *budget,
         }
     }
+}
+
+/// A note of a column of texts that look like something else.
+fn kept_as_text(column: &str, guess: &Guess) -> Option<CsvNote> {
+    let (column, (example, is_whole)) = (column.to_owned(), guess.likeness().first());
+    Some(match guess.likeness().looks()? {
+        Looks::MostlyNumbers { others, all } => CsvNote::FewTexts { column, others, all, example, is_whole },
+        Looks::Numbers => CsvNote::NumbersAsText { column, example },
+        Looks::Times => CsvNote::TimesAsText { column, example },
+    })
 }
 
 /// What is said of the text.
@@ -323,6 +352,7 @@ struct Said {
     header: CsvHeader,
     delimiter: Option<u8>,
     missing: Missing,
+    numerals: Numerals,
     /// Most lines that the delimiter is told from.
     lines: usize,
     budget: u64,
@@ -354,6 +384,14 @@ fn open(input: Input, said: &Said, waiting: &mut Waiting<'_>) -> Result<Opened, 
         let what = format!("delimiter {:?}", char::from(delimiter));
         return Err(Error::invalid(what, "expected a character of ASCII that is no quote and no line end"));
     }
+    let Numerals { decimal, thousands } = said.numerals;
+    let is_mark = |byte: u8| byte.is_ascii() && !byte.is_ascii_alphanumeric() && !b"\"\n\r+-".contains(&byte);
+    for (what, byte) in [("decimal", Some(decimal)), ("thousands", thousands)] {
+        if let Some(byte) = byte.filter(|&byte| !is_mark(byte) || what == "thousands" && byte == decimal) {
+            let what = format!("{what} {:?}", char::from(byte));
+            return Err(Error::invalid(what, "expected a mark of ASCII such as a comma, and another one for each"));
+        }
+    }
     let (again, parts) = (input.again(), input.names());
     let source_name = parts.first().ok_or_else(|| Error::invalid("CSV", "there is no file to read"))?.clone();
     let invalid = |problem: String| Err(Error::invalid(&source_name, problem));
@@ -362,7 +400,8 @@ fn open(input: Input, said: &Said, waiting: &mut Waiting<'_>) -> Result<Opened, 
     let piece = (most / 4).min(1 << 16);
     let missing = said.missing.clone();
     let (delimiter, columns) = (said.delimiter.unwrap_or(b','), (budget / COLUMN) as usize);
-    let mut format = Format { delimiter, header: false, missing, piece, most, columns };
+    let numerals = said.numerals;
+    let mut format = Format { delimiter, header: false, missing, numerals, piece, most, columns };
     let mut text = Text::start(input, Position::default(), &format)?;
     let mut notes = Vec::new();
     if said.delimiter.is_none() {

@@ -48,6 +48,10 @@ impl Cells {
         }
     }
 
+    pub fn is_text(&self) -> bool {
+        matches!(self, Self::Text(_))
+    }
+
     pub fn append_null(&mut self) {
         match self {
             Self::Real(cells) | Self::Unrounded(cells) => cells.append_null(),

@@ -7,6 +7,7 @@ use tidemill_data::{Error, Waiting};
 use super::blocks::{Block, Blocks};
 use super::cells::{Cells, UNROUNDED, kind};
 use super::fields::Fields;
+use super::numerals::Read;
 use super::records::lines;
 use super::text::{Position, Text};
 use super::values::real;
@@ -34,6 +35,8 @@ pub(super) struct CsvDecode {
     /// Columns of the text.
     width: usize,
     fields: Fields,
+    /// A number, as it is read.
+    buffer: Vec<u8>,
     /// Rows of a record batch.
     rows: usize,
     row: u64,
@@ -50,7 +53,7 @@ impl CsvDecode {
         let marks = vec![Mark { row: 0, row_in_part: 0, at: blocks.text.at }];
         let width = table.fields().len();
         let fields = Fields::new(blocks.format.delimiter, width);
-        Self { blocks, again, schema, cells, width, fields, rows, row: 0, marks, apart: 1 << 20 }
+        Self { blocks, again, schema, cells, width, fields, buffer: Vec::new(), rows, row: 0, marks, apart: 1 << 20 }
     }
 
     pub fn schema(&self) -> &SchemaRef {
@@ -85,9 +88,18 @@ impl CsvDecode {
             }
             for (index, (column, cells)) in self.cells.iter_mut().enumerate() {
                 let value = self.fields.get(block, *column).text;
-                if missing.is(value.trim_ascii()) {
-                    cells.append_null();
-                } else if !cells.append(value) {
+                let is_taken = match cells.is_text() {
+                    _ if missing.is(value.trim_ascii()) => {
+                        cells.append_null();
+                        true
+                    }
+                    true => cells.append(value),
+                    false => match self.blocks.format.numerals.read(value.trim_ascii(), &mut self.buffer) {
+                        Read::Value(value) => cells.append(value),
+                        Read::Text => false,
+                    },
+                };
+                if !is_taken {
                     return Err(misfit(text, &block[..record.start], self.schema.field(index), value));
                 }
             }
@@ -107,7 +119,10 @@ impl CsvDecode {
 
 /// A record behind `before` that has not as many fields as it should.
 pub(super) fn ragged(text: &Text, before: &[u8], expected: usize, found: usize) -> Error {
-    text.invalid(lines(before), format!("expected fields: {expected}, found {found}"))
+    let problem = format!(
+        "expected fields: {expected}, found {found}; quote fields that hold the delimiter, and remove lines of comments"
+    );
+    text.invalid(lines(before), problem)
 }
 
 /// A value of the record behind `before` that is not of its column's type.

@@ -8,6 +8,8 @@ use tidemill_data::Error;
 use super::blocks::Blocks;
 use super::decode::ragged;
 use super::fields::Fields;
+use super::likeness::Likeness;
+use super::numerals::Read;
 use super::values::{boolean, date, digits, integer, real, time, unsigned};
 
 /// Kinds of values, each a bit; a column is of the first that all its texts can be.
@@ -36,6 +38,8 @@ pub(super) struct Guess {
     quoted_zeros: bool,
     /// Integers of more digits than every `f64` holds.
     long: bool,
+    /// Of a column of texts, what these look like.
+    likeness: Likeness,
 }
 
 impl Default for Guess {
@@ -49,6 +53,7 @@ impl Default for Guess {
             zeros: false,
             quoted_zeros: false,
             long: false,
+            likeness: Likeness::default(),
         }
     }
 }
@@ -58,10 +63,17 @@ impl Guess {
     #[inline]
     pub fn observe(&mut self, text: &[u8], quoted: bool) {
         self.seen = true;
+        let whole = digits(text);
+        let is_number = whole.is_some() || begins_as_number(text) && real(text).is_some();
+        if is_number {
+            self.likeness.number();
+        } else {
+            self.likeness.other(text);
+        }
         if self.may == 0 {
             return;
         }
-        if let Some(digits) = digits(text) {
+        if let Some(digits) = whole {
             if digits.len() > 1 && digits[0] == b'0' {
                 self.zeros = true;
                 self.quoted_zeros |= quoted;
@@ -73,13 +85,18 @@ impl Guess {
             return;
         }
         self.whole = false;
-        self.may &= self.other(text);
+        self.may &= if is_number { REAL } else { self.other(text) };
+    }
+
+    /// Notes a text that is no value but itself.
+    fn observe_text(&mut self, text: &[u8]) {
+        self.seen = true;
+        self.whole = false;
+        self.may = 0;
+        self.likeness.other(text);
     }
 
     fn other(&mut self, text: &[u8]) -> u8 {
-        if self.may & REAL != 0 && real(text).is_some() {
-            return REAL;
-        }
         if self.may & BOOLEAN != 0 && boolean(text).is_some() {
             return BOOLEAN;
         }
@@ -118,6 +135,11 @@ impl Guess {
         }
     }
 
+    /// What the texts are like.
+    pub fn likeness(&self) -> &Likeness {
+        &self.likeness
+    }
+
     /// Whether integers begin with zeros, which a column of numbers loses.
     pub fn has_zeros(&self) -> bool {
         self.zeros
@@ -134,12 +156,17 @@ impl Guess {
     }
 }
 
+/// Whether a text may be a number, by its first character: `inf` and `nan` are numbers too.
+fn begins_as_number(text: &[u8]) -> bool {
+    matches!(text.first(), Some(b'0'..=b'9' | b'+' | b'-' | b'.' | b'i' | b'I' | b'n' | b'N'))
+}
+
 /// Notes the values of whole records, so many bytes of the text; gives how many records there are.
 pub(super) fn observe(blocks: &Blocks, bytes: usize, guesses: &mut [Guess]) -> Result<u64, Error> {
     let (text, missing) = (&blocks.text, &blocks.format.missing);
     let block = &text.bytes[..bytes];
     let mut fields = Fields::new(blocks.format.delimiter, guesses.len());
-    let (mut rows, mut at) = (0, 0);
+    let (mut rows, mut at, mut buffer) = (0, 0, Vec::new());
     while let Some(record) = fields.read(block, at) {
         if fields.len() != guesses.len() {
             return Err(ragged(text, &block[..record.start], guesses.len(), fields.len()));
@@ -148,7 +175,10 @@ pub(super) fn observe(blocks: &Blocks, bytes: usize, guesses: &mut [Guess]) -> R
             let field = fields.get(block, column);
             let value = field.text.trim_ascii();
             if !missing.is(value) {
-                guess.observe(value, field.quoted);
+                match blocks.format.numerals.read(value, &mut buffer) {
+                    Read::Value(value) => guess.observe(value, field.quoted),
+                    Read::Text => guess.observe_text(value),
+                }
             }
         }
         (rows, at) = (rows + 1, record.end);

@@ -33,6 +33,33 @@ pub enum CsvNote {
         /// The column.
         column: String,
     },
+    /// Few values are no numbers, or one that comes often is none, for which all are read as texts.
+    FewTexts {
+        /// The column.
+        column: String,
+        /// How many are none.
+        others: u64,
+        /// Of so many.
+        all: u64,
+        /// The first of them.
+        example: String,
+        /// Whether that is all of it.
+        is_whole: bool,
+    },
+    /// Numbers are written in another way than `1234.5`, and read as texts.
+    NumbersAsText {
+        /// The column.
+        column: String,
+        /// The first of them.
+        example: String,
+    },
+    /// Dates or times are written in another way than `2013-01-31T05:15:00`, and read as texts.
+    TimesAsText {
+        /// The column.
+        column: String,
+        /// The first of them.
+        example: String,
+    },
     /// Integers have more than 64 bits, and are read as texts.
     IntegersAsText {
         /// The column.
@@ -59,6 +86,24 @@ impl fmt::Display for CsvNote {
             }
             Self::ZerosLost { column } => {
                 write!(f, "column {column}: integers begin with zeros, which are lost as they are read as numbers")
+            }
+            Self::FewTexts { column, others, all, example, is_whole } => {
+                let more = if *is_whole { "" } else { "..." };
+                let (values, are) = if *others == 1 { ("value", "is no number") } else { ("values", "are no numbers") };
+                write!(
+                    f,
+                    "column {column}: {others} {values} of {all} {are}, such as {example}{more}, so all are kept as texts"
+                )
+            }
+            Self::NumbersAsText { column, example } => {
+                write!(f, "column {column}: numbers written as {example} are kept as texts")
+            }
+            Self::TimesAsText { column, example } => {
+                write!(
+                    f,
+                    "column {column}: dates or times written as {example} are kept as texts; those written as 2013-01-31 \
+                     or 2013-01-31T05:15:00 are read, all with a zone or none"
+                )
             }
             Self::IntegersAsText { column } => {
                 write!(f, "column {column}: integers of more than 64 bits are kept as texts")

@@ -1,8 +1,10 @@
 //! What a text is like, told from its first lines.
 
 use super::fields::Fields;
+use super::numerals::Read;
 use super::records::Records;
-use super::values::{Missing, real};
+use super::text::Format;
+use super::values::real;
 
 /// Delimiters that are looked for: a comma is also what decimals have, and sentences.
 const DELIMITERS: [u8; 4] = [b'\t', b';', b'|', b','];
@@ -48,15 +50,20 @@ fn widths(bytes: &[u8], delimiter: u8) -> Option<(usize, usize)> {
 }
 
 /// Whether a first record, of up to `most` fields, is one of data rather than a header: all its values are numbers.
-pub(super) fn is_data(record: &[u8], delimiter: u8, missing: &Missing, most: usize) -> bool {
-    let mut fields = Fields::new(delimiter, most);
+pub(super) fn is_data(record: &[u8], format: &Format) -> bool {
+    let Format { delimiter, missing, columns: most, .. } = format;
+    let (mut fields, mut buffer) = (Fields::new(*delimiter, *most), Vec::new());
     let mut numbers = 0;
-    if fields.read(record, 0).is_none() || fields.len() > most {
+    if fields.read(record, 0).is_none() || fields.len() > *most {
         return false;
     }
     for field in 0..fields.len() {
         let text = fields.get(record, field).text.trim_ascii();
-        if real(text).is_some_and(f64::is_finite) {
+        let is_number = match format.numerals.read(text, &mut buffer) {
+            Read::Value(text) => real(text).is_some_and(f64::is_finite),
+            Read::Text => false,
+        };
+        if is_number {
             numbers += 1;
         } else if !missing.is(text) {
             return false;
@@ -67,7 +74,8 @@ pub(super) fn is_data(record: &[u8], delimiter: u8, missing: &Missing, most: usi
 
 #[cfg(test)]
 mod tests {
-    use super::super::values::MISSING;
+    use super::super::numerals::Numerals;
+    use super::super::values::{MISSING, Missing};
     use super::*;
 
     #[test]
@@ -90,7 +98,10 @@ mod tests {
     #[test]
     fn a_first_record_of_numbers_is_data() {
         let check = |text: &str, expected| {
-            assert_eq!(is_data(text.as_bytes(), b',', &Missing::new(&MISSING), 9), expected, "{text:?}");
+            let missing = Missing::new(&MISSING);
+            let (numerals, delimiter) = (Numerals::default(), b',');
+            let format = Format { delimiter, header: false, missing, numerals, piece: 99, most: 99, columns: 9 };
+            assert_eq!(is_data(text.as_bytes(), &format), expected, "{text:?}");
         };
         check("1,2.5,-3e5\n", true);
         check("1,,NA\n", true);

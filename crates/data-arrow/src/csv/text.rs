@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tidemill_data::{Error, Waiting};
 
+use super::numerals::Numerals;
 use super::records::{Records, lines};
 use super::sniff;
 use super::values::Missing;
@@ -19,6 +20,7 @@ pub(super) struct Format {
     pub delimiter: u8,
     pub header: bool,
     pub missing: Missing,
+    pub numerals: Numerals,
     /// Bytes of a pump's buffer, and most bytes of a record.
     pub piece: usize,
     pub most: usize,
@@ -238,7 +240,7 @@ impl Text {
     /// Whether the first record is one of data.
     pub fn begins_with_data(&mut self, format: &Format, waiting: &mut Waiting<'_>) -> Result<bool, Error> {
         let bytes = self.first(format, waiting)?.unwrap_or(0);
-        Ok(sniff::is_data(&self.bytes[..bytes], format.delimiter, &format.missing, format.columns))
+        Ok(sniff::is_data(&self.bytes[..bytes], format))
     }
 
     /// Takes the first record, as text; `None` at the end of the part, or when the time is up.

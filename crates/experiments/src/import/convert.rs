@@ -8,7 +8,8 @@ use tidemill::data::Interrupt;
 use tidemill::parquet::{ParquetWriter, PathKeys};
 use tidemill::prelude::*;
 
-use super::{CsvOptions, Format};
+use super::{CsvOptions, Delimiter, Format};
+use crate::printable::option;
 use crate::progress::Work;
 
 /// Least and most bytes that reading takes, of a budget that writing takes the rest of.
@@ -67,6 +68,12 @@ fn csv(files: &[PathBuf], options: &CsvOptions, budget: u64, stop: &Interrupt) -
     if !options.missing.is_empty() {
         builder = builder.nulls(options.missing.iter().map(String::as_str));
     }
+    if let Some(Delimiter(byte)) = options.decimal {
+        builder = builder.decimal(byte);
+    }
+    if let Some(Delimiter(byte)) = options.thousands {
+        builder = builder.thousands(byte);
+    }
     for column in &options.text {
         builder = builder.column_type(column.as_str(), CsvType::Text);
     }
@@ -78,14 +85,26 @@ fn csv(files: &[PathBuf], options: &CsvOptions, budget: u64, stop: &Interrupt) -
 
 /// A note with the option that helps.
 fn advice(note: &CsvNote) -> String {
-    let option = match note {
+    let advice = match note {
         CsvNote::Delimiter(_) => "say otherwise by --delimiter",
         CsvNote::NoHeader => "--no-header says the same, --header the contrary",
         CsvNote::NumbersInHeader { .. } => "if it is a row, say --no-header",
+        CsvNote::FewTexts { example, is_whole: true, .. } => {
+            let option = option("--missing", example);
+            return format!(
+                "{note}; say that it is a missing value by {option}, and say NA and its like by --missing as well"
+            );
+        }
+        CsvNote::NumbersAsText { example, .. } if example.contains(|c| "$€£¥%()".contains(c)) => {
+            "write them without currencies, percent signs and brackets"
+        }
+        CsvNote::NumbersAsText { .. } => {
+            "say what marks decimals by --decimal, and what marks thousands by --thousands"
+        }
         CsvNote::ZerosLost { column } => return format!("{note}; keep them by --text {column}"),
         _ => return note.to_string(),
     };
-    format!("{note}; {option}")
+    format!("{note}; {advice}")
 }
 
 /// An error of too small a budget with the option that helps.

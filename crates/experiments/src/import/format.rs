@@ -130,6 +130,7 @@ fn of(head: &[u8], extension: Option<&str>) -> Result<Format, String> {
         _ if !is_binary && !is_other_text && looks_like_csv(head) => Ok(Format::Csv),
         Some("parquet") => Ok(Format::Parquet),
         Some("arrow" | "feather" | "ipc" | "arrows") if is_binary => Ok(Format::Ipc),
+        Some("csv" | "tsv" | "tab" | "txt") => Err("it has bytes of zero, which no text has; is it whole?".into()),
         _ if is_other_text && !is_binary => Err("its text is no table, but perhaps JSON or XML".into()),
         _ => Err("its format is not known".into()),
     }
@@ -166,7 +167,7 @@ mod tests {
         check(b"PK\x03\x04\0", "a.xlsx", Err("zip"));
         check(b"FEA1\0", "a.feather", Err("version 2"));
         check(b"\xff\xfea\0", "a.csv", Err("UTF-16"));
-        check(b"a,b\0\n", "a.csv", Err("not known"));
+        check(b"a,b\0\n", "a.csv", Err("bytes of zero"));
         check(b"Some words.\n", "a.md", Err("not known"));
     }
 }

@@ -47,6 +47,12 @@ pub struct CsvOptions {
     /// several times.
     #[arg(long, value_name = "TEXT")]
     pub missing: Vec<String>,
+    /// What stands before the decimals of a number, such as a comma; a point when not given.
+    #[arg(long, value_name = "CHARACTER")]
+    pub decimal: Option<Delimiter>,
+    /// What may stand before each three digits of a number's whole part, such as a comma.
+    #[arg(long, value_name = "CHARACTER")]
+    pub thousands: Option<Delimiter>,
     /// A column that is kept as text, such as codes that begin with zeros; may be given several times.
     #[arg(long, value_name = "COLUMN")]
     pub text: Vec<String>,
@@ -73,10 +79,13 @@ impl CsvOptions {
     pub fn arguments(&self) -> Vec<String> {
         let mut arguments = Vec::new();
         let mut give = |option: &str, value: &str| arguments.extend([option.to_owned(), value.to_owned()]);
-        match self.delimiter {
-            Some(Delimiter(b'\t')) => give("--delimiter", "tab"),
-            Some(Delimiter(byte)) => give("--delimiter", &char::from(byte).to_string()),
-            None => {}
+        let marks = [("--delimiter", self.delimiter), ("--decimal", self.decimal), ("--thousands", self.thousands)];
+        for (option, mark) in marks {
+            match mark {
+                Some(Delimiter(b'\t')) => give(option, "tab"),
+                Some(Delimiter(byte)) => give(option, &char::from(byte).to_string()),
+                None => {}
+            }
         }
         self.missing.iter().for_each(|text| give("--missing", text));
         self.text.iter().for_each(|column| give("--text", column));
@@ -92,6 +101,11 @@ impl CsvOptions {
         let mut calls = String::new();
         if let Some(Delimiter(byte)) = self.delimiter {
             calls += &format!(".delimiter(b'{}')", byte.escape_ascii());
+        }
+        for (call, mark) in [("decimal", self.decimal), ("thousands", self.thousands)] {
+            if let Some(Delimiter(byte)) = mark {
+                calls += &format!(".{call}(b'{}')", byte.escape_ascii());
+            }
         }
         if self.no_header || self.header {
             let header = if self.header { "Present" } else { "Absent" };
