@@ -41,6 +41,7 @@ mod op;
 pub mod ops;
 mod plan;
 mod program;
+mod step;
 mod workspace;
 
 pub use check::{GradientCheck, check_gradients};

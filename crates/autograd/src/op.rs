@@ -211,6 +211,8 @@ fn gcd(a: usize, b: usize) -> usize {
 }
 
 /// How what a buffer gets from the parts of a batch becomes one, and changes the buffer.
+///
+/// Ranks that train apart take the mean of their buffers, as of their parameters, whatever the rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Merge {
     /// `b ← b + momentum (Σ w u / Σ w - b)`, where `u` is what a part gives and `w` the sum of its row weights: an

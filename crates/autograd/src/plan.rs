@@ -7,7 +7,8 @@ use tidemill_tensor::{ParameterKind, Scalar};
 use crate::graph::{Domain, Graph, Node, Origin, Role};
 use crate::kernel::{Place, Target};
 use crate::op::{Bound, Coupling};
-use crate::program::{Coupled, Differentiate, HeadSpec, Needed, Operand, Program, Step, Table, TargetCheck};
+use crate::program::{Coupled, Differentiate, HeadSpec, Program, Table, TargetCheck};
+use crate::step::{Needed, Operand, Step};
 use crate::{Error, Head, ModelOutput, Var, Write, ops};
 
 pub(crate) fn compile<T: Scalar>(
@@ -37,8 +38,8 @@ pub(crate) fn compile<T: Scalar>(
         loss: None,
         upstream: Place { offset: 0, width: graph.width(root) },
         root_step: 0,
-        value_len: 0,
-        gradient_len: 0,
+        row_values: 0,
+        row_gradients: 0,
         input_gradients: vec![None; graph.inputs.len()],
         unwritten: Vec::new(),
         coupling: Coupled::default(),
@@ -55,7 +56,7 @@ pub(crate) fn compile<T: Scalar>(
     for index in 0..graph.values.len() {
         let width = graph.width(Var(index));
         if wanted[index] {
-            gradients[index] = Some(allot(&mut program.gradient_len, width));
+            gradients[index] = Some(allot(&mut program.row_gradients, width));
         }
         let node = match graph.values[index].origin {
             Origin::Input(input) => {
@@ -72,7 +73,7 @@ pub(crate) fn compile<T: Scalar>(
         }
         // Consecutive: those of further outputs are allotted when their turn comes, without any between.
         for value in outputs.clone() {
-            values[value] = Some(Operand::Value(allot(&mut program.value_len, graph.width(Var(value)))));
+            values[value] = Some(Operand::Value(allot(&mut program.row_values, graph.width(Var(value)))));
         }
         let any = |set: &[bool]| outputs.clone().any(|value| set[value]);
         let needed = Needed { prediction: any(&for_prediction), loss: any(&for_loss) };
@@ -103,7 +104,7 @@ pub(crate) fn compile<T: Scalar>(
         .collect();
     let is_root = |&node: &usize| graph.nodes[node].outputs().contains(&root.0);
     program.root_step = places.iter().position(is_root).expect("the root is a step");
-    program.upstream = gradients[root.0].unwrap_or_else(|| allot(&mut program.gradient_len, graph.width(root)));
+    program.upstream = gradients[root.0].unwrap_or_else(|| allot(&mut program.row_gradients, graph.width(root)));
     program.tables = tables(graph, &places, &program.steps);
     plan_writes(graph, &places, &gradients, root, &mut program);
     Ok(program)
@@ -151,7 +152,7 @@ fn step<T: Scalar>(
         has_gradient: false,
         is_plain: is_plain(bound),
         outputs,
-        saved: allot(&mut program.value_len, bound.saved),
+        saved: allot(&mut program.row_values, bound.saved),
         of_batch: bound.saved_of_batch,
         scratch: [bound.scratch, bound.scratch_of_batch],
         ranges: node.params.iter().map(|&p| layout[p].range()).collect(),

@@ -41,8 +41,8 @@ impl<T: Scalar> Workspace<T> {
             capacity,
             stride,
             rows: 0,
-            values: Arena::zeros(program.value_len * stride),
-            gradients: Arena::zeros(program.gradient_len * stride),
+            values: Arena::zeros(program.row_values * stride),
+            gradients: Arena::zeros(program.row_gradients * stride),
             of_batch: Arena::zeros(of_batch),
             starts,
             scratch: Arena::zeros(scratch),
@@ -108,7 +108,7 @@ impl<T: Scalar> Workspace<T> {
 
     pub(crate) fn begin(&mut self, program: &Program<T>, rows: usize) {
         assert!(rows <= self.capacity, "{rows} rows in a workspace for {}", self.capacity);
-        assert_eq!(self.values.len(), program.value_len * self.stride, "a workspace of this program");
+        assert_eq!(self.values.len(), program.row_values * self.stride, "a workspace of this program");
         self.rows = rows;
     }
 }

@@ -1,5 +1,15 @@
+use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is inside of [`guarded`], which makes an error of a panic: a program's panic hook need not tell it.
+pub fn is_guarded() -> bool {
+    GUARDED.get()
+}
 
 /// Calls a decoder on bytes that may be broken, and makes a message of the error that it gives, and of a panic inside it.
 ///
@@ -22,12 +32,30 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// ```
 pub fn guarded<R, E: fmt::Display>(decode: impl FnOnce() -> Result<R, E>) -> Result<R, String> {
     // Whatever the closure has borrowed is dropped, or not used again, by the caller when this gives an error.
-    match catch_unwind(AssertUnwindSafe(decode)) {
+    let outer = GUARDED.replace(true);
+    let outcome = catch_unwind(AssertUnwindSafe(decode));
+    GUARDED.set(outer);
+    match outcome {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(panic) => {
             let text = panic.downcast_ref::<&str>().copied();
             let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
             Err(format!("the decoder gave up: {}", text.unwrap_or("for no stated reason")))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_is_guarded_while_it_decodes() {
+        let inner = guarded(|| {
+            let inner = guarded(|| -> Result<(), String> { panic!("{}", is_guarded()) });
+            if is_guarded() { inner } else { Ok(()) }
+        });
+        assert_eq!(inner.unwrap_err(), "the decoder gave up: true");
+        assert!(!is_guarded());
     }
 }

@@ -31,7 +31,7 @@ pub use columns::Columns;
 pub use compressed::decompressed;
 pub use convert::{Problem, Refused, View};
 pub use csv::{CsvBuilder, CsvHeader, CsvNote, CsvSource, CsvType, looks_like_csv};
-pub use guard::guarded;
+pub use guard::{guarded, is_guarded};
 pub use ipc::{IpcBuilder, IpcSource, check_schema_message};
 pub use layout::{Layout, Read, missing_column, wrong_type};
 pub use path::Place;

@@ -352,6 +352,9 @@ fn texts_that_look_like_numbers_or_times_are_noted() {
     check(&["2024-01-01T10:00:00Z", "2024-01-01T10:00:00"], Some("all with a zone or none"));
     check(&["192.168.1.1", "10.0.0.1"], None);
     check(&["red", "green"], None);
+    let (_, notes) = table("a~b\n1~2\n", |csv| csv);
+    assert!(notes.len() == 1 && notes[0].starts_with("there is one column, of texts"), "{notes:?}");
+    assert!(table("a~b\n1~2\n", |csv| csv.delimiter(b'~')).1.is_empty());
     let (_, notes) = table("v;w\n1,5;2\n", |csv| csv.delimiter(b';').column_type("v", CsvType::Text));
     assert!(notes.is_empty(), "{notes:?}");
 }

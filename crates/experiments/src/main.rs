@@ -261,7 +261,18 @@ impl From<Task> for TaskKind {
     }
 }
 
+/// What decoders panic with becomes an error, which is told as such.
+fn tell_no_guarded_panics() {
+    let told = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !tidemill::arrow::is_guarded() {
+            told(panic);
+        }
+    }));
+}
+
 fn main() -> ExitCode {
+    tell_no_guarded_panics();
     fault::arm();
     let command = Cli::parse().command;
     let stop = Interrupt::new();

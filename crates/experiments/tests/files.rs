@@ -261,6 +261,7 @@ fn cases_where_there_is_nothing_to_learn_or_to_test_that_is_said() {
     refused(&case("nested.parquet"), &["--target", "s"], &["column s is struct<a: float64>", "--target"]);
     refused(&case("nested.parquet"), &["--target", "f"], &["column f is list<float64>[3]"]);
     refused(&case("keys.parquet"), &["--target", "y", "--where", "id < 20"], &["10 rows that meet --where"]);
+    refused(&case("keys.parquet"), &["--target", "y", "--except", "x,y"], &["--except y: it is the --target"]);
     let except = "shuffled,key,count,x";
     let told = refused(&case("keys.parquet"), &["--target", "y", "--except", except], &["left out are id (it numbers"]);
     assert!(told.contains("shuffled (asked for by --except)"), "{told}");

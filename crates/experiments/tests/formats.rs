@@ -284,3 +284,12 @@ fn numbers_with_other_marks_are_read_by_the_options_that_a_note_names() {
     assert!(said(&output).contains("1 value of 41 is no number, such as abc"), "{}", said(&output));
     assert_eq!(columns(&inspect(folder.path(), &["late.csv", "--missing", "abc"]))[1], "x float64");
 }
+
+#[test]
+fn a_type_that_no_encoder_knows_is_left_out_in_one_line() {
+    let case = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases/interval.arrow");
+    let output = program(Path::new("."), &["inspect", case]);
+    let told = said(&output);
+    assert!(output.status.success(), "{told}");
+    assert_eq!(told.trim(), "note: column gap is left out: Interval(MonthDayNano) cannot be read");
+}

@@ -6,8 +6,7 @@ use crate::{Layer, Pair};
 /// `y[o, p] = f(b[o] + Σ_c Σ_t w[o, c, t] x[c, stride p + dilation t - padding])`: every output sees all channels of its
 /// group, in a window that slides over the image. A cross-correlation, as in every framework.
 ///
-/// Without a word, the window moves by 1 without padding or dilation, there is one group, `f` is the identity, weights
-/// are drawn from [`Initializer::GlorotUniform`] and biases are zero, as in Keras. (PyTorch draws both from the uniform
+/// Defaults: stride 1, no padding, no dilation, one group, `f` the identity. Weights are drawn from [`Initializer::GlorotUniform`] and biases are zero, as in Keras. (PyTorch draws both from the uniform
 /// distribution on `±1 / sqrt(C kh kw / groups)`.)
 ///
 /// Channels come first and weights are `[out, in, height, width]`, as in PyTorch. (Keras has channels last by default,

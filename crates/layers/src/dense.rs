@@ -5,7 +5,7 @@ use crate::layer::{add, name};
 
 /// `y = f(x Wᵀ + b)` on the last axis: every output sees every input.
 ///
-/// Without a word, `f` is the identity, weights are drawn from [`Initializer::GlorotUniform`] and biases are zero, as in
+/// Defaults: `f` is the identity. Weights are drawn from [`Initializer::GlorotUniform`] and biases are zero, as in
 /// Keras. (PyTorch draws both from the uniform distribution on `±1 / sqrt(I)`.)
 ///
 /// # Shapes

@@ -24,6 +24,8 @@ impl<T: Scalar> Optimizer<T> {
     /// those rows and at what is in no table, and costs nothing for other rows. The gradients of the rows are zero
     /// afterwards. Tables of which a step touches no row are named too; one that is not named is updated whole.
     ///
+    /// This is for whoever writes a training loop: the engines of `tidemill-strategies` update everything in each step.
+    ///
     /// | transform | compared with an update of everything |
     /// |---|---|
     /// | SGD, Adagrad, clipping by value | the same bits |

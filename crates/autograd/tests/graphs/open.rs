@@ -292,3 +292,61 @@ fn a_table_that_two_inputs_read_is_one() {
     let [table] = program.tables() else { panic!("one table") };
     assert_eq!((&table.inputs[..], table.range.clone(), table.width), (&[0, 1][..], 0..6, 2));
 }
+
+/// A row of weight three counts as three rows, in the output, all gradients and the buffers.
+#[test]
+fn batch_norm_counts_rows_as_often_as_they_weigh() {
+    let record = |graph: &mut Graph| {
+        let x = graph.input("x", &[2, 3])?;
+        let mean = graph.buffer("mean", &[2], Initializer::Constant(0.0))?;
+        let variance = graph.buffer("variance", &[2], Initializer::Constant(1.0))?;
+        let gain = graph.parameter("gain", &[2], Initializer::Constant(1.5))?;
+        let shift = graph.parameter("shift", &[2], Initializer::Constant(-0.5))?;
+        let op = ops::BatchNorm::new(1e-5, 0.3);
+        let y = graph.add_with_buffers(op, &[x], &[gain, shift], &[mean, variance])?[0];
+        let y = graph.square(y)?;
+        let cube = graph.power(y, 1.5)?;
+        Ok::<_, Error>(Head::with_loss(cube, graph.sum(cube)?))
+    };
+    let mut graph = Graph::new();
+    let head = record(&mut graph).unwrap();
+    let program: Program<f64> = graph.compile_with_input_gradients(head).unwrap();
+    let rows: Vec<f64> = (0..4 * 6).map(|i| ((i * 37 + 11) % 19) as f64 / 7.0 - 1.0).collect();
+    let weights = [1.0, 3.0, 1.0, 2.0];
+    let repeated: Vec<usize> = vec![0, 1, 1, 1, 2, 3, 3];
+    let run = |x: &[f64], weights: Option<&[f64]>| {
+        let count = x.len() / 6;
+        let inputs = Slices::new().reals(x);
+        let mut params = program.layout().initialize(tidemill_autograd::Key::new(1));
+        let mut workspace = Workspace::new(&program, count);
+        let mut gradients = vec![f64::NAN; program.gradient_len()];
+        let mode = Mode::Train(tidemill_autograd::Key::new(1));
+        let run = Run { params: &params, inputs: &inputs, rows: count, first_row: 0, weights, mode };
+        program.forward(&run, &mut workspace);
+        let losses = workspace.losses().to_vec();
+        match weights {
+            Some(weights) => workspace.upstream().copy_from_slice(weights),
+            None => workspace.upstream().fill(1.0),
+        }
+        program.backward(&run, &mut workspace, &mut gradients, Write::Assign);
+        program.update_buffers(&mut params, &gradients, 7.0);
+        let inputs = workspace.input_gradient(0).unwrap().to_vec();
+        (losses, gradients[..4].to_vec(), inputs, params)
+    };
+    let (losses, gradients, inputs, params) = run(&rows, Some(&weights));
+    let x: Vec<f64> = repeated.iter().flat_map(|&row| rows[6 * row..6 * row + 6].to_vec()).collect();
+    let wanted = run(&x, None);
+    let near = |found: &[f64], wanted: &[f64], what: &str| {
+        let apart = found.iter().zip(wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(found.len() == wanted.len() && apart < 1e-11, "{what}: {found:?}, not {wanted:?}");
+    };
+    near(&repeated.iter().map(|&row| losses[row]).collect::<Vec<_>>(), &wanted.0, "losses");
+    near(&gradients, &wanted.1, "gradients of parameters");
+    near(&params, &wanted.3, "buffers");
+    // What a row that weighs three gets is what its three copies get together.
+    let mut sums = vec![0.0; rows.len()];
+    for (copy, &row) in repeated.iter().enumerate() {
+        (0..6).for_each(|i| sums[6 * row + i] += wanted.2[6 * copy + i]);
+    }
+    near(&inputs, &sums, "gradients of inputs");
+}

@@ -98,7 +98,7 @@ impl Lists<'_> {
             count += numbers.len();
             for &x in numbers {
                 sum += x;
-                // One that is none stays.
+                // NaN, once found, stays.
                 least = if x < least || x.is_nan() { x } else { least };
                 most = if x > most || x.is_nan() { x } else { most };
             }

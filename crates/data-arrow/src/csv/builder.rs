@@ -272,6 +272,7 @@ impl CsvBuilder {
     /// As [`build`](Self::build), for all rows; when the text can be read once only.
     pub fn table(self, mut each: impl FnMut(u64)) -> Result<Table, Error> {
         let said = self.said();
+        let is_delimiter_told = self.delimiter.is_none();
         let mut waiting = Waiting::new(&self.watch);
         let mut opened = open(self.input?, &said, &mut waiting)?;
         let source_name = opened.source_name.clone();
@@ -312,6 +313,12 @@ impl CsvBuilder {
             } else if is_text && !self.types.iter().any(|(name, _)| name == field.name()) {
                 notes.extend(kept_as_text(field.name(), guess));
             }
+        }
+        if let [field] = &table.fields()[..]
+            && *field.data_type() == DataType::Utf8
+            && is_delimiter_told
+        {
+            notes.push(CsvNote::OneColumn);
         }
         let at_once = rows_at_once(format.most, columns.len(), columns.len());
         let text = Text::start(again, start, &format)?;

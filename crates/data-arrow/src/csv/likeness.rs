@@ -1,5 +1,7 @@
 //! What the texts of a column look like that are no values by their form: numbers and dates as people write them.
 
+use super::values::boolean;
+
 /// What is known of the texts of a column so far.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Likeness {
@@ -53,7 +55,10 @@ impl Likeness {
             self.first[..kept].copy_from_slice(&text[..kept]);
         }
         self.others += 1;
-        self.same = self.same && text.len() == self.length && text.starts_with(&self.first[..text.len().min(LONGEST)]);
+        self.same = self.same
+            && boolean(text).is_none()
+            && text.len() == self.length
+            && text.starts_with(&self.first[..text.len().min(LONGEST)]);
         self.marked = self.marked && is_marked_number(text);
         self.dated = self.dated && is_date_or_time(text);
     }
@@ -187,6 +192,7 @@ mod tests {
         assert_eq!(looks(8, &["abc", "abd"]), None);
         assert_eq!(looks(3, &["-", "-"]), Some(Looks::MostlyNumbers { others: 2, all: 5 }));
         assert_eq!(looks(2, &["-", "-"]), None);
+        assert_eq!(looks(3, &["true", "true"]), None);
         assert_eq!(looks(8, &["1,5", "2,5"]), Some(Looks::Numbers));
         assert_eq!(looks(0, &["01.02.2021", "2.3.2021"]), Some(Looks::Times));
         assert_eq!(looks(0, &["01.02.2021", "x"]), None);

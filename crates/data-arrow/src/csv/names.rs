@@ -12,6 +12,8 @@ use super::values::{Missing, real};
 pub enum CsvNote {
     /// The delimiter is no comma.
     Delimiter(u8),
+    /// There is one column, of texts: fields may be separated by a character that was not looked for.
+    OneColumn,
     /// The first record holds numbers alone, and is taken for a row: the columns are named by their numbers.
     NoHeader,
     /// The first record is taken for the header, though some of it are numbers.
@@ -72,6 +74,9 @@ impl fmt::Display for CsvNote {
         match self {
             Self::Delimiter(b'\t') => write!(f, "fields are separated by tabs"),
             Self::Delimiter(byte) => write!(f, "fields are separated by {:?}", char::from(*byte)),
+            Self::OneColumn => {
+                write!(f, "there is one column, of texts: none of comma, semicolon, tab and | separates fields")
+            }
             Self::NoHeader => {
                 write!(f, "the first line holds numbers alone and is taken for a row: columns are named column_1, ...")
             }

@@ -256,7 +256,7 @@ impl IpcDecode {
             self.dictionaries.read(dictionary, body, schema, version, bytes, self.most)?;
             return Ok(Found::Other);
         }
-        Err(format!("a message that is none of a table: {:?}", message.header_type()))
+        Err(format!("a message of type {:?}; expected a schema, a dictionary or a record batch", message.header_type()))
     }
 
     /// Waits for the end of a part of which nothing more is wanted, and goes on with the next.

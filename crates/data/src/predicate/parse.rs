@@ -111,7 +111,9 @@ impl<'a> Parser<'a> {
         } else if let Some(comparison) = self.operator() {
             return Ok(Node::Compare { column, comparison, value: self.some_value()? });
         } else {
-            return Err(self.expected("a comparison such as `=`, `<`, `in` or `is null`"));
+            let name =
+                if self.rest().is_empty() { "" } else { ", or double quotes around a name that is no plain word," };
+            return Err(self.expected(&format!("a comparison such as `=`, `<`, `in` or `is null`{name}")));
         };
         Ok(if not { Node::Not(Box::new(node)) } else { node })
     }
@@ -149,8 +151,14 @@ impl<'a> Parser<'a> {
     }
 
     fn some_value(&mut self) -> Result<Value, Error> {
-        let value = self.value()?;
-        value.ok_or_else(|| self.expected("a number or a text in single quotes"))
+        if let Some(value) = self.value()? {
+            return Ok(value);
+        }
+        let start = self.at;
+        let is_missing = ["nan", "null", "none"].into_iter().any(|word| self.word(word));
+        self.at = start;
+        let advice = if is_missing { "; `is null` asks for missing values, NaN among them," } else { "" };
+        Err(self.expected(&format!("a number or a text in single quotes{advice}")))
     }
 
     fn value(&mut self) -> Result<Option<Value>, Error> {

@@ -66,6 +66,18 @@ fn what_cannot_be_read_is_pointed_at() {
         assert_eq!(error, format!("condition: {expected}"), "{text}");
     };
     check("", "expected the name of a column at the end");
+    check(
+        "a/b > 1",
+        "expected a comparison such as `=`, `<`, `in` or `is null`, or double quotes around a name that is no plain word, \
+         at `/b > 1`, character 2",
+    );
+    for missing in ["NaN", "null"] {
+        let expected = format!(
+            "expected a number or a text in single quotes; `is null` asks for missing values, NaN among them, at \
+             `{missing}`, character 7"
+        );
+        check(&format!("row = {missing}"), &expected);
+    }
     check("row", "expected a comparison such as `=`, `<`, `in` or `is null` at the end");
     check("row >> 5", "expected a number or a text in single quotes at `> 5`, character 6");
     check("row > five", "expected a number or a text in single quotes at `five`, character 7");

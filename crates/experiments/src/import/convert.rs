@@ -86,6 +86,7 @@ fn csv(files: &[PathBuf], options: &CsvOptions, budget: u64, stop: &Interrupt) -
 /// A note with the option that helps.
 fn advice(note: &CsvNote) -> String {
     let advice = match note {
+        CsvNote::OneColumn => "if another character does, say so by --delimiter",
         CsvNote::Delimiter(_) => "say otherwise by --delimiter",
         CsvNote::NoHeader => "--no-header says the same, --header the contrary",
         CsvNote::NumbersInHeader { .. } => "if it is a row, say --no-header",

@@ -147,6 +147,9 @@ pub fn inspect(options: &Options, stop: &Interrupt) -> Result<Inspection> {
         && !description.columns.iter().any(|column| column.name == *target)
     {
         let names: Vec<&str> = description.columns.iter().map(|c| c.name.as_str()).collect();
+        if names.is_empty() {
+            bail!("{}: it has no columns", options.files[0].display());
+        }
         bail!("{}: there is no column {target}; it has {}", options.files[0].display(), names.join(", "));
     }
     let read = read(options, &description, stop)?;

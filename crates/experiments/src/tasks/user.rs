@@ -75,7 +75,8 @@ pub fn user(data: &UserData, folder: &Path, effort: Effort, threads: usize) -> R
     };
     if rows < LEAST_ROWS {
         let of = if data.filter.is_some() { " that meet --where" } else { "" };
-        bail!("{file}: it has {rows} rows{of}, too few to compare on: expected {LEAST_ROWS} or more");
+        let counted = if rows == 1 { "1 row".into() } else { format!("{rows} rows") };
+        bail!("{file}: it has {counted}{of}, too few to compare on: expected {LEAST_ROWS} or more");
     }
     let path = match &data.order {
         Some(column) => {
@@ -146,6 +147,12 @@ pub fn user(data: &UserData, folder: &Path, effort: Effort, threads: usize) -> R
 /// Whether all columns that were asked for are there; what the target can serve as.
 fn check_names(data: &UserData, description: &Description) -> Result<Usable> {
     let file = data.file.display();
+    if data.except.contains(&data.target) {
+        bail!("--except {}: it is the --target, which is learnt; leave one of the two out", data.target);
+    }
+    if description.columns.is_empty() {
+        bail!("{file}: it has no columns");
+    }
     let names = || description.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
     let asked = data.order.iter().map(|name| ("--order", name));
     let asked = asked.chain([("--target", &data.target)]).chain(data.except.iter().map(|name| ("--except", name)));

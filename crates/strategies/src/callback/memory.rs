@@ -38,7 +38,8 @@ impl CallbackMemory {
         self.named.get(name).map(|remembered| &remembered.numbers[..])
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &[f64])> {
+    /// All that is remembered, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[f64])> {
         self.named.iter().map(|(name, remembered)| (name.as_str(), &remembered.numbers[..]))
     }
 

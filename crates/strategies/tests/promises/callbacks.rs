@@ -8,7 +8,7 @@ use tidemill_strategies::{
     Callback, CallbackMemory, Checkpoints, Control, EarlyStopping, Error, Event, Online, Serial, State, on_event,
 };
 
-use crate::model::{bits, metrics, rows, train, trainer};
+use crate::model::{bits, bits_of_training, metrics, rows, train, trainer};
 use crate::ranks::world;
 
 /// Raises the learning rate when the loss drifts, and lets it fall back; every seventh step the optimizer begins anew.
@@ -135,17 +135,19 @@ fn all_ranks_do_what_the_firsts_callback_asks_for() {
                 let mut source = drifting().shard(number as u64, 2).unwrap();
                 let ended = trainer.run(&online(), &mut state, &mut source, &mut callbacks);
                 assert_eq!(ended.is_err(), fails_at.is_some());
-                (state.learning_rate_factor, bits(&state))
+                (bits_of_training(&state), bits(&state))
             })
         };
         let want = train(None);
-        assert!(want[0] == want[1] || way == 1, "ranks that train apart keep moments of their own");
-        assert_eq!(want[0].0, want[1].0);
+        // The first rank's callback remembers something.
+        assert!(want[0].0 == want[1].0 || way == 1, "ranks that train apart keep moments of their own");
         let head = crate::ranks::large().start(0).params.len();
         assert!(want[0].1[..head] == want[1].1[..head], "parameters of the ranks");
         std::fs::remove_file(&path).unwrap();
         train(Some(21));
-        assert!(train(None) == want, "way {way} is resumed");
+        let got = train(None);
+        assert!(got.iter().map(|rank| &rank.0).eq(want.iter().map(|rank| &rank.0)), "way {way} is resumed");
+        assert!(got[0].1 == want[0].1, "what the first rank's callback remembers is too");
     }
 }
 

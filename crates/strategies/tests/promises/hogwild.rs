@@ -241,6 +241,22 @@ fn a_model_that_looks_at_several_rows_is_not_cut() {
         "hogwild: coupled looks at all rows of a batch, which cannot be cut; use the serial engine, or coupled in groups of rows"
     );
     run(8).unwrap();
+
+    // Outside of training too: whoever evaluates says what a batch is.
+    let trainer = Trainer::new(program(), sgd(0.1)).unwrap();
+    let model = tidemill_strategies::Model::new(trainer.program().clone(), &trainer.start(7));
+    let mut none = tidemill_strategies::Metrics::new();
+    let error = model.evaluate(&mut rows(20), &mut none).unwrap_err().to_string();
+    let why = "coupled looks at all rows of a batch; say how many those are by `Model::batch_size`";
+    assert_eq!(error, format!("evaluate: {why}"));
+    assert_eq!(model.predict(&mut rows(20), |_| Ok(())).unwrap_err().to_string(), format!("predict: {why}"));
+    let model = model.batch_size(8);
+    assert_eq!(model.evaluate(&mut rows(20), &mut none).unwrap().sums.rows, 20);
+    let predicted = model.predict(&mut rows(20), |rows| {
+        assert!(rows.batch.rows() <= 8);
+        Ok(())
+    });
+    assert_eq!(predicted.unwrap(), 20);
 }
 
 #[test]

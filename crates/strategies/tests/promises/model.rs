@@ -69,10 +69,20 @@ pub fn train<T: Scalar>(trainer: &Trainer<T>, strategy: &impl Strategy<T>, sourc
 
 /// Everything in a state that numbers can tell, bit by bit.
 pub fn bits<T: Scalar>(state: &State<T>) -> Vec<u64> {
+    let memory = state.memory().iter().flat_map(|(name, remembered)| {
+        name.bytes().map(u64::from).chain(remembered.iter().map(|number| number.to_bits()))
+    });
+    bits_of_training(state).into_iter().chain(memory).collect()
+}
+
+/// The same without what callbacks remember, which may be another rank's.
+pub fn bits_of_training<T: Scalar>(state: &State<T>) -> Vec<u64> {
     let numbers = state.params.iter().chain(&state.optimizer).map(|v| v.widen().to_bits());
     let metrics = state.metrics.iter().flat_map(|m| m.state()).map(f64::to_bits);
-    let counts = [state.step, state.rows_trained, state.cursor.epoch, state.epoch.loss.to_bits()];
-    numbers.chain(metrics).chain(counts).collect()
+    let reals = [state.epoch.loss, state.epoch.weight, state.learning_rate_factor].map(f64::to_bits);
+    let counts = [state.step, state.rows_trained, state.epoch.rows, state.seed];
+    let cursor = format!("{:?}", state.cursor);
+    numbers.chain(metrics).chain(reals).chain(counts).chain(cursor.bytes().map(u64::from)).collect()
 }
 
 /// Asserts that two states hold the same parameters up to rounding.
