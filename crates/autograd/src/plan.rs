@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use tidemill_tensor::{ParameterKind, Scalar};
+use tidemill_tensor::{Parameter, ParameterKind, Scalar};
 
 use crate::graph::{Domain, Graph, Node, Origin, Role};
 use crate::kernel::{Place, Target};
@@ -23,9 +23,10 @@ pub(crate) fn compile<T: Scalar>(
     let ends: Vec<Var> =
         heads.iter().flat_map(|head| [Some(head.prediction), head.loss]).flatten().chain(loss).collect();
     fuse(&mut graph, &ends);
+    let for_heads = ancestors(&graph, ends.iter().copied());
+    find_tables(&mut graph, &for_heads);
     let graph = &graph;
     let for_prediction = ancestors(graph, heads.iter().map(|head| head.prediction));
-    let for_heads = ancestors(graph, ends.iter().copied());
     let root = loss.unwrap_or(heads[0].prediction);
     let for_loss = ancestors(graph, [root]);
     let wanted = wants_gradient(graph, &for_loss, differentiate);
@@ -105,7 +106,7 @@ pub(crate) fn compile<T: Scalar>(
     let is_root = |&node: &usize| graph.nodes[node].outputs().contains(&root.0);
     program.root_step = places.iter().position(is_root).expect("the root is a step");
     program.upstream = gradients[root.0].unwrap_or_else(|| allot(&mut program.row_gradients, graph.width(root)));
-    program.tables = tables(graph, &places, &program.steps);
+    program.tables = tables(graph, &places);
     plan_writes(graph, &places, &gradients, root, &mut program);
     Ok(program)
 }
@@ -224,26 +225,46 @@ fn only_target(graph: &Graph, loss: Var) -> Option<usize> {
     targets.next().is_none().then_some(first)
 }
 
-/// Parameters that are read by rows alone, by whatever reads them.
-fn tables<T>(graph: &Graph, places: &[usize], steps: &[Step<T>]) -> Vec<Table> {
-    let mut tables: Vec<Table> = Vec::new();
-    for (step, &index) in steps.iter().zip(places) {
-        let node = &graph.nodes[index];
-        let (&[Operand::Input { input, .. }], &[param]) = (&step.operands[..], &node.params[..]) else { continue };
-        let parameter = &graph.layout[param];
-        if !node.bound.reads_rows || parameter.kind() != ParameterKind::Trainable {
-            continue;
+/// The input whose categories are the rows of its one parameter that a node reads.
+fn rows_read(graph: &Graph, node: &Node) -> Option<usize> {
+    let (&[operand], &[_]) = (&node.operands[..], &node.params[..]) else { return None };
+    match graph.values[operand.0].origin {
+        Origin::Input(input) if node.bound.reads_rows => Some(input),
+        _ => None,
+    }
+}
+
+/// Marks the parameters that are trained and read by rows alone, by whatever reads them.
+fn find_tables(graph: &mut Graph, needed: &[bool]) {
+    let mut read = vec![[false; 2]; graph.layout.parameters().len()];
+    for node in graph.nodes.iter().filter(|node| node.outputs().any(|value| needed[value])) {
+        let by_rows = rows_read(graph, node).is_some();
+        node.params.iter().for_each(|&param| read[param][usize::from(by_rows)] = true);
+    }
+    for (param, read) in read.into_iter().enumerate() {
+        if read == [false, true] && graph.layout[param].kind() == ParameterKind::Trainable {
+            graph.layout.set_table(param);
         }
+    }
+}
+
+/// The tables, in the order of the arena.
+fn tables(graph: &Graph, places: &[usize]) -> Vec<Table> {
+    let mut tables: Vec<Table> = Vec::new();
+    for &index in places {
+        let node = &graph.nodes[index];
+        let Some(input) = rows_read(graph, node) else { continue };
+        let parameter = &graph.layout[node.params[0]];
         match tables.iter_mut().find(|table| table.range == parameter.range()) {
             Some(table) => table.inputs.push(input),
-            None => {
+            None if parameter.is_table() && !parameter.is_empty() => {
                 let width = parameter.shape()[1..].iter().product();
                 tables.push(Table { inputs: vec![input], range: parameter.range(), width });
             }
+            None => {}
         }
     }
-    let readers = |range: &Range<usize>| steps.iter().filter(|step| step.ranges.contains(range)).count();
-    tables.retain(|table| readers(&table.range) == table.inputs.len());
+    tables.sort_by_key(|table| table.range.start);
     tables
 }
 
@@ -355,21 +376,23 @@ fn plan_writes<T: Scalar>(
             step.targets.push(target);
         }
         for &param in &node.params {
-            let is_trained = graph.layout[param].kind() == ParameterKind::Trainable;
-            step.param_writes.push(is_trained.then(|| first(&mut param_written[param])));
+            let parameter = &graph.layout[param];
+            let write = |seen| if parameter.is_table() { Write::Add } else { first(seen) };
+            let is_trained = parameter.kind() == ParameterKind::Trainable;
+            step.param_writes.push(is_trained.then(|| write(&mut param_written[param])));
         }
     }
     let parameters = graph.layout.parameters().iter().zip(&param_written);
-    let unwritten = parameters.filter(|(p, written)| !**written && p.kind() == ParameterKind::Trainable);
+    let is_dense = |p: &Parameter| p.kind() == ParameterKind::Trainable && !p.is_table();
+    let unwritten = parameters.filter(|(p, written)| !**written && is_dense(p));
     program.unwritten = unwritten.map(|(parameter, _)| parameter.range()).collect();
     // What a step adds to is not whole after any step that comes before it in backward.
     let mut end = 0;
     for (step, &index) in program.steps.iter_mut().zip(places) {
         step.whole_from = end;
         if step.gradients.iter().any(Option::is_some) {
-            let trained =
-                graph.nodes[index].params.iter().filter(|&&p| graph.layout[p].kind() == ParameterKind::Trainable);
-            end = trained.map(|&param| graph.layout[param].range().end).fold(end, usize::max);
+            let dense = graph.nodes[index].params.iter().filter(|&&param| is_dense(&graph.layout[param]));
+            end = dense.map(|&param| graph.layout[param].range().end).fold(end, usize::max);
         }
     }
 }

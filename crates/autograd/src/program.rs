@@ -206,7 +206,7 @@ impl<T: Scalar> Program<T> {
         self.random
     }
 
-    /// The parameters of which a run reads only some rows; no other row gets a gradient.
+    /// The parameters of which a run reads only some rows, in the order of the arena; no other row gets a gradient.
     pub fn tables(&self) -> &[Table] {
         &self.tables
     }
@@ -261,11 +261,27 @@ impl<T: Scalar> Program<T> {
     ///
     /// As [`forward`](Program::forward), which must have run before on the same rows.
     pub fn backward(&self, run: &Run<'_, T>, workspace: &mut Workspace<T>, gradients: &mut [T], write: Write) {
+        assert_eq!(gradients.len(), self.gradient_len(), "elements of the gradient arena");
+        if write == Write::Assign {
+            gradients[self.layout.dense_len()..self.layout.trainable_len()].fill(T::zero());
+        }
+        self.backward_by_rows(run, workspace, gradients, write);
+    }
+
+    /// As [`backward`](Program::backward), but to the gradients of [tables](Program::tables) it adds, whatever `write`
+    /// says: before the first part of a batch, the caller sets those of the rows that the batch reads to zero. So other
+    /// rows cost nothing.
+    ///
+    /// # Panics
+    ///
+    /// As [`backward`](Program::backward).
+    pub fn backward_by_rows(&self, run: &Run<'_, T>, workspace: &mut Workspace<T>, gradients: &mut [T], write: Write) {
         self.backward_in_parts(run, workspace, gradients, write, usize::MAX, |_, _| ());
     }
 
-    /// As [`backward`](Program::backward), and tells of each part of the gradient when it is whole, from the end of the
-    /// arena to its start: of which elements, and what they are. A part has `least` elements or more, but for the last.
+    /// As [`backward_by_rows`](Program::backward_by_rows), and tells of each part of the gradient that is in no table when
+    /// it is whole, from the end of those parameters to the start of the arena: of which elements, and what they are. A part
+    /// has `least` elements or more, but for the last.
     ///
     /// # Panics
     ///
@@ -285,7 +301,7 @@ impl<T: Scalar> Program<T> {
             self.unwritten.iter().for_each(|range| gradients[range.clone()].fill(T::zero()));
         }
         write.slice(&mut gradients[self.layout.trainable_len()..], &workspace.updates);
-        let mut whole_from = self.layout.trainable_len();
+        let mut whole_from = self.layout.dense_len();
         for (number, step) in self.steps[..=self.root_step].iter().enumerate().rev() {
             if !step.has_gradient {
                 continue;

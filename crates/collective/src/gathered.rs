@@ -21,6 +21,12 @@ impl Gathered {
         (0..self.ends.len()).map(|rank| self.get(rank))
     }
 
+    /// Makes room for what so many ranks bring, so many bytes in all.
+    pub fn reserve(&mut self, ranks: usize, bytes: usize) {
+        self.bytes.reserve(bytes);
+        self.ends.reserve(ranks);
+    }
+
     /// Forgets everything but its room.
     pub fn clear(&mut self) {
         self.bytes.clear();

@@ -57,6 +57,16 @@ impl LazyTable {
         }
     }
 
+    /// Writes rows as they are when they are up to date, but not that they are.
+    pub(crate) fn preview<T: Scalar>(&self, rows: &[u32], parameters: &mut [T], memory: &[T]) {
+        let (clock, times) = memory[self.memory.clone()].split_at(numbers::<T>());
+        let (now, parameters) = (read(clock), &mut parameters[self.range.clone()]);
+        for row in rows.iter().map(|&row| row as usize) {
+            let time = read(&times[row * numbers::<T>()..(row + 1) * numbers::<T>()]);
+            catch_up(&mut parameters[row * self.width..(row + 1) * self.width], now - time);
+        }
+    }
+
     /// Brings all rows up to date, and sets the clock back.
     pub(crate) fn catch_up<T: Scalar>(&self, parameters: &mut [T], memory: &mut [T]) {
         let (clock, times) = memory[self.memory.clone()].split_at_mut(numbers::<T>());

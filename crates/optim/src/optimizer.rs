@@ -8,7 +8,7 @@ use crate::lazy::LazyTable;
 use crate::part::Part;
 use crate::pass::Pass;
 use crate::workers::share_out;
-use crate::{Schedule, UpdateStep, Workers};
+use crate::{Schedule, Table, UpdateStep, Workers};
 
 /// A [`Chain`](crate::Chain) made ready for the parameters of one layout; immutable, shared by all threads.
 ///
@@ -45,6 +45,7 @@ pub struct Optimizer<T> {
     pub(crate) whole: Vec<(Range<usize>, String)>,
     /// Tables whose rows are caught up, in the order of the arena.
     pub(crate) lazy: Vec<LazyTable>,
+    pub(crate) tables: Vec<Table>,
 }
 
 /// A named range of the state arena.
@@ -57,6 +58,11 @@ pub struct StateBlock {
 }
 
 impl<T: Scalar> Optimizer<T> {
+    /// The tables that it was [built with](crate::Chain::build_with_tables).
+    pub fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
     /// Elements of the state arena.
     pub fn state_len(&self) -> usize {
         self.memory_start() + self.lazy.last().map_or(0, |table| table.memory.end)

@@ -33,7 +33,7 @@ pub(crate) fn optimizer<T: Scalar>(chain: &Chain, layout: &Layout, tables: &[Tab
         }
     }
     plan.push_tables(&links, tables)?;
-    Ok(plan.finish(&links))
+    Ok(plan.finish(&links, tables))
 }
 
 /// A link whose selection is resolved.
@@ -199,7 +199,7 @@ impl<'a, T: Scalar> Plan<'a, T> {
         self.passes.last_mut().expect("a plan starts with a pass")
     }
 
-    fn finish(self, links: &[Selected]) -> Optimizer<T> {
+    fn finish(self, links: &[Selected], tables: &[Table]) -> Optimizer<T> {
         let len = self.layout.len();
         let slot = |(i, name)| StateBlock { name, range: i * len..(i + 1) * len };
         let mut blocks: Vec<StateBlock> = self.slot_names.into_iter().enumerate().map(slot).collect();
@@ -230,6 +230,7 @@ impl<'a, T: Scalar> Plan<'a, T> {
             moved: self.moved,
             whole: self.whole,
             lazy: self.lazy,
+            tables: tables.to_vec(),
         }
     }
 }

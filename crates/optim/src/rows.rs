@@ -11,16 +11,27 @@ pub struct Table {
 
 /// The rows of a [`Table`] that a step touches.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableRows<'a> {
+pub struct TableRows {
     /// Where the table lies in the arena.
     pub range: Range<usize>,
     /// Elements of a row.
     pub width: usize,
     /// The rows, in ascending order, each once.
-    pub rows: &'a [u32],
+    pub rows: Vec<u32>,
 }
 
-impl TableRows<'_> {
+impl TableRows {
+    /// Where a row lies in the arena.
+    pub fn place(&self, row: u32) -> Range<usize> {
+        let start = self.range.start + row as usize * self.width;
+        start..start + self.width
+    }
+
+    /// Where its rows lie in the arena.
+    pub fn places(&self) -> impl Iterator<Item = Range<usize>> {
+        self.rows.iter().map(|&row| self.place(row))
+    }
+
     /// Calls `each` with the places of those of its rows that are numbered so, several neighbours at once where they
     /// have up to `most` elements together.
     fn each(&self, rows: Range<usize>, most: usize, each: &mut impl FnMut(Range<usize>)) {
@@ -40,9 +51,25 @@ impl TableRows<'_> {
     }
 }
 
+/// What [`Optimizer::update_rows`](crate::Optimizer::update_rows) updates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Touched<'a> {
+    /// Rows of tables, which come in the order of the arena.
+    pub tables: &'a [TableRows],
+    /// Where in the arena it is, of what is in none of the tables.
+    pub others: Range<usize>,
+}
+
+impl<'a> From<&'a [TableRows]> for Touched<'a> {
+    /// These rows, and everything that is in none of the tables.
+    fn from(tables: &'a [TableRows]) -> Self {
+        Self { tables, others: 0..usize::MAX }
+    }
+}
+
 /// Rows of all tables, in the order of the arena.
 #[derive(Clone, Copy)]
-pub(crate) struct Rows<'a>(pub(crate) &'a [TableRows<'a>]);
+pub(crate) struct Rows<'a>(pub(crate) &'a [TableRows]);
 
 impl Rows<'_> {
     /// Checks that tables come in the order of the arena, and that rows lie within them.
@@ -102,9 +129,9 @@ mod tests {
     #[test]
     fn rows_are_places_of_the_arena() {
         let tables = [
-            TableRows { range: 10..40, width: 3, rows: &[0, 1, 2, 5, 9] },
-            TableRows { range: 40..50, width: 2, rows: &[] },
-            TableRows { range: 50..60, width: 2, rows: &[1, 2] },
+            TableRows { range: 10..40, width: 3, rows: vec![0, 1, 2, 5, 9] },
+            TableRows { range: 40..50, width: 2, rows: vec![] },
+            TableRows { range: 50..60, width: 2, rows: vec![1, 2] },
         ];
         let rows = Rows(&tables);
         rows.check(60);

@@ -6,7 +6,7 @@ use tidemill_tensor::Scalar;
 
 use crate::rows::Rows;
 use crate::workers::{share_out, share_out_rows};
-use crate::{Optimizer, TableRows, UpdateStep, Workers};
+use crate::{Optimizer, TableRows, Touched, UpdateStep, Workers};
 
 impl<T: Scalar> Optimizer<T> {
     /// Whether [rows](Self::update_rows) of a table that lies there can be updated without a look at the others.
@@ -24,8 +24,6 @@ impl<T: Scalar> Optimizer<T> {
     /// those rows and at what is in no table, and costs nothing for other rows. The gradients of the rows are zero
     /// afterwards. Tables of which a step touches no row are named too; one that is not named is updated whole.
     ///
-    /// This is for whoever writes a training loop: the engines of `tidemill-strategies` update everything in each step.
-    ///
     /// | transform | compared with an update of everything |
     /// |---|---|
     /// | SGD, Adagrad, clipping by value | the same bits |
@@ -37,25 +35,14 @@ impl<T: Scalar> Optimizer<T> {
     /// # Panics
     ///
     /// As [`update`](Self::update); and when tables do not come in the order of the arena, rows do not lie in their
-    /// table, or rows of one cannot be updated alone.
+    /// table, or rows of one cannot be updated alone; and where only a
+    /// part of what is in no table is updated, when the optimizer is not [elementwise](Self::is_elementwise).
     ///
     /// # Example
     ///
     /// ```
-    /// use tidemill_optim::{Compose, Table, TableRows, Workers, l2, sgd};
+    /// use tidemill_optim::{Alone, Compose, Table, TableRows, l2, sgd};
     /// use tidemill_tensor::{Initializer, Layout};
-    ///
-    /// struct Alone;
-    ///
-    /// impl Workers for Alone {
-    ///     fn count(&self) -> usize {
-    ///         1
-    ///     }
-    ///
-    ///     fn run(&mut self, job: &(dyn Fn(usize) + Sync)) {
-    ///         job(0);
-    ///     }
-    /// }
     ///
     /// let mut layout = Layout::new();
     /// layout.push("embedding.weight", &[3, 2], Initializer::Constant(0.0))?;
@@ -66,24 +53,27 @@ impl<T: Scalar> Optimizer<T> {
     /// let mut state = optimizer.initial_state();
     /// for step in 0..2 {
     ///     let arenas = [&mut parameters[..], &mut gradients, &mut state];
-    ///     let touched = [TableRows { range: 0..6, width: 2, rows: &[1] }];
-    ///     optimizer.update_rows(step, 1.0, arenas, &touched, &mut Alone, &|_, _| ());
+    ///     let touched = [TableRows { range: 0..6, width: 2, rows: vec![1] }];
+    ///     optimizer.update_rows(step, 1.0, arenas, &touched[..], &mut Alone, &|_, _| ());
     /// }
     /// assert_eq!(parameters, [4.0, 4.0, 1.0, 1.0, 4.0, 4.0]);
     /// optimizer.catch_up(&mut parameters, &mut state);
     /// assert!(parameters.iter().all(|p| (p - 1.0).abs() < 1e-15));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn update_rows(
+    pub fn update_rows<'t>(
         &self,
         step: impl Into<UpdateStep>,
         scale: T,
         [parameters, gradients, state]: [&mut [T]; 3],
-        tables: &[TableRows<'_>],
+        touched: impl Into<Touched<'t>>,
         workers: &mut dyn Workers,
         complete: &(dyn Fn(Range<usize>, &mut [T]) + Sync),
     ) {
-        let (step, rows) = (step.into(), Rows(tables));
+        let (step, Touched { tables, others }) = (step.into(), touched.into());
+        let rows = Rows(tables);
+        let is_whole = rows.gaps(self.len).all(|gap| others.start <= gap.start && gap.end <= others.end);
+        assert!(is_whole || self.is_elementwise(), "a part is updated alone, but norms are of the whole gradient");
         rows.check(self.len);
         self.check(parameters, state);
         for table in tables {
@@ -94,7 +84,7 @@ impl<T: Scalar> Optimizer<T> {
         let memory = &mut state[self.memory_start()..];
         for lazy in &self.lazy {
             match tables.iter().find(|table| table.range == lazy.range) {
-                Some(table) => lazy.step(step, table.rows, parameters, memory, workers),
+                Some(table) => lazy.step(step, &table.rows, parameters, memory, workers),
                 None => lazy.catch_up(parameters, memory),
             }
         }
@@ -105,6 +95,10 @@ impl<T: Scalar> Optimizer<T> {
             let (part, factors) = self.split(parameters, gradients, state);
             pass.prepare_rows(scale, part.parameters, part.gradients, factors, rows);
             for gap in rows.gaps(self.len) {
+                let gap = gap.start.max(others.start)..gap.end.min(others.end);
+                if gap.is_empty() {
+                    continue;
+                }
                 let (part, factors) = self.split(parameters, gradients, state);
                 let part = part.split_at(gap.end).0.split_at(gap.start).1;
                 let factors = &*factors;
@@ -132,7 +126,7 @@ impl<T: Scalar> Optimizer<T> {
     /// When a slice has another length than [`update`](Self::update) asks for.
     pub fn catch_up_rows(
         &self,
-        tables: &[TableRows<'_>],
+        tables: &[TableRows],
         parameters: &mut [T],
         state: &mut [T],
         workers: &mut dyn Workers,
@@ -141,7 +135,23 @@ impl<T: Scalar> Optimizer<T> {
         let memory = &mut state[self.memory_start()..];
         for table in tables {
             if let Some(lazy) = self.lazy.iter().find(|lazy| lazy.range == table.range) {
-                lazy.catch_up_rows(table.rows, parameters, memory, workers);
+                lazy.catch_up_rows(&table.rows, parameters, memory, workers);
+            }
+        }
+    }
+
+    /// Writes rows as they are when they are [caught up](Self::catch_up_rows), and says nothing of it to the state: to read
+    /// them outside of a step. Whoever does puts back what was there before.
+    ///
+    /// # Panics
+    ///
+    /// When a slice has another length than [`update`](Self::update) asks for.
+    pub fn preview_rows(&self, tables: &[TableRows], parameters: &mut [T], state: &[T]) {
+        self.check(parameters, state);
+        let memory = &state[self.memory_start()..];
+        for table in tables {
+            if let Some(lazy) = self.lazy.iter().find(|lazy| lazy.range == table.range) {
+                lazy.preview(&table.rows, parameters, memory);
             }
         }
     }

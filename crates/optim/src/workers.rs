@@ -13,6 +13,20 @@ pub trait Workers {
     fn run(&mut self, job: &(dyn Fn(usize) + Sync));
 }
 
+/// One thread, the caller's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Alone;
+
+impl Workers for Alone {
+    fn count(&self) -> usize {
+        1
+    }
+
+    fn run(&mut self, job: &(dyn Fn(usize) + Sync)) {
+        job(0);
+    }
+}
+
 /// Elements of an arena for which it is worth waking another worker up.
 const WORTHWHILE: usize = 4096;
 

@@ -100,12 +100,12 @@ fn an_update_of_rows_allocates_nothing() {
         let mut state = optimizer.initial_state();
         let mut parameters = vec![0.5; layout.len()];
         let mut gradients = vec![0.1; layout.len()];
-        let tables = [TableRows { range: range.clone(), width, rows: &rows }];
+        let tables = [TableRows { range: range.clone(), width, rows: rows.clone() }];
         let before = ALLOCATIONS.get();
         for step in 0..3 {
             optimizer.catch_up_rows(&tables, &mut parameters, &mut state, &mut InTurn);
             let all = [&mut parameters[..], &mut gradients, &mut state];
-            optimizer.update_rows(step, 0.5, all, &tables, &mut InTurn, &|_, _| ());
+            optimizer.update_rows(step, 0.5, all, &tables[..], &mut InTurn, &|_, _| ());
         }
         optimizer.catch_up(&mut parameters, &mut state);
         assert_eq!(ALLOCATIONS.get(), before, "{chain:?}");

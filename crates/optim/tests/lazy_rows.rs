@@ -56,7 +56,7 @@ fn at(step: u64) -> UpdateStep {
 }
 
 /// How a run's arenas are changed by a step.
-type Update<'a, T> = dyn FnMut(u64, [&mut [T]; 3], &[TableRows<'_>]) + 'a;
+type Update<'a, T> = dyn FnMut(u64, [&mut [T]; 3], &[TableRows]) + 'a;
 
 fn run<T: Scalar>(optimizer: &Optimizer<T>, update: &mut Update<'_, T>) -> [Vec<T>; 2] {
     let layout = layout();
@@ -69,22 +69,17 @@ fn run<T: Scalar>(optimizer: &Optimizer<T>, update: &mut Update<'_, T>) -> [Vec<
             gradients[place.clone()].copy_from_slice(&drawn[place]);
         }
         let touched = [rows(step, 0), rows(step, 1)];
-        let tables: Vec<TableRows<'_>> = std::iter::zip(tables(), &touched)
-            .map(|(Table { range, width }, rows)| TableRows { range, width, rows })
+        let tables: Vec<TableRows> = std::iter::zip(tables(), &touched)
+            .map(|(Table { range, width }, rows)| TableRows { range, width, rows: rows.clone() })
             .collect();
         for table in &tables {
-            for place in places(table) {
+            for place in table.places() {
                 gradients[place.clone()].copy_from_slice(&drawn[place]);
             }
         }
         update(step, [&mut parameters, &mut gradients, &mut state], &tables);
     }
     [parameters, state]
-}
-
-fn places(table: &TableRows<'_>) -> impl Iterator<Item = Range<usize>> {
-    let place = |&row: &u32| table.range.start + row as usize * table.width;
-    table.rows.iter().map(place).map(|start| start..start + table.width)
 }
 
 fn by_rows<T: Scalar>(optimizer: &Optimizer<T>, workers: usize) -> [Vec<T>; 2] {
@@ -152,12 +147,15 @@ fn a_step_reads_rows_that_are_caught_up() {
     let optimizer = l2(0.05).then(sgd(0.1)).build_with_tables::<f64>(&layout(), &tables()).unwrap();
     let mut dense = Vec::new();
     run(&optimizer, &mut |step, [p, g, s], tables| {
-        dense.push(tables.iter().flat_map(places).map(|place| p[place].to_vec()).collect::<Vec<_>>());
+        dense.push(tables.iter().flat_map(TableRows::places).map(|place| p[place].to_vec()).collect::<Vec<_>>());
         optimizer.update(at(step), 0.25, p, g, s);
     });
     run(&optimizer, &mut |step, [p, g, s], tables| {
+        let mut previewed = p.to_vec();
+        optimizer.preview_rows(tables, &mut previewed, s);
         optimizer.catch_up_rows(tables, p, s, &mut Backwards(3));
-        let read = tables.iter().flat_map(places).map(|place| p[place].to_vec());
+        assert!(previewed == p, "seen before");
+        let read = tables.iter().flat_map(TableRows::places).map(|place| p[place].to_vec());
         for (read, wanted) in read.zip(&dense[step as usize]) {
             read.iter().zip(wanted).for_each(|(a, b)| assert!((a - b).abs() < 1e-14, "step {step}: {a}, not {b}"));
         }
@@ -203,7 +201,7 @@ fn adamw_decays_all_rows_and_leaves_moments_alone() {
     let [wanted, _] = run(&optimizer, &mut |step, [p, g, _], tables| {
         let lr = lr * at(step).learning_rate_factor;
         p.iter_mut().for_each(|p| *p -= lr * strength * *p);
-        for i in dense().into_iter().chain(tables.iter().flat_map(places)).flatten() {
+        for i in dense().into_iter().chain(tables.iter().flat_map(TableRows::places)).flatten() {
             let g = 0.25 * g[i];
             let [m, v] = &mut moments[i];
             *m = b1 * *m + (1.0 - b1) * g;

@@ -53,7 +53,7 @@ struct Ran<T> {
 }
 
 /// Some steps whose gradients are zero but for dense parameters and touched rows.
-fn run<T: Scalar>(optimizer: &Optimizer<T>, mut update: impl FnMut(u64, [&mut [T]; 3], &[TableRows<'_>])) -> Ran<T> {
+fn run<T: Scalar>(optimizer: &Optimizer<T>, mut update: impl FnMut(u64, [&mut [T]; 3], &[TableRows])) -> Ran<T> {
     let layout = layout();
     let mut parameters = layout.initialize::<T>(Key::new(1));
     let mut state = optimizer.initial_state();
@@ -64,11 +64,11 @@ fn run<T: Scalar>(optimizer: &Optimizer<T>, mut update: impl FnMut(u64, [&mut [T
             gradients[place.clone()].copy_from_slice(&drawn[place]);
         }
         let touched = [rows(step, 0), rows(step, 1)];
-        let tables: Vec<TableRows<'_>> = (0..2)
-            .map(|i| TableRows { range: layout[TABLES[i]].range(), width: WIDTHS[i], rows: &touched[i] })
+        let tables: Vec<TableRows> = (0..2)
+            .map(|i| TableRows { range: layout[TABLES[i]].range(), width: WIDTHS[i], rows: touched[i].clone() })
             .collect();
         for table in &tables {
-            for &row in table.rows {
+            for &row in &table.rows {
                 let start = table.range.start + row as usize * table.width;
                 gradients[start..start + table.width].copy_from_slice(&drawn[start..start + table.width]);
             }

@@ -61,9 +61,9 @@ fn check<T: Scalar>(tolerance: f64) {
             wanted[place.clone()].copy_from_slice(&line.after);
             std::iter::zip(&mut gradients[place], line.gradient).for_each(|(to, g)| *to = T::of(g));
         }
-        let tables = [TableRows { range: range.clone(), width: WIDTH, rows: &rows }];
+        let tables = [TableRows { range: range.clone(), width: WIDTH, rows: rows.clone() }];
         let arenas = [&mut parameters[..], &mut gradients, &mut state];
-        optimizer.update_rows(step, T::one(), arenas, &tables, &mut Alone, &|_, _| ());
+        optimizer.update_rows(step, T::one(), arenas, &tables[..], &mut Alone, &|_, _| ());
         for (i, (found, wanted)) in parameters.iter().zip(&wanted).enumerate() {
             assert!((found.widen() - wanted).abs() <= tolerance, "step {step}, [{i}]: {found}, not {wanted}");
         }

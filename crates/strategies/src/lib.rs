@@ -31,6 +31,7 @@ mod state;
 mod strategy;
 mod sync;
 mod timeline;
+mod touched;
 mod trainer;
 mod world;
 

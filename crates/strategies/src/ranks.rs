@@ -72,6 +72,7 @@ pub(crate) fn join<T: Scalar>(
     let blocks: Vec<&str> = optimizer.state_blocks().iter().map(|block| &*block.name).collect();
     let rate = optimizer.learning_rate(state.step);
     settings.push(("optimizer".into(), format!("[{}], learning rate {rate}", blocks.join(", "))));
+    settings.push(("update of tables".into(), if optimizer.tables().is_empty() { "whole" } else { "by rows" }.into()));
     let metrics: Vec<&str> = state.metrics.iter().map(|metric| metric.name()).collect();
     settings.push(("list of metrics".into(), format!("[{}]", metrics.join(", "))));
     settings.push(("number of epochs".into(), plan.epochs.map_or("endless".into(), |epochs| epochs.to_string())));

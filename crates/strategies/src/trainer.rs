@@ -1,10 +1,11 @@
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
 use tidemill_autograd::Program;
 use tidemill_autograd::tensor::Scalar;
 use tidemill_data::{Cursor, Encoder, Source};
-use tidemill_optim::{Chain, Optimizer};
+use tidemill_optim::{Chain, Optimizer, Table};
 
 use crate::engine::{Engine, Serial};
 use crate::extension::Extensions;
@@ -14,7 +15,10 @@ use crate::{Callback, Error, Metrics, State, Strategy, Summary, Timeline, checkp
 /// [`State`].
 pub struct Trainer<T> {
     program: Arc<Program<T>>,
+    chain: Chain,
     optimizer: Arc<Optimizer<T>>,
+    /// Why tables are updated whole, where they are.
+    why_whole: Option<String>,
     engine: Arc<dyn Engine<T>>,
     encoder: Option<Encoder>,
     timeline: Option<Timeline>,
@@ -34,15 +38,62 @@ impl<T: Scalar> Trainer<T> {
                 "the model ends in no loss; only a model with a loss can be trained",
             ));
         }
-        let optimizer = Arc::new(optimizer.into().build(&program.layout().trainable())?);
-        Ok(Self { program, optimizer, engine: Arc::new(Serial), encoder: None, timeline: None })
+        let chain = optimizer.into();
+        let (optimizer, why_whole) = by_rows(&program, &chain)?;
+        let optimizer = Arc::new(optimizer);
+        Ok(Self { program, chain, optimizer, why_whole, engine: Arc::new(Serial), encoder: None, timeline: None })
     }
 
     /// Obtains gradients by this engine.
     #[must_use]
     pub fn engine(mut self, engine: impl Engine<T> + 'static) -> Self {
         self.engine = Arc::new(engine);
+        if self.engine.updates_rows() { self } else { self.whole_tables_because("the engine takes steps of its own") }
+    }
+
+    /// Updates all rows of tables, such as embeddings, in every step, as PyTorch's dense optimizers do; a step then costs by
+    /// the size of the tables.
+    ///
+    /// Without it, a step updates the rows that its batch reads and leaves the others alone, where the optimizer can: to the
+    /// same result, but for Adam, which is then PyTorch's `SparseAdam`
+    /// ([`Optimizer::update_rows`](tidemill_optim::Optimizer::update_rows) has the whole list). Where it cannot for one of
+    /// the tables, all are updated whole, and [`why_whole_tables`](Trainer::why_whole_tables) says why.
+    #[must_use]
+    pub fn whole_tables(self) -> Self {
+        self.whole_tables_because("it was asked for")
+    }
+
+    fn whole_tables_because(mut self, why: &str) -> Self {
+        if !self.optimizer.tables().is_empty() {
+            let optimizer = self.chain.build(&self.program.layout().trainable());
+            self.optimizer = Arc::new(optimizer.expect("the same chain was built before"));
+            self.why_whole = Some(why.into());
+        }
         self
+    }
+
+    /// Why every step updates all rows of the model's tables; `None` where it does not, and where there are none.
+    pub fn why_whole_tables(&self) -> Option<&str> {
+        self.why_whole.as_deref()
+    }
+
+    /// The parameters of a state as its next step sees them.
+    ///
+    /// They are the state's own, but within an epoch of a model with tables whose rows decay without a gradient, such as by
+    /// [`weight_decay`](tidemill_optim::weight_decay): rows catch up when a step reads them, and all of them when the epoch
+    /// ends.
+    ///
+    /// # Panics
+    ///
+    /// When the state is of another trainer.
+    pub fn parameters<'s>(&self, state: &'s State<T>) -> Cow<'s, [T]> {
+        if !self.optimizer.catches_up() {
+            return Cow::Borrowed(&state.params);
+        }
+        let mut params = state.params.clone();
+        let trained = self.program.layout().trainable_len();
+        self.optimizer.catch_up(&mut params[..trained], &mut state.optimizer.clone());
+        Cow::Owned(params)
     }
 
     /// Saves the encoder that rows go through with every checkpoint, so that a run can go on without fitting another:
@@ -77,6 +128,12 @@ impl<T: Scalar> Trainer<T> {
     /// The optimizer.
     pub fn optimizer(&self) -> &Arc<Optimizer<T>> {
         &self.optimizer
+    }
+
+    /// How many of the trainable parameters, from the first on, are updated in every step: all but rows of tables.
+    pub(crate) fn agreed_len(&self) -> usize {
+        let layout = self.program.layout();
+        if self.optimizer.tables().is_empty() { layout.trainable_len() } else { layout.dense_len() }
     }
 
     pub(crate) fn declared_engine(&self) -> &dyn Engine<T> {
@@ -155,5 +212,18 @@ impl<T: Scalar> Trainer<T> {
         callback: &mut dyn Callback<T>,
     ) -> Result<Summary, Error> {
         strategy.run(self, state, source, callback).inspect_err(|error| self.engine.abandon(&error.to_string()))
+    }
+}
+
+/// The optimizer of a model's trainable parameters, by rows of its tables where it can do that for all of them; and why not
+/// otherwise.
+fn by_rows<T: Scalar>(program: &Program<T>, chain: &Chain) -> Result<(Optimizer<T>, Option<String>), Error> {
+    let layout = program.layout().trainable();
+    let table = |table: &tidemill_autograd::Table| Table { range: table.range.clone(), width: table.width };
+    let tables: Vec<Table> = program.tables().iter().map(table).collect();
+    let optimizer = chain.build_with_tables(&layout, &tables)?;
+    match tables.iter().find_map(|table| optimizer.why_not_rows(table.range.clone())) {
+        None => Ok((optimizer, None)),
+        Some(why) => Ok((chain.build(&layout)?, Some(why.to_owned()))),
     }
 }

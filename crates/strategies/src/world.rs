@@ -4,6 +4,7 @@ use tidemill_autograd::Program;
 use tidemill_autograd::tensor::Scalar;
 use tidemill_collective::{Gathered, Values};
 use tidemill_data::Source;
+use tidemill_optim::TableRows;
 
 use crate::binding::Binding;
 use crate::engine::{RankRows, Running, Task, group, share};
@@ -74,7 +75,7 @@ impl World {
         trainer: &'a Trainer<T>,
         state: &'a State<T>,
         step: &'a StepRows<T>,
-        binding: &'a Binding,
+        (binding, touched): (&'a Binding, &'a [TableRows]),
         rows: Range<usize>,
     ) -> Task<'a, T> {
         let keys = state.steps_key();
@@ -92,6 +93,7 @@ impl World {
             binding,
             rows,
             read,
+            touched,
             step: state.step,
             learning_rate_factor: state.learning_rate_factor,
             key,
@@ -153,9 +155,9 @@ impl World {
         let Some(ranks) = engine.ranks() else { return Ok(()) };
         let (collective, lost) = (ranks.collective, Error::lost(state.step));
         if std::mem::take(is_sharded) {
-            let len = trainer.program().layout().trainable_len();
+            let (len, agreed) = (trainer.program().layout().trainable_len(), trainer.agreed_len());
             for slot in state.optimizer.chunks_exact_mut(len).take(trainer.optimizer().slots()) {
-                collective.gather_shares(Values::of(slot)).map_err(&lost)?;
+                collective.gather_shares(Values::of(&mut slot[..agreed])).map_err(&lost)?;
             }
         }
         state.extensions.forget_ranks();

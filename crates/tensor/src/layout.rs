@@ -47,6 +47,7 @@ pub struct Parameter {
     shape: Vec<usize>,
     initializer: Initializer,
     kind: ParameterKind,
+    is_table: bool,
     offset: usize,
 }
 
@@ -74,6 +75,21 @@ impl Parameter {
     /// What training does to it.
     pub fn kind(&self) -> ParameterKind {
         self.kind
+    }
+
+    /// Whether it is a [table](Layout::set_table).
+    pub fn is_table(&self) -> bool {
+        self.is_table
+    }
+
+    /// The part of the arena that it lies in.
+    fn part(&self) -> usize {
+        match (self.kind, self.is_table) {
+            (ParameterKind::Trainable, false) => 0,
+            (ParameterKind::Trainable, true) => 1,
+            (ParameterKind::Frozen, _) => 2,
+            (ParameterKind::Buffer, _) => 3,
+        }
     }
 
     /// Its elements' place in the arena.
@@ -106,8 +122,9 @@ pub enum LayoutError {
 /// The parameters and buffers of a model in the order of their declaration: name, shape, initialiser, kind and range of
 /// each in one flat arena.
 ///
-/// The arena holds trainable parameters first, then frozen ones, then buffers, each in the order of declaration. So a
-/// gradient arena and each slot of an optimizer are as long as the [trainable](Self::trainable_len) front of it.
+/// The arena holds trainable parameters first, of which [tables](Self::set_table) are the last, then frozen ones, then
+/// buffers, each in the order of declaration. So a gradient arena and each slot of an optimizer are as long as the
+/// [trainable](Self::trainable_len) front of it, and what every step changes is the [front of that](Self::dense_len).
 ///
 /// # Example
 ///
@@ -125,8 +142,8 @@ pub enum LayoutError {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Layout {
     parameters: Vec<Parameter>,
-    /// Elements of each kind.
-    lens: [usize; 3],
+    /// Elements of each part: trainable parameters but tables, tables, frozen ones, buffers.
+    lens: [usize; 4],
 }
 
 impl Layout {
@@ -173,7 +190,7 @@ impl Layout {
         if self.find(&name).is_some() {
             return Err(LayoutError::DuplicateName { name });
         }
-        self.parameters.push(Parameter { name, shape: shape.to_vec(), initializer, kind, offset: 0 });
+        self.parameters.push(Parameter { name, shape: shape.to_vec(), initializer, kind, is_table: false, offset: 0 });
         self.place();
         Ok(self.parameters.len() - 1)
     }
@@ -188,16 +205,27 @@ impl Layout {
         self.place();
     }
 
-    /// Gives each kind its part of the arena, and each parameter its place there.
+    /// Says that a parameter is a table `[N, ..]`, of which a step reads some rows and trains those alone. The ranges of
+    /// others move.
+    ///
+    /// # Panics
+    ///
+    /// When there is none of this index.
+    pub fn set_table(&mut self, index: usize) {
+        self.parameters[index].is_table = true;
+        self.place();
+    }
+
+    /// Gives each part its place in the arena, and each parameter its own there.
     fn place(&mut self) {
-        self.lens = [0; 3];
+        self.lens = [0; 4];
         for parameter in &self.parameters {
-            self.lens[parameter.kind as usize] += parameter.len();
+            self.lens[parameter.part()] += parameter.len();
         }
-        let [trainable, frozen, _] = self.lens;
-        let mut ends = [0, trainable, trainable + frozen];
+        let [dense, tables, frozen, _] = self.lens;
+        let mut ends = [0, dense, dense + tables, dense + tables + frozen];
         for parameter in &mut self.parameters {
-            let end = &mut ends[parameter.kind as usize];
+            let end = &mut ends[parameter.part()];
             parameter.offset = *end;
             *end += parameter.len();
         }
@@ -215,20 +243,37 @@ impl Layout {
 
     /// Elements that are trained: the front of the arena.
     pub fn trainable_len(&self) -> usize {
-        self.lens[ParameterKind::Trainable as usize]
+        self.lens[0] + self.lens[1]
+    }
+
+    /// Elements that are trained and in no [table](Self::set_table): the front of the arena.
+    pub fn dense_len(&self) -> usize {
+        self.lens[0]
     }
 
     /// Elements of buffers: the end of the arena.
     pub fn buffer_len(&self) -> usize {
-        self.lens[ParameterKind::Buffer as usize]
+        self.lens[3]
     }
 
-    /// The trainable parameters alone, at the same places: what gradients and optimizers have.
+    /// The trainable parameters alone, in the order of their places, which are the same: what gradients and optimizers have.
     #[must_use]
     pub fn trainable(&self) -> Self {
-        let of_kind = |parameter: &&Parameter| parameter.kind == ParameterKind::Trainable;
-        let parameters = self.parameters.iter().filter(of_kind).cloned().collect();
-        Self { parameters, lens: [self.trainable_len(), 0, 0] }
+        self.front(2)
+    }
+
+    /// Those of them that are in no [table](Self::set_table), at the same places.
+    #[must_use]
+    pub fn dense(&self) -> Self {
+        self.front(1)
+    }
+
+    fn front(&self, parts: usize) -> Self {
+        let mut parameters: Vec<Parameter> =
+            self.parameters.iter().filter(|parameter| parameter.part() < parts).cloned().collect();
+        parameters.sort_by_key(|parameter| parameter.offset);
+        let lens = std::array::from_fn(|part| if part < parts { self.lens[part] } else { 0 });
+        Self { parameters, lens }
     }
 
     /// The parameters and buffers, in the order of their declaration.
@@ -312,6 +357,22 @@ mod tests {
         assert_eq!(["a", "mean", "b"].map(|name| drawn(&layout, name)), before);
         let trainable = layout.trainable();
         assert_eq!((trainable.len(), trainable.parameters().len(), trainable[0].name()), (3, 1, "b"));
+    }
+
+    #[test]
+    fn tables_are_the_last_of_what_is_trained() {
+        let mut layout = Layout::new();
+        layout.push("table", &[3, 2], Initializer::Constant(0.0)).unwrap();
+        layout.push_buffer("mean", &[1], Initializer::Constant(5.0)).unwrap();
+        layout.push("weight", &[2], Initializer::Constant(0.0)).unwrap();
+        layout.set_table(0);
+        assert_eq!([layout[0].range(), layout[1].range(), layout[2].range()], [2..8, 8..9, 0..2]);
+        assert_eq!((layout.dense_len(), layout.trainable_len(), layout.len()), (2, 8, 9));
+        let (dense, trainable) = (layout.dense(), layout.trainable());
+        assert_eq!((dense.len(), dense.parameters().len(), dense[0].name()), (2, 1, "weight"));
+        assert_eq!((trainable.len(), trainable.dense_len(), trainable[0].name()), (8, 2, "weight"));
+        layout.freeze(0);
+        assert_eq!((layout.dense_len(), layout.trainable_len(), layout[0].range()), (2, 2, 2..8));
     }
 
     #[test]

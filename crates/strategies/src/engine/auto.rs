@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use tidemill_autograd::Program;
 use tidemill_autograd::tensor::Scalar;
+use tidemill_autograd::{Program, Table};
 
 use super::{DataParallel, Engine, Running, Serial, group};
 use crate::Error;
@@ -20,7 +20,7 @@ pub struct Auto {
 /// Multiplications for which a thread is worth a shard of its own: some tens of microseconds, a few times what handing
 /// work over and adding gradients up takes.
 const WORTHWHILE: usize = 2_000_000;
-/// Each shard has as many gradients to be added up as the model has parameters; this many multiplications take longer
+/// Each shard has as many gradients to be added up as the model has parameters that a step touches; this many multiplications take longer
 /// than adding one.
 const PER_PARAMETER: usize = 16;
 
@@ -38,7 +38,10 @@ impl Auto {
 
     fn shards<T: Scalar>(self, program: &Program<T>, rows: usize) -> usize {
         let Some(group) = group(program) else { return 1 };
-        let worthwhile = WORTHWHILE.max(PER_PARAMETER * program.layout().trainable_len());
+        // Of a table, the rows of a step at most.
+        let touched = |table: &Table| table.range.len().min(table.inputs.len() * table.width * rows);
+        let added = program.layout().dense_len() + program.tables().iter().map(touched).sum::<usize>();
+        let worthwhile = WORTHWHILE.max(PER_PARAMETER * added);
         let work = program.multiplications_per_row().saturating_mul(rows);
         (work / worthwhile).clamp(1, self.threads.min(rows.div_ceil(group).max(1)))
     }

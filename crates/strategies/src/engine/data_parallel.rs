@@ -3,7 +3,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tidemill_autograd::tensor::{Arena, Scalar, kernels};
 use tidemill_autograd::{Program, Write};
-use tidemill_optim::{Optimizer, UpdateStep};
+use tidemill_optim::{Optimizer, TableRows, UpdateStep};
 
 use super::outputs::Writer;
 use super::pool::{Parts, Pool};
@@ -159,15 +159,27 @@ impl<T: Scalar> Running<T> for Parallel<T> {
         sums
     }
 
-    fn reduce(&mut self, gradients: &mut [T]) {
+    fn reduce(&mut self, gradients: &mut [T], touched: &[TableRows]) {
         if !std::mem::take(&mut self.scattered) || self.slots.len() == 1 {
             return;
         }
         let (slots, len, parts) = (&self.slots[1..], gradients.len(), Parts::new(gradients));
-        share_out(&mut self.pool, 0..len, |range| {
+        // Behind the tables is what buffers get, which has been added up.
+        let dense = touched.first().map_or(len, |table| table.range.start);
+        share_out(&mut self.pool, 0..dense, |range| {
             // SAFETY: the workers' ranges are disjoint.
             add_up(slots, range.clone(), unsafe { parts.part(range) });
         });
+        for table in touched {
+            share_out(&mut self.pool, 0..table.rows.len() * table.width, |part| {
+                let first = part.start.div_ceil(table.width)..part.end.div_ceil(table.width);
+                for &row in &table.rows[first] {
+                    let place = table.place(row);
+                    // SAFETY: the workers' rows are others.
+                    add_up(slots, place.clone(), unsafe { parts.part(place) });
+                }
+            });
+        }
     }
 
     fn evaluate(&mut self, task: &Task<'_, T>, outputs: &mut Outputs<T>) -> Sums {
@@ -179,14 +191,18 @@ impl<T: Scalar> Running<T> for Parallel<T> {
     /// Each worker adds up and updates a slice of its own. Only where something must be measured of the whole gradient
     /// first is that made whole before.
     fn update(&mut self, optimizer: &Optimizer<T>, step: UpdateStep, scale: T, arenas: Arenas<'_, T>) -> Updated {
-        let Arenas { params, gradients, optimizer: memory, .. } = arenas;
+        let Arenas { params, gradients, optimizer: memory, touched, .. } = arenas;
         if optimizer.measures_first() {
-            self.reduce(gradients);
+            self.reduce(gradients, touched);
         }
         let others = if std::mem::take(&mut self.scattered) { &self.slots[1..] } else { &[] };
-        optimizer.update_in_parallel(step, scale, [params, gradients, memory], &mut self.pool, &|range, gradients| {
+        let (arenas, complete) = ([params, gradients, memory], |range: Range<usize>, gradients: &mut [T]| {
             add_up(others, range, gradients);
         });
+        match touched {
+            [] => optimizer.update_in_parallel(step, scale, arenas, &mut self.pool, &complete),
+            _ => optimizer.update_rows(step, scale, arenas, touched, &mut self.pool, &complete),
+        }
         Updated::default()
     }
 }

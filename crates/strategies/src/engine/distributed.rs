@@ -7,7 +7,7 @@ use tidemill_collective::Collective;
 use super::joined::{Joined, Link, Settings, describe, lock, park};
 use super::{Engine, RankRows, Running, group, is_coupled};
 use crate::Error;
-use crate::sync::{AllReduce, GradientSync, SyncRun};
+use crate::sync::{AllReduce, GradientSync};
 
 /// Another engine on each of several ranks, whose gradients are added up before the one update.
 ///
@@ -143,17 +143,17 @@ impl<T: Scalar, E: Engine<T>, S: GradientSync<T> + 'static> Engine<T> for Distri
         };
         parked.sync = sync.describe();
         drop(parked);
-        let trained = program.layout().trainable();
-        let mut joined = Joined::new(&self.link, (collective, sync), inner, settings.clone(), trained.len());
-        let run = SyncRun { layout: &trained, rank: settings.rank, ranks: settings.size, rows: settings.rows };
-        joined.with().1.start(&run)?;
-        Ok(Box::new(joined))
+        Ok(Box::new(Joined::new(&self.link, (collective, sync), inner, settings.clone(), program)))
     }
 
     fn describe(&self) -> String {
         let parked = lock(&self.link);
         let sync = parked.held.as_ref().map_or_else(|| parked.sync.clone(), |(_, sync)| sync.describe());
         describe(&self.settings, &sync, &self.inner.describe())
+    }
+
+    fn updates_rows(&self) -> bool {
+        self.inner.updates_rows()
     }
 
     fn ranks(&self) -> usize {

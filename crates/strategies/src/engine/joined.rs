@@ -1,15 +1,15 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tidemill_autograd::Write;
 use tidemill_autograd::tensor::Scalar;
+use tidemill_autograd::{Program, Write};
 use tidemill_collective::{Collective, Error as Lost, Values, share};
-use tidemill_optim::{Optimizer, UpdateStep};
+use tidemill_optim::{Alone, Optimizer, TableRows, Touched, UpdateStep};
 
 use super::{AgreeStep, Arenas, InParts, OptimizerMemory, Outputs, RankRows, Ranks, Running, Task, Updated};
-use crate::sync::{GradientSync, Sharing, SyncStep, Synced};
+use crate::sync::{GradientSync, Sharing, SyncRun, SyncStep, Synced};
 use crate::timeline::{Activity, timed};
-use crate::{Error, Sums, Timeline};
+use crate::{Error, Sums, Timeline, touched};
 
 /// What reaches the other ranks, and how they agree, parked between runs.
 pub(super) type Link<S> = Arc<Mutex<Parked<S>>>;
@@ -53,8 +53,9 @@ pub(super) struct Joined<T, S> {
     parked: Option<(Box<dyn Collective>, S)>,
     inner: Box<dyn Running<T>>,
     settings: Settings,
-    /// Where gradients end in their arena, and what buffers get begins.
-    trained: usize,
+    program: Arc<Program<T>>,
+    /// How much of the gradient ranks agree on by the sync: all but rows of tables.
+    agreed: usize,
     /// Weight of the rows of the last gradient.
     own_weight: f64,
     sharing: Sharing,
@@ -66,20 +67,21 @@ pub(super) struct Joined<T, S> {
     failed: Option<Lost>,
 }
 
-impl<T, S> Joined<T, S> {
+impl<T: Scalar, S> Joined<T, S> {
     pub(super) fn new(
         link: &Link<S>,
         held: (Box<dyn Collective>, S),
         inner: Box<dyn Running<T>>,
         settings: Settings,
-        trained: usize,
+        program: &Arc<Program<T>>,
     ) -> Self {
         Self {
             link: Arc::clone(link),
             parked: Some(held),
             inner,
             settings,
-            trained,
+            program: Arc::clone(program),
+            agreed: program.layout().trainable_len(),
             own_weight: 0.0,
             sharing: Sharing::Impossible,
             synced: Synced::Sum,
@@ -106,6 +108,12 @@ impl<T: Scalar, S: GradientSync<T>> Running<T> for Joined<T, S> {
     fn prepare(&mut self, optimizer: &Arc<Optimizer<T>>) -> Result<(), Error> {
         let measures = !optimizer.is_elementwise();
         self.sharing = if measures { Sharing::Impossible } else { Sharing::Possible };
+        let program = Arc::clone(&self.program);
+        let by_rows = !optimizer.tables().is_empty();
+        let layout = if by_rows { program.layout().dense() } else { program.layout().trainable() };
+        self.agreed = layout.len();
+        let Settings { rank, size, rows, .. } = self.settings;
+        self.with().1.start(&SyncRun { layout: &layout, rank, ranks: size, rows })?;
         self.inner.prepare(optimizer)
     }
 
@@ -116,7 +124,7 @@ impl<T: Scalar, S: GradientSync<T>> Running<T> for Joined<T, S> {
         write: Write,
         outputs: Option<&mut Outputs<T>>,
     ) -> Sums {
-        let Self { parked, inner, has_begun, failed, trained, .. } = self;
+        let Self { parked, inner, has_begun, failed, agreed, .. } = self;
         let (collective, sync) = parked.as_mut().expect("the run is on");
         *failed = None;
         let sums = match sync.part_bytes(task.step) {
@@ -128,7 +136,7 @@ impl<T: Scalar, S: GradientSync<T>> Running<T> for Joined<T, S> {
                         *failed = sync.begin(&mut **collective, range, part).err();
                     }
                 };
-                let mut parts = InParts { end: *trained, least: bytes.div_ceil(size_of::<T>()), whole: &mut whole };
+                let mut parts = InParts { end: *agreed, least: bytes.div_ceil(size_of::<T>()), whole: &mut whole };
                 inner.gradient_in_parts(task, gradients, write, outputs, &mut parts)
             }
         };
@@ -136,8 +144,8 @@ impl<T: Scalar, S: GradientSync<T>> Running<T> for Joined<T, S> {
         sums
     }
 
-    fn reduce(&mut self, gradients: &mut [T]) {
-        self.inner.reduce(gradients);
+    fn reduce(&mut self, gradients: &mut [T], touched: &[TableRows]) {
+        self.inner.reduce(gradients, touched);
     }
 
     fn evaluate(&mut self, task: &Task<'_, T>, outputs: &mut Outputs<T>) -> Sums {
@@ -153,7 +161,7 @@ impl<T: Scalar, S: GradientSync<T>> Running<T> for Joined<T, S> {
             return Err(lost);
         }
         if !std::mem::take(&mut self.has_begun) {
-            self.inner.reduce(gradients);
+            self.inner.reduce(gradients, &[]);
         }
         let about = SyncStep { number: step.number, own_weight: self.own_weight, sharing: self.sharing };
         let (collective, sync) = self.with();
@@ -172,12 +180,21 @@ impl<T: Scalar, S: GradientSync<T>> Running<T> for Joined<T, S> {
     fn update(&mut self, optimizer: &Optimizer<T>, step: UpdateStep, scale: T, arenas: Arenas<'_, T>) -> Updated {
         match self.synced {
             Synced::Sum => return self.inner.update(optimizer, step, scale, arenas),
-            Synced::Mean => return self.inner.update(optimizer, step, T::one(), arenas),
+            Synced::Mean => {
+                touched::scale(arenas.touched, arenas.gradients, scale);
+                return self.inner.update(optimizer, step, T::one(), arenas);
+            }
             Synced::Share => {}
         }
-        let Arenas { params, gradients, optimizer: memory, .. } = arenas;
-        let own = share(params.len(), self.settings.rank, self.settings.size);
-        optimizer.update_range(step, scale, own, params, gradients, memory);
+        let Arenas { params, gradients, optimizer: memory, touched, .. } = arenas;
+        let own = share(self.agreed, self.settings.rank, self.settings.size);
+        match touched {
+            [] => optimizer.update_range(step, scale, own, params, gradients, memory),
+            tables => {
+                let touched = Touched { tables, others: own };
+                optimizer.update_rows(step, scale, [params, gradients, memory], touched, &mut Alone, &|_, _| ());
+            }
+        }
         Updated { memory: OptimizerMemory::OwnShare, ..Updated::default() }
     }
 

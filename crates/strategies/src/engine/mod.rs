@@ -25,7 +25,7 @@ pub use task::{ReadRows, Task};
 use tidemill_autograd::tensor::Scalar;
 use tidemill_autograd::{Coupling, Program, Write};
 use tidemill_collective::Collective;
-use tidemill_optim::{Optimizer, UpdateStep};
+use tidemill_optim::{Alone, Optimizer, TableRows, UpdateStep};
 
 use crate::{Error, GradientSync, Sums, Timeline};
 
@@ -41,6 +41,11 @@ pub trait Engine<T: Scalar>: Send + Sync {
 
     /// What was asked for, such as `2 shards on 2 threads`. What runs is told by [`Running::describe`].
     fn describe(&self) -> String;
+
+    /// Whether it updates the rows of tables, such as embeddings, that a step [touches](Task::touched), and no others.
+    fn updates_rows(&self) -> bool {
+        true
+    }
 
     /// How many ranks take part in a run, each with an engine of its own.
     fn ranks(&self) -> usize {
@@ -97,22 +102,23 @@ pub trait Running<T: Scalar>: Send {
         parts: &mut InParts<'_, T>,
     ) -> Sums {
         let sums = self.gradient(task, gradients, write, outputs);
-        self.reduce(gradients);
+        self.reduce(gradients, task.touched);
         (parts.whole)(0..parts.end, &mut gradients[..parts.end]);
         sums
     }
 
-    /// Makes `gradients` whole: adds what [`gradient`](Running::gradient) left elsewhere. Only who reads gradients needs
-    /// it; [`update`](Running::update) does so itself.
-    fn reduce(&mut self, gradients: &mut [T]) {
-        let _ = gradients;
+    /// Makes `gradients` whole: adds what [`gradient`](Running::gradient) left elsewhere, of tables that of these rows. Only
+    /// who reads gradients needs it; [`update`](Running::update) does so itself.
+    fn reduce(&mut self, gradients: &mut [T], touched: &[TableRows]) {
+        let _ = (gradients, touched);
     }
 
     /// Computes prediction and loss of each of the task's rows, and the sums.
     fn evaluate(&mut self, task: &Task<'_, T>, outputs: &mut Outputs<T>) -> Sums;
 
     /// Makes the gradient that of all ranks, of which this rank has computed its own part: communication alone, which
-    /// changes nothing but `gradients` when it fails.
+    /// changes nothing but `gradients` when it fails. Those of [rows of tables](Task::touched) are not in it: they lie behind
+    /// it, and are sums over all ranks already.
     ///
     /// # Errors
     ///
@@ -135,7 +141,11 @@ pub trait Running<T: Scalar>: Send {
     /// Moves the parameters: the gradient, summed over rows, times `scale`, through the optimizer. `arenas.gradients`
     /// are those given to [`gradient`](Running::gradient), reduced or not.
     fn update(&mut self, optimizer: &Optimizer<T>, step: UpdateStep, scale: T, arenas: Arenas<'_, T>) -> Updated {
-        optimizer.update(step, scale, arenas.params, arenas.gradients, arenas.optimizer);
+        let Arenas { params, gradients, optimizer: memory, touched, .. } = arenas;
+        match touched {
+            [] => optimizer.update(step, scale, params, gradients, memory),
+            _ => optimizer.update_rows(step, scale, [params, gradients, memory], touched, &mut Alone, &|_, _| ()),
+        }
         Updated::default()
     }
 
@@ -178,7 +188,7 @@ pub struct NonFinite {
 
 /// Who is told of parts of a gradient that are whole.
 pub struct InParts<'a, T> {
-    /// Where the gradient ends in the arena: behind it is what buffers get.
+    /// Where it ends in the arena: behind it are the gradients of [rows of tables](Task::touched), and what buffers get.
     pub end: usize,
     /// Elements that a part has at least, but for the last.
     pub least: usize,
@@ -251,6 +261,8 @@ pub struct Arenas<'a, T> {
     pub gradients: &'a mut [T],
     /// The optimizer's memory.
     pub optimizer: &'a mut [T],
+    /// The rows of tables that have a gradient; no table, where all parameters are updated.
+    pub touched: &'a [TableRows],
     /// Optional profiler.
     pub timeline: Option<&'a Timeline>,
 }

@@ -8,7 +8,7 @@ use super::outputs::Writer;
 use super::{Engine, InParts, Outputs, Running, Task, group, share};
 use crate::binding::BoundRows;
 use crate::timeline::{Activity, timed};
-use crate::{Error, Sums};
+use crate::{Error, Sums, touched};
 
 /// The whole batch at once, on the calling thread.
 #[derive(Clone, Copy, Debug, Default)]
@@ -84,12 +84,24 @@ impl<T: Scalar> Shard<T> {
         outputs: Option<Writer<'_, T>>,
         parts: &mut InParts<'_, T>,
     ) -> Sums {
+        let layout = self.program.layout();
+        let tables = layout.dense_len()..layout.trainable_len();
+        // They would be the first to be told of, and are the last to be whole.
+        let has_whole_tables = task.touched.is_empty() && !tables.is_empty();
+        match write {
+            Write::Assign if has_whole_tables => gradients[tables].fill(T::zero()),
+            Write::Assign => touched::clear(task.touched, gradients),
+            Write::Add => {}
+        }
         let mut sums = Sums::default();
         let mut write = write;
         for rows in self.blocks(task.rows.clone()) {
-            let parts = (rows.end == task.rows.end).then_some(&mut *parts);
+            let parts = (rows.end == task.rows.end && !has_whole_tables).then_some(&mut *parts);
             sums.add(self.block_gradient(task, rows, gradients, write, outputs, parts));
             write = Write::Add;
+        }
+        if has_whole_tables {
+            (parts.whole)(0..parts.end, &mut gradients[..parts.end]);
         }
         sums
     }
@@ -135,7 +147,7 @@ impl<T: Scalar> Shard<T> {
             Some(InParts { least, whole, .. }) => {
                 program.backward_in_parts(&train, workspace, gradients, write, *least, whole);
             }
-            None => program.backward(&train, workspace, gradients, write),
+            None => program.backward_by_rows(&train, workspace, gradients, write),
         });
         sums
     }

@@ -2,6 +2,7 @@ use std::ops::Range;
 
 use tidemill_autograd::tensor::{Key, Scalar};
 use tidemill_data::Batch;
+use tidemill_optim::TableRows;
 
 use crate::{Binding, Timeline};
 
@@ -19,6 +20,9 @@ pub struct Task<'a, T> {
     pub rows: Range<usize>,
     /// The rows of the batch among those that were read.
     pub read: ReadRows<'a>,
+    /// The rows of tables that they read, in the order of the arena: the others' gradients are not looked at. No table,
+    /// where every step updates all parameters.
+    pub touched: &'a [TableRows],
     /// The step's number, from zero.
     pub step: u64,
     /// What learning rates are multiplied by: for engines that take steps while they compute.
@@ -36,7 +40,19 @@ impl<'a, T: Scalar> Task<'a, T> {
     pub fn new(params: &'a [T], batch: &'a Batch<T>, binding: &'a Binding) -> Self {
         let (rows, key) = (0..batch.rows(), Key::new(0));
         let read = ReadRows { count: rows.len(), kept: None };
-        Self { params, batch, binding, rows, read, step: 0, learning_rate_factor: 1.0, key, keys: key, timeline: None }
+        Self {
+            params,
+            batch,
+            binding,
+            rows,
+            read,
+            touched: &[],
+            step: 0,
+            learning_rate_factor: 1.0,
+            key,
+            keys: key,
+            timeline: None,
+        }
     }
 }
 

@@ -19,6 +19,8 @@ impl<T: Scalar> Session<'_, T> {
             return Err(Error::setting("source", "it has no rows, and endless training was asked for"));
         }
         self.read = 0;
+        let trained = self.trainer.program().layout().trainable_len();
+        self.trainer.optimizer().catch_up(&mut self.state.params[..trained], &mut self.state.optimizer);
         finite::check(self.trainer, self.state)?;
         let number = self.state.cursor.epoch;
         self.state.cursor = Cursor::start(number + 1);

@@ -24,6 +24,7 @@ use crate::engine::{Outputs, Running};
 use crate::metrics::ScoredHead;
 use crate::rows::{Checked, StepRows, check_in_memory};
 use crate::scores::Scores;
+use crate::touched::Touched;
 use crate::world::World;
 use crate::{Callback, Control, Error, State, Sums, Trainer};
 use clock::{Clock, unless_interrupted};
@@ -101,6 +102,8 @@ pub struct Session<'r, T: Scalar> {
     /// Rows that this rank has read of the epoch, as far as is known.
     read: u64,
     gradients: Arena<T>,
+    /// The rows of tables that the step at hand reads.
+    touched: Touched<T>,
     outputs: Outputs<T>,
     scores: Scores<T>,
     /// What each of the state's metrics scores.
@@ -214,6 +217,7 @@ impl<'r, T: Scalar> Session<'r, T> {
             read: if world.size_of_own_rows() == 1 { state.epoch.rows } else { 0 },
             last_epoch: state.epoch,
             gradients: Arena::zeros(program.gradient_len()),
+            touched: Touched::new(program, trainer.optimizer(), plan.batch_size, world.size),
             checked,
             most,
             stops: there.is_none(),

@@ -55,8 +55,17 @@ impl<T: Scalar> Session<'_, T> {
         if rows.is_empty() {
             return Sums::default();
         }
-        let task = self.world.task(self.trainer, self.state, step, &self.binding, rows);
-        self.engine.evaluate(&task, &mut self.outputs)
+        let (trained, optimizer) = (self.trainer.program().layout().trainable_len(), self.trainer.optimizer());
+        if optimizer.catches_up() {
+            self.touched.find(&self.binding, step.batch(), rows.clone());
+            self.touched.preview(optimizer, &mut self.state.params[..trained], &self.state.optimizer);
+        }
+        let task = self.world.task(self.trainer, self.state, step, (&self.binding, &[]), rows);
+        let sums = self.engine.evaluate(&task, &mut self.outputs);
+        if optimizer.catches_up() {
+            self.touched.end_preview(&mut self.state.params[..trained]);
+        }
+        sums
     }
 
     /// Keeps what this rank has predicted until it is given to all.

@@ -4,7 +4,7 @@ use tidemill_autograd::Write;
 use tidemill_autograd::tensor::Scalar;
 use tidemill_collective::Values;
 use tidemill_data::Batch as Rows;
-use tidemill_optim::UpdateStep;
+use tidemill_optim::{Alone, UpdateStep};
 
 use super::cause::cause;
 use super::{Of, Session};
@@ -15,7 +15,7 @@ use crate::ranks::{self, StepAllReduce};
 use crate::rows::{Checked, StepRows};
 use crate::sync::{LocalRound, weighted_mean};
 use crate::timeline::{Activity, timed};
-use crate::{Error, Sums};
+use crate::{Error, State, Sums};
 
 /// What came of a call that trains.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -167,8 +167,8 @@ impl<T: Scalar> Session<'_, T> {
         }
         let first = self.round.first;
         if apart.is_none() && (stops || sums.weight == 0.0) {
-            let trained = self.trainer.program().layout().trainable_len();
-            self.engine.cancel(&mut self.gradients[..trained]).map_err(Error::lost(first))?;
+            let agreed = self.trainer.agreed_len();
+            self.engine.cancel(&mut self.gradients[..agreed]).map_err(Error::lost(first))?;
         }
         match apart {
             None if stops => return Ok((Outcome::Stopped, false)),
@@ -229,6 +229,8 @@ impl<T: Scalar> Session<'_, T> {
         let taken = ranks::largest(ranks.collective, self.state.step - first).map_err(&lost)?;
         self.state.step = first + taken;
         let layout = self.trainer.program().layout();
+        // Ranks that have taken other steps have left other rows behind.
+        self.trainer.optimizer().catch_up(&mut self.state.params[..layout.trainable_len()], &mut self.state.optimizer);
         let (params, rest) = self.state.params.split_at_mut(layout.trainable_len());
         let (_frozen, buffers) = rest.split_at_mut(rest.len() - layout.buffer_len());
         timed(self.trainer.declared_timeline(), Activity::Sum, || {
@@ -253,7 +255,14 @@ impl<T: Scalar> Session<'_, T> {
         if tests {
             self.outputs.resize(self.rows[of as usize].batch().rows(), Need::Target);
         }
-        let task = self.world.task(self.trainer, self.state, &self.rows[of as usize], &self.binding, rows.clone());
+        self.touched.find(&self.binding, self.rows[of as usize].batch(), rows.clone());
+        let (trained, optimizer) = (self.trainer.program().layout().trainable_len(), self.trainer.optimizer());
+        if optimizer.catches_up() {
+            let State { params, optimizer: memory, .. } = &mut *self.state;
+            optimizer.catch_up_rows(self.touched.rows(), &mut params[..trained], memory, &mut Alone);
+        }
+        let reads = (&self.binding, self.touched.rows());
+        let task = self.world.task(self.trainer, self.state, &self.rows[of as usize], reads, rows.clone());
         let outputs = tests.then_some(&mut self.outputs);
         let sums = self.engine.gradient(&task, &mut self.gradients, Write::Assign, outputs);
         if sums.loss.is_finite() { Ok(sums) } else { Err(self.non_finite(of, rows, sums.loss)) }
@@ -294,6 +303,15 @@ impl<T: Scalar> Session<'_, T> {
         if let Some(ranks) = self.engine.ranks().filter(|_| what == Agreed::All && !updates.is_empty()) {
             timed(timeline, Activity::Sum, || ranks.collective.sum(Values::of(updates))).map_err(&lost)?;
         }
+        if what == Agreed::All && !self.touched.rows().is_empty() {
+            self.engine.reduce(gradients, self.touched.rows());
+            if let Some(ranks) = self.engine.ranks() {
+                let summed =
+                    timed(timeline, Activity::Sum, || self.touched.sum_over_ranks(ranks.collective, gradients));
+                summed.map_err(&lost)?;
+            }
+        }
+        let gradients = &mut gradients[..self.trainer.agreed_len()];
         self.engine.agree(gradients, &AgreeStep { number: self.state.step, timeline }).map_err(&lost)
     }
 
@@ -311,12 +329,13 @@ impl<T: Scalar> Session<'_, T> {
             params: &mut state.params[..trained],
             gradients: &mut self.gradients[..trained],
             optimizer: &mut state.optimizer,
+            touched: self.touched.rows(),
             timeline,
         };
         let (engine, optimizer) = (&mut self.engine, self.trainer.optimizer());
         let updated = timed(timeline, Activity::Update, || engine.update(optimizer, at, scale, arenas));
         self.is_sharded |= updated.memory == OptimizerMemory::OwnShare;
-        if let Err(lost) = engine.share(&mut state.params[..trained], timeline) {
+        if let Err(lost) = engine.share(&mut state.params[..self.trainer.agreed_len()], timeline) {
             state.extensions.incomplete = Some(LOST);
             return Err(Error::StateLost { step, source: Box::new(lost) });
         }
@@ -347,8 +366,13 @@ impl<T: Scalar> Session<'_, T> {
             Some(found) => (found.step, found.row, found.loss),
             None => {
                 self.outputs.resize(self.rows[of as usize].batch().rows(), Need::Target);
-                let task =
-                    self.world.task(self.trainer, self.state, &self.rows[of as usize], &self.binding, rows.clone());
+                let task = self.world.task(
+                    self.trainer,
+                    self.state,
+                    &self.rows[of as usize],
+                    (&self.binding, &[]),
+                    rows.clone(),
+                );
                 self.engine.evaluate(&task, &mut self.outputs);
                 let losses = &self.outputs.losses()[rows.clone()];
                 let found = losses.iter().position(|loss| !loss.is_finite());

@@ -29,6 +29,9 @@ use crate::{Error, RankRows};
 ///
 /// It owns what it remembers between steps, such as what compression has not sent yet, and gives it to be saved.
 ///
+/// Of tables, such as embeddings, ranks add up the rows that a step touches, in rank order and whole, whatever the sync is:
+/// its gradient is that of the other parameters. Only averages of parameters are of all of them.
+///
 /// # Example
 ///
 /// One's own: the sum of the gradients' signs, so that each rank has a vote on where a parameter goes.
@@ -154,7 +157,7 @@ pub(crate) fn weighted_mean<T: Scalar>(
 /// The run that a [`GradientSync`] is made ready for.
 #[derive(Clone, Copy, Debug)]
 pub struct SyncRun<'a> {
-    /// The parameters that are trained.
+    /// The parameters whose gradients ranks agree on: those that are trained, but for tables whose rows are summed apart.
     pub layout: &'a Layout,
     /// This rank.
     pub rank: usize,

@@ -214,7 +214,8 @@ fn settings_that_cannot_be() {
 
     let of = |wrap: Wrap| {
         let engine = wrap(Distributed::new(Threads::world(1).remove(0), Serial));
-        engine.start(&program::<f64>(0.0), 8).err().unwrap().to_string()
+        let mut started = engine.start(&program::<f64>(0.0), 8).unwrap();
+        started.prepare(trainer(0.0).optimizer()).unwrap_err().to_string()
     };
     assert!(
         of(|engine| engine.sync(Box::new(Compress::new(Compression::TopK(0.0)))))

@@ -19,6 +19,7 @@ mod same_steps;
 mod session;
 mod streams;
 mod sums;
+mod tables;
 mod targets;
 mod timeline;
 mod weightless;

@@ -349,8 +349,8 @@ impl Running<f64> for FaultyRun {
     }
 
     fn update(&mut self, optimizer: &Optimizer<f64>, step: UpdateStep, scale: f64, arenas: Arenas<'_, f64>) -> Updated {
-        let Arenas { params, gradients, optimizer: memory, timeline } = arenas;
-        let inner = Arenas { params: &mut *params, gradients, optimizer: memory, timeline };
+        let Arenas { params, gradients, optimizer: memory, touched, timeline } = arenas;
+        let inner = Arenas { params: &mut *params, gradients, optimizer: memory, touched, timeline };
         let updated = self.0.update(optimizer, step, scale, inner);
         if self.1 && step.number == 5 {
             params[3] = f64::from_bits(params[3].to_bits() ^ 1);

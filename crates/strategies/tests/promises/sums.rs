@@ -73,10 +73,10 @@ fn check_calls(engine: &dyn Engine<f64>) {
             let write = if i == 0 { Write::Assign } else { Write::Add };
             running.gradient(&task(rows[0]..rows[1]), &mut gradients, write, None::<&mut Outputs<f64>>);
             if reduce_each {
-                running.reduce(&mut gradients);
+                running.reduce(&mut gradients, &[]);
             }
         }
-        running.reduce(&mut gradients);
+        running.reduce(&mut gradients, &[]);
         gradients
     };
     let want = run(&Serial, &[0, 20], false);
