@@ -68,7 +68,7 @@ impl Stepper {
         let Self { params, batch, binding, gradients, optimizer, memory, .. } = self;
         let task = Task { key: Key::new(self.step), ..Task::new(params, batch, binding) };
         let sums = self.running.gradient(&task, gradients, Write::Assign, None);
-        let arenas = Arenas { params, gradients, optimizer: memory, timeline: None };
+        let arenas = Arenas { params, gradients, optimizer: memory, touched: &[], timeline: None };
         self.running.update(optimizer, self.step.into(), (1.0 / sums.weight) as f32, arenas);
         self.step += 1;
     }
