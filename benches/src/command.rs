@@ -99,7 +99,11 @@ fn compare_all(figures: Vec<Figure>, peers: &Peers, rounds: usize, apart: &Apart
     let (mut named, mut lines, mut runs) = (Vec::new(), Vec::new(), Vec::new());
     for figure in &figures {
         let found = compare(figure, peers, rounds, |figure| apart.take(figure))?;
-        lines.push(found.line(figure.workload(), figure.mode().map(|mode| mode.name()), figure.threads()));
+        let mut line = found.line(figure.workload(), figure.mode().map(|mode| mode.name()), figure.threads());
+        if let Some(categories) = figure.categories() {
+            line["categories"] = categories.into();
+        }
+        lines.push(line);
         runs.extend(found.ours.lines.iter().chain(found.rivals.iter().flat_map(|rival| &rival.runs.lines)).cloned());
         named.push((figure.name(), figure.threads(), found));
     }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::found::counted;
-use crate::{Found, Model, OneByOne, Setup, Streaming, Workload, higgs};
+use crate::{Found, Model, OneByOne, Setup, Streaming, Workload, clicks, higgs};
 
 /// Where rows come from, or what is done with them, in workloads that know several ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -122,10 +122,19 @@ impl Figure {
         }
     }
 
-    /// Rows of a pass, where no file and no workload says so.
+    /// Categories of each column, where there are such columns.
+    pub fn categories(&self) -> Option<u32> {
+        match self {
+            Self::Epochs(workload, _) => workload.model.categories(),
+            Self::OneByOne(_) | Self::Stream(_) | Self::Write(..) => None,
+        }
+    }
+
+    /// Rows of a pass, where an option and no file says so.
     pub fn rows(&self) -> Option<usize> {
         match self {
             Self::OneByOne(workload) if workload.file.is_none() => Some(workload.rows),
+            Self::Epochs(workload, _) if workload.model.categories().is_some() => Some(workload.rows),
             _ => None,
         }
     }
@@ -154,8 +163,16 @@ impl Figure {
         self
     }
 
-    /// What it is called: `mlp`, `mlp 2 ranks`, `stream memory`.
+    /// What it is called: `mlp`, `mlp 2 ranks`, `stream memory`, `ctr 26x1000`.
     pub fn name(&self) -> String {
+        match self.categories() {
+            Some(categories) => format!("{} {}x{categories}", self.task(), clicks::COLUMNS),
+            None => self.task(),
+        }
+    }
+
+    /// The same without its size, where that is an option.
+    pub fn task(&self) -> String {
         if self.ranks() > 1 {
             return format!("{} {}", self.workload(), counted(self.ranks(), "rank"));
         }
@@ -246,6 +263,9 @@ impl Words {
                 let dims: Vec<String> = dims.iter().map(usize::to_string).collect();
                 self.option("--dims", dims.join(",")).option("--loss", workload.goal.name());
                 self.option("--batch", workload.batch_size).option("--rows", workload.rows)
+            }
+            Model::Tables { categories } => {
+                self.word(&workload.name).option("--categories", categories).option("--rows", workload.rows)
             }
             _ => self.word(&workload.name),
         }

@@ -19,6 +19,9 @@ pub struct Found {
     /// Processes, where there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ranks: Option<usize>,
+    /// Categories of each column, where there are such columns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub categories: Option<u32>,
     /// Of repeated passes.
     #[serde(flatten)]
     pub repeated: Option<Repeated>,

@@ -7,11 +7,14 @@
 //! | `mlp` | 784-512-512-10 | softmax cross-entropy | 128 | 12,800 |
 //! | `wide` | 28-256-256-1 | binary cross-entropy | 1024 | 102,400 |
 //! | `cnn` | 1×28×28, conv 3×3 (16), pool 2, conv 3×3 (32), pool 2, 10 | softmax cross-entropy | 64 | 3,200 |
+//! | `ctr` | 13 numbers, 26 categories of 100,000 each with vectors of width 8; 64-32-1 | binary cross-entropy | 1024 | 200,000 |
 //! | `online1` | 28-1 | binary cross-entropy | 1 | 400,000 |
 //! | `stream` | that of `wide` | | 1024 | 2,200,000 |
 //!
 //! All are in `f32`, with ReLU between layers, trained by Adam on minibatches in order. `online1` is logistic regression
 //! by plain gradient descent, one row at a time, each predicted before it is learned; from memory and from Parquet.
+//! `ctr` has rows in the shape of click logs: categories follow Zipf's law with the exponent 1.2, in columns of as many
+//! categories as `--categories` says.
 //! `stream` is one pass over a Parquet file in the shape of the HIGGS data set, within a byte budget, to be held against
 //! the same pass over rows in memory, and against decoding alone.
 //!
@@ -22,6 +25,7 @@
 
 mod answer;
 mod apart;
+mod clicks;
 mod command;
 mod comparison;
 mod engine;

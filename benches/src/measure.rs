@@ -55,7 +55,7 @@ impl Setup {
         let (rows, steps) = (workload.rows * self.epochs, workload.steps() * self.epochs);
         let found = Found::of_times(&workload.name, self.threads, rows, steps, clock);
         let ranks = (self.ranks > 1).then_some(self.ranks);
-        Ok((rank == 0).then_some(Found { ranks, ..found }))
+        Ok((rank == 0).then_some(Found { ranks, categories: workload.model.categories(), ..found }))
     }
 
     /// Whether this can be done, before anything is built.

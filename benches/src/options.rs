@@ -7,13 +7,14 @@ use crate::{Figure, Goal, Mode, Model, OneByOne, Setup, Streaming, Workload};
 
 /// Measures training throughput, and compares it with other frameworks.
 ///
-/// Workloads: seed (10-10-1), mlp (784-512-512-10), wide (28-256-256-1) and cnn (two convolutions of images of 28x28), in
-/// epochs over rows in memory, after one to warm up; online1 (28-1, one row at a time); stream (28-256-256-1, one pass over a Parquet file with the columns label
+/// Workloads: seed (10-10-1), mlp (784-512-512-10), wide (28-256-256-1), cnn (two convolutions of images of 28x28) and ctr
+/// (13 numbers, and 26 categories with a vector of width 8 each; 64-32-1), in epochs over rows in memory, after one to warm
+/// up; online1 (28-1, one row at a time); stream (28-256-256-1, one pass over a Parquet file with the columns label
 /// and f00 to f27). All that lie in memory unless one is named; or any dense model with --dims.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "cargo xtask bench")]
 pub struct Options {
-    /// seed, mlp, wide, cnn, online1, stream
+    /// seed, mlp, wide, cnn, ctr, online1, stream
     #[arg(value_name = "WORKLOAD")]
     pub workloads: Vec<String>,
     /// A model of one's own instead: inputs, then the outputs of each layer
@@ -25,9 +26,13 @@ pub struct Options {
     /// With --dims: what the outputs are compared with
     #[arg(long)]
     pub loss: Option<Goal>,
-    /// With --dims: rows of an epoch, 100 batches unless given. online1, stream: rows where there is no --file
+    /// With --dims: rows of an epoch, 100 batches unless given. ctr: rows of an epoch. online1, stream: rows where there is
+    /// no --file
     #[arg(long)]
     pub rows: Option<usize>,
+    /// ctr: categories of each column, 100000 unless given; several numbers make a table
+    #[arg(long, value_delimiter = ',', value_name = "N,..")]
+    pub categories: Vec<u32>,
     /// Threads to train on; several numbers make a table
     #[arg(long, value_delimiter = ',', default_value = "1", value_name = "N,..")]
     pub threads: Vec<usize>,
@@ -81,6 +86,9 @@ pub struct Options {
     #[arg(long)]
     pub json: bool,
 }
+
+/// The workload whose size is an option.
+const CTR: &str = "ctr";
 
 /// The workloads that are no epochs over rows in memory.
 const ONLINE1: &str = "online1";
@@ -155,14 +163,15 @@ impl Options {
         let streams = names.contains(&STREAM);
         let files = streams || names.contains(&ONLINE1);
         let epochs = self.dims.is_some() || names.iter().any(|&name| ![STREAM, ONLINE1].contains(&name));
-        let own = self.dims.is_some();
+        let (own, tables) = (self.dims.is_some(), names.contains(&CTR));
         let meant = |given: bool, here: bool, option: &str, whose: &str| {
             ensure!(!given || here, "{option} goes with {whose}, not with {}", if own { "--dims" } else { &all });
             Ok(())
         };
         meant(self.batch.is_some(), own, "--batch", "--dims")?;
         meant(self.loss.is_some(), own, "--loss", "--dims")?;
-        meant(self.rows.is_some(), own || files, "--rows", "--dims, online1 and stream")?;
+        meant(self.rows.is_some(), own || tables || files, "--rows", "--dims, ctr, online1 and stream")?;
+        meant(!self.categories.is_empty(), tables, "--categories", "ctr")?;
         meant(self.file.is_some(), files, "--file", "online1 and stream")?;
         meant(self.keep.is_some(), files, "--keep", "online1 and stream")?;
         meant(!self.mode.is_empty(), files, "--mode", "online1 and stream")?;
@@ -209,6 +218,13 @@ impl Options {
                     ([Mode::Write], Some(path)) => vec![Figure::Write(path.clone(), rows)],
                     (modes, _) => modes.iter().map(|&mode| Figure::Stream(one(mode))).collect(),
                 }
+            }
+            CTR => {
+                let setup = self.setup(threads, ranks);
+                let one = |categories| Ok(Figure::Epochs(Workload::ctr(categories, self.rows)?, setup));
+                let asked = self.categories.iter().copied().map(Some);
+                let usual = self.categories.is_empty().then_some(None);
+                asked.chain(usual).map(one).collect::<Result<_>>()?
             }
             name => vec![Figure::Epochs(name.parse()?, self.setup(threads, ranks))],
         })

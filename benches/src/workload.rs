@@ -10,7 +10,7 @@ use tidemill::tensor::ndarray::Array2;
 use tidemill::tensor::ndarray_rand::rand::Rng;
 use tidemill::tensor::ndarray_rand::rand_distr::StandardNormal;
 
-use crate::Model;
+use crate::{Model, clicks};
 
 /// What a model is trained on, and by which loss.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ struct Named {
     rows: usize,
 }
 
-const NAMED: [Named; 4] = [
+const NAMED: [Named; 5] = [
     Named { name: "seed", model: || Model::Dense(vec![10, 10, 1]), goal: Goal::Bce, batch_size: 32, rows: 100_000 },
     Named {
         name: "mlp",
@@ -75,6 +75,13 @@ const NAMED: [Named; 4] = [
         rows: 102_400,
     },
     Named { name: "cnn", model: || Model::Convolutional { classes: 10 }, goal: Goal::Ce, batch_size: 64, rows: 3_200 },
+    Named {
+        name: "ctr",
+        model: || Model::Tables { categories: 100_000 },
+        goal: Goal::Bce,
+        batch_size: 1024,
+        rows: 200_000,
+    },
 ];
 
 impl FromStr for Workload {
@@ -103,6 +110,17 @@ impl Workload {
         Ok(Self { name, model, goal, batch_size, rows: rows - rows % batch_size })
     }
 
+    /// `ctr` with other numbers of categories a column, or of rows.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn ctr(categories: Option<u32>, rows: Option<usize>) -> Result<Self> {
+        let Self { name, model, goal, batch_size, rows: usual } = "ctr".parse()?;
+        let model = categories.map_or(Ok(model), Model::tables)?;
+        Self::new(name, model, goal, batch_size, rows.unwrap_or(usual))
+    }
+
     /// The names that there are.
     pub fn names() -> Vec<&'static str> {
         NAMED.iter().map(|named| named.name).collect()
@@ -114,10 +132,8 @@ impl Workload {
     ///
     /// Those of the graph.
     pub fn program(&self) -> Result<Program<f32>, Error> {
-        let model = self.model.layers();
         Program::build(|graph| {
-            let x = graph.input("x", &self.model.input())?;
-            let y = model.apply(graph, x)?;
+            let y = self.model.record(graph)?;
             match self.goal {
                 Goal::Ce => SoftmaxCrossEntropy::new().apply(graph, y),
                 Goal::Bce => BinaryCrossEntropyWithLogits::new().apply(graph, y),
@@ -127,12 +143,15 @@ impl Workload {
     }
 
     /// Standard normal features; targets are classes at random, or else tell (the sign of) the sum of the first two
-    /// features.
+    /// features. A model with categories has rows in the shape of click logs.
     ///
     /// # Errors
     ///
     /// Those of the source.
     pub fn source(&self) -> Result<MemorySource<f32>, tidemill::data::Error> {
+        if let Some(categories) = self.model.categories() {
+            return clicks::memory(self.rows, categories);
+        }
         let (inputs, outputs) = (self.model.input().iter().product(), self.model.outputs());
         let mut rng = Key::new(0).rng();
         let x: Vec<f32> = (0..self.rows * inputs).map(|_| rng.sample(StandardNormal)).collect();
@@ -178,13 +197,14 @@ mod tests {
         check_parameters("mlp", (784 + 1) * 512 + (512 + 1) * 512 + (512 + 1) * 10);
         check_parameters("wide", (28 + 1) * 256 + (256 + 1) * 256 + (256 + 1));
         check_parameters("cnn", (9 + 1) * 16 + (16 * 9 + 1) * 32 + (32 * 5 * 5 + 1) * 10);
+        check_parameters("ctr", 26 * 100_000 * 8 + (13 + 26 * 8 + 1) * 64 + (64 + 1) * 32 + (32 + 1));
     }
 
     #[test]
     fn an_unknown_name_is_answered_with_those_that_exist() {
         for name in ["resnet", "stream", "Seed", ""] {
             let error = name.parse::<Workload>().unwrap_err().to_string();
-            assert_eq!(error, format!("no model is named {name:?}, only seed, mlp, wide, cnn"));
+            assert_eq!(error, format!("no model is named {name:?}, only seed, mlp, wide, cnn, ctr"));
         }
     }
 
@@ -206,12 +226,39 @@ mod tests {
         assert!(error(&[3, 1], Goal::Ce, 1, 1).contains("2 outputs or more"));
         assert!(error(&[3, 1], Goal::Bce, 0, 1).contains("batch: 0 rows"));
         assert_eq!(error(&[3, 1], Goal::Bce, 8, 7), "rows: 7 do not fill one batch of 8");
+        assert!(Workload::ctr(Some(0), None).unwrap_err().to_string().starts_with("categories: 0"));
+    }
+
+    #[test]
+    fn ctr_is_as_large_as_it_is_asked_to_be() {
+        let names = |categories, rows| Workload::ctr(categories, rows).unwrap().to_string();
+        assert_eq!(names(None, None), "ctr (13 numbers, 26 x 100000 categories, 64-32-1, batch 1024, 199680 rows)");
+        assert_eq!(
+            names(Some(50), Some(3_000)),
+            "ctr (13 numbers, 26 x 50 categories, 64-32-1, batch 1024, 2048 rows)"
+        );
+    }
+
+    #[test]
+    fn what_is_clicked_can_be_learned() {
+        let workload = Workload::new("own".into(), Model::Tables { categories: 20 }, Goal::Bce, 64, 6_400).unwrap();
+        let trainer = Trainer::new(workload.program().unwrap(), crate::measure::optimizer()).unwrap();
+        let (mut state, mut source) = (trainer.start(0), workload.source().unwrap());
+        let mut loss = |params: &[f32]| {
+            tidemill::strategies::evaluate(trainer.program(), params, &mut source, &mut Metrics::new()).unwrap().loss()
+        };
+        let before = loss(&state.params);
+        let strategy = Online::new().batch_size(workload.batch_size);
+        trainer.run(&strategy, &mut state, &mut workload.source().unwrap(), &mut ()).unwrap();
+        let after = loss(&state.params);
+        assert!(after < before - 0.05, "{before}, then {after}");
     }
 
     #[test]
     fn sources_feed_their_programs() {
+        let others = [(Model::Convolutional { classes: 3 }, Goal::Ce), (Model::Tables { categories: 5 }, Goal::Bce)];
         let dense = [Goal::Ce, Goal::Bce, Goal::Mse].map(|goal| (Model::Dense(vec![1, 4, 2]), goal));
-        for (model, goal) in dense.into_iter().chain([(Model::Convolutional { classes: 3 }, Goal::Ce)]) {
+        for (model, goal) in dense.into_iter().chain(others) {
             let workload = Workload::new("own".into(), model, goal, 8, 16).unwrap();
             let program = std::sync::Arc::new(workload.program().unwrap());
             let params = program.layout().initialize(Key::new(1));

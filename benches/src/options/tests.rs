@@ -25,7 +25,9 @@ fn names_and_options_are_understood() {
 
 #[test]
 fn several_numbers_of_threads_and_workloads_make_a_table() {
-    assert_eq!(names(""), ["seed 1", "mlp 1", "wide 1", "cnn 1", "online1 memory 1"]);
+    assert_eq!(names(""), ["seed 1", "mlp 1", "wide 1", "cnn 1", "ctr 26x100000 1", "online1 memory 1"]);
+    assert_eq!(names("ctr cnn --categories 50,70"), ["ctr 26x50 1", "ctr 26x70 1", "cnn 1"]);
+    assert_eq!(names("ctr --ranks 2"), ["ctr 2 ranks 26x100000 1"]);
     assert_eq!(names("seed wide --threads 1,2"), ["seed 1", "seed 2", "wide 1", "wide 2"]);
     assert_eq!(names("online1"), ["online1 memory 1", "online1 parquet 1"]);
     assert_eq!(names("stream --threads 2"), ["stream 2"]);
@@ -33,8 +35,8 @@ fn several_numbers_of_threads_and_workloads_make_a_table() {
         names("stream online1 --mode memory,decode"),
         ["stream memory 1", "stream decode 1", "online1 memory 1"]
     );
-    let compared =
-        ["seed 1", "mlp 1", "wide 1", "cnn 1", "online1 memory 1", "stream 1", "stream memory 1", "stream decode 1"];
+    let memory = ["seed 1", "mlp 1", "wide 1", "cnn 1", "ctr 26x100000 1", "online1 memory 1"];
+    let compared = [&memory[..], &["stream 1", "stream memory 1", "stream decode 1"]].concat();
     assert_eq!(names("--peers python"), compared);
     assert_eq!(names("--peers python mlp --threads 1,2 --rounds 2"), ["mlp 1", "mlp 2"]);
 }
@@ -45,6 +47,7 @@ fn a_figure_is_asked_for_by_its_arguments() {
         "",
         "--dims 50,300,200,5 --batch 200 --loss ce --rows 400 --shards 3",
         "seed --repeats 2 --epochs 3 --threads 2 --shards 4",
+        "ctr --categories 50,70 --rows 3000 --threads 2 --repeats 2",
         "online1 --mode parquet --rows 9",
         "online1 --file some.parquet",
         "stream --mode memory,stream,decode --budget 50000000 --prefetch 0 --threads 2 --shards 3 --decode-threads 2",
@@ -72,10 +75,10 @@ fn a_model_of_ones_own_is_understood() {
 
 #[test]
 fn what_makes_no_sense_is_refused_by_name() {
-    check_error("resnet", "there is no workload \"resnet\", only seed, mlp, wide, cnn, online1, stream");
+    check_error("resnet", "there is no workload \"resnet\", only seed, mlp, wide, cnn, ctr, online1, stream");
     check_error("mlp --dims 3,1", "give one of them");
     check_error("mlp --batch 64", "--batch goes with --dims, not with mlp");
-    check_error("mlp --rows 64", "--rows goes with --dims, online1 and stream, not with mlp");
+    check_error("mlp --rows 64", "--rows goes with --dims, ctr, online1 and stream, not with mlp");
     check_error("--dims 3,1 --batch 4", "--dims needs --batch and --loss");
     check_error("--dims 3,x --batch 4 --loss bce", "'x'");
     check_error("--dims 3,1 --batch 4 --loss hinge", "possible values: ce, bce, mse");
@@ -83,6 +86,8 @@ fn what_makes_no_sense_is_refused_by_name() {
     check_error("seed --threads 0", "threads: 0");
     check_error("seed --threads two", "'two'");
     check_error("seed --threads 1,33", "cannot be cut into 33 shards");
+    check_error("ctr --categories 0", "categories: 0");
+    check_error("ctr --rows 9", "rows: 9 do not fill one batch of 1024");
     check_error("seed --fast", "--fast");
 }
 
@@ -90,6 +95,7 @@ fn what_makes_no_sense_is_refused_by_name() {
 fn options_of_other_workloads_are_refused_by_name() {
     check_error("seed mlp --file rows.parquet", "--file goes with online1 and stream, not with seed, mlp");
     check_error("seed --mode memory", "--mode goes with online1 and stream");
+    check_error("wide --categories 50", "--categories goes with ctr, not with wide");
     check_error("online1 --budget 1000", "--budget goes with stream");
     check_error("seed --decode-threads 2", "--decode-threads goes with stream");
     check_error("stream --decode-threads 0", "decode threads: 0");
