@@ -1,5 +1,5 @@
 """JAX: one compiled scan over all steps of an epoch; one compiled step for a stream, and for convolutions, which are
-many times slower inside of a scan.
+many times slower inside of a scan. ctr is by dense gradients of its tables; optax has no optimizer of sparse ones.
 """
 
 import workloads
@@ -39,8 +39,21 @@ def convolution(parameters, x):
     return dense(head, x.reshape(len(x), -1))
 
 
+def tables_parameters():
+    shape = (workloads.CTR_COLUMNS, task.categories, workloads.CTR_WIDTH)
+    return jax.random.uniform(jax.random.PRNGKey(1), shape, minval=-0.05, maxval=0.05), dense_parameters(workloads.CTR_DIMS)
+
+
+def tables(parameters, inputs):
+    (vectors, head), (x, categories) = parameters, inputs
+    vectors = vectors[jnp.arange(workloads.CTR_COLUMNS), categories]
+    return dense(head, jnp.concatenate([x, vectors.reshape(len(x), -1)], 1))
+
+
 if task.workload == "cnn":
     model, parameters = convolution, convolution_parameters()
+elif task.workload == "ctr":
+    model, parameters = tables, tables_parameters()
 else:
     model, parameters = dense, dense_parameters(task.dims)
 optimizer = optax.adam(1e-3)
@@ -94,10 +107,11 @@ if task.workload == "stream":
     task.report_training(train)
 else:
     rows = task.steps * task.batch
-    x, y = (v[:rows].reshape(task.steps, task.batch, *v.shape[1:]) for v in task.data())
+    found = task.clicks() if task.workload == "ctr" else task.data()
+    *inputs, y = (jnp.asarray(v[:rows].reshape(task.steps, task.batch, *v.shape[1:])) for v in found)
+    x = inputs if len(inputs) > 1 else inputs[0]
     if task.workload == "cnn":
-        x, y = list(map(jnp.asarray, x)), list(map(jnp.asarray, y))
+        x, y = list(x), list(y)
         task.report_epochs(lambda: stepped(x, y))
     else:
-        x, y = jnp.asarray(x), jnp.asarray(y)
         task.report_epochs(lambda: scanned(x, y))

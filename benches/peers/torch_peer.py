@@ -17,6 +17,10 @@ if task.workload == "cnn":
         *(nn.Conv2d(16, 32, 3), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Flatten(), nn.Linear(800, 10)),
     )
+elif task.workload == "ctr":
+    from torch_tables import Tables
+
+    model = Tables(task.categories, sparse=False)
 else:
     layers = [layer for i, o in zip(task.dims, task.dims[1:]) for layer in (nn.Linear(i, o), nn.ReLU())]
     model = nn.Sequential(*layers[:-1])
@@ -24,20 +28,22 @@ loss = F.cross_entropy if task.loss == "ce" else F.binary_cross_entropy_with_log
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
 
 
-def step(x, y):
+def step(*batch):
+    *inputs, y = batch
     optimizer.zero_grad(set_to_none=True)
-    loss(model(x), y).backward()
+    loss(model(*inputs), y).backward()
     optimizer.step()
 
 
 if task.workload == "stream":
     task.report_training(lambda *batch: step(*map(torch.from_numpy, batch)) if batch else None)
 else:
-    x, y = map(torch.from_numpy, task.data())
+    rows = task.clicks() if task.workload == "ctr" else task.data()
+    *inputs, y = map(torch.from_numpy, rows)
     y = y.long() if task.loss == "ce" else y
 
     def epoch():
         for first in range(0, task.steps * task.batch, task.batch):
-            step(x[first : first + task.batch], y[first : first + task.batch])
+            step(*(column[first : first + task.batch] for column in (*inputs, y)))
 
     task.report_epochs(epoch)

@@ -1,6 +1,6 @@
 """What every peer measures: the workloads of the benches crate, and the one line of JSON in which a peer answers.
 
-usage of a peer: PYTHON x_peer.py WORKLOAD [--threads N] [--repeats N] [--mode MODE] [--file FILE] [--rows N] [--ranks N]
+usage of a peer: PYTHON x_peer.py WORKLOAD [--threads N] [--repeats N] [--mode MODE] [--file FILE] [--rows N] [--categories N] [--ranks N]
 
 A peer calls start() before it imports its framework, which may count processors on import.
 """
@@ -17,6 +17,11 @@ EPOCHS = {
     "wide": ([28, 256, 256, 1], "bce", 1024, 102_400),
     "cnn": ([784, 10], "ce", 64, 3_200),
 }
+# ctr: numbers and categories of a row, the width of a category's vector, and the dense layers behind.
+CTR_REALS, CTR_COLUMNS, CTR_WIDTH = 13, 26, 8
+CTR_DIMS = [CTR_REALS + CTR_COLUMNS * CTR_WIDTH, 64, 32, 1]
+CTR_BATCH, CTR_ROWS = 1024, 200_000
+ONLINE_ROWS = 400_000
 STREAM_BATCH = 1024
 STREAM_CHUNK = 65_536
 NAMES = [f"f{i:02d}" for i in range(28)]
@@ -30,7 +35,8 @@ def start(engine):
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--mode")
     parser.add_argument("--file")
-    parser.add_argument("--rows", type=int, default=400_000)
+    parser.add_argument("--rows", type=int)
+    parser.add_argument("--categories", type=int, default=100_000)
     parser.add_argument("--ranks", type=int, default=1)
     task = Task(engine, **vars(parser.parse_args()))
     if hasattr(os, "sched_setaffinity"):
@@ -45,12 +51,16 @@ def start(engine):
 class Task:
     """One thing to measure."""
 
-    def __init__(self, engine, workload, threads, repeats, mode, file, rows, ranks):
+    def __init__(self, engine, workload, threads, repeats, mode, file, rows, categories, ranks):
         self.engine, self.workload, self.threads, self.repeats = engine, workload, threads, repeats
-        self.mode, self.file, self.rows, self.ranks = mode, file, rows, ranks
+        self.mode, self.file, self.rows, self.ranks = mode, file, rows or ONLINE_ROWS, ranks
         if workload in EPOCHS:
             self.dims, self.loss, self.batch, self.rows = EPOCHS[workload]
             self.steps = self.rows // self.batch
+        elif workload == "ctr":
+            self.loss, self.batch, self.categories = "bce", CTR_BATCH, categories
+            self.steps = (rows or CTR_ROWS) // self.batch
+            self.rows = self.steps * self.batch
         elif workload == "stream":
             self.dims, self.loss, self.batch = EPOCHS["wide"][0], "bce", STREAM_BATCH
 
@@ -63,6 +73,19 @@ class Task:
         if self.loss == "ce":
             return x, rng.integers(0, self.dims[-1], self.rows, dtype=np.int32)
         return x, (x[:, :1] + x[:, 1:2] > 0).astype(np.float32)
+
+    def clicks(self):
+        """Rows of ctr: numbers [rows, 13], categories by Zipf's law [rows, 26], and zeros and ones [rows, 1]."""
+        import numpy as np
+
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((self.rows, CTR_REALS), dtype=np.float32)
+        below = np.cumsum(np.arange(1, self.categories + 1) ** -1.2)
+        drawn = rng.random((self.rows, CTR_COLUMNS)) * below[-1]
+        categories = np.minimum(np.searchsorted(below, drawn), self.categories - 1)
+        effects = 0.3 * rng.standard_normal((CTR_COLUMNS, self.categories), dtype=np.float32)
+        score = x[:, 0] + effects[np.arange(CTR_COLUMNS), categories].sum(1) + rng.standard_normal(self.rows)
+        return x, categories, (score > 0).astype(np.float32).reshape(-1, 1)
 
     def arrow_chunks(self):
         """The file's rows, a row group at a time: [rows, 28] features and [rows, 1] labels, copied from Arrow columns."""
@@ -135,6 +158,8 @@ class Task:
         line = dict(engine=self.engine, workload=self.workload)
         if self.mode:
             line["mode"] = self.mode
+        if self.workload == "ctr":
+            line["categories"] = self.categories
         print(json.dumps(line | dict(threads=self.threads) | found), flush=True)
 
 

@@ -15,18 +15,19 @@ struct Peer {
     script: &'static str,
     /// What pip calls the packages that it takes; where one has several names, with `|` between.
     packages: &'static [&'static str],
-    /// The figures that it has too, by [`Figure::name`].
+    /// The figures that it has too, by [`Figure::task`].
     takes: &'static [&'static str],
 }
 
 const EPOCHS: &[&str] = &["seed", "mlp", "wide", "cnn"];
-const EPOCHS_AND_STREAM: &[&str] = &["seed", "mlp", "wide", "cnn", "stream", "stream memory"];
+const EPOCHS_CTR_AND_STREAM: &[&str] = &["seed", "mlp", "wide", "cnn", "ctr", "stream", "stream memory"];
 
 const RANKS: &[&str] = &["seed 2 ranks", "mlp 2 ranks", "wide 2 ranks", "mlp 4 ranks", "wide 4 ranks"];
 
 const PEERS: &[Peer] = &[
-    Peer { name: "jax", script: "jax_peer.py", packages: &["jax", "optax", "pyarrow"], takes: EPOCHS_AND_STREAM },
-    Peer { name: "torch", script: "torch_peer.py", packages: &["torch", "pyarrow"], takes: EPOCHS_AND_STREAM },
+    Peer { name: "jax", script: "jax_peer.py", packages: &["jax", "optax", "pyarrow"], takes: EPOCHS_CTR_AND_STREAM },
+    Peer { name: "torch", script: "torch_peer.py", packages: &["torch", "pyarrow"], takes: EPOCHS_CTR_AND_STREAM },
+    Peer { name: "torch-sparse", script: "torch_sparse_peer.py", packages: &["torch"], takes: &["ctr"] },
     Peer { name: "torch-ddp", script: "torch_ddp_peer.py", packages: &["torch"], takes: RANKS },
     Peer { name: "keras", script: "keras_peer.py", packages: &["keras", "tensorflow|tensorflow-cpu"], takes: EPOCHS },
     Peer {
@@ -93,7 +94,7 @@ impl Peers {
 
     /// The peers of a figure, in the order in which they run; those that lack a package with what they lack.
     pub fn of(&self, figure: &Figure) -> Vec<(&'static str, Option<Trouble>)> {
-        let name = figure.name();
+        let name = figure.task();
         let takes = self.chosen.iter().filter(|peer| peer.takes.contains(&name.as_str()));
         takes.map(|peer| (peer.name, self.lacks(peer))).collect()
     }
@@ -119,6 +120,9 @@ impl Peers {
         }
         if let Some(rows) = figure.rows() {
             command.args(["--rows", &rows.to_string()]);
+        }
+        if let Some(categories) = figure.categories() {
+            command.args(["--categories", &categories.to_string()]);
         }
         match Answer::of(&mut command) {
             Ok(Answer::Figure(line, rate)) => Ok((line, rate)),

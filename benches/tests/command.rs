@@ -93,6 +93,33 @@ fn several_figures_make_a_table_and_a_kept_file_serves_again() {
 }
 
 #[test]
+fn tables_of_several_sizes_are_measured_in_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let python = pretender(folder.path());
+    let small = ["ctr", "--categories", "50,70", "--rows", "3000", "--repeats", "1"];
+    let found = lines(&bench(&[&small[..], &["--json"]].concat()));
+    let sizes: Vec<u64> = found.iter().map(|line| line["categories"].as_u64().unwrap()).collect();
+    assert_eq!(sizes, [50, 70]);
+    assert!(found.iter().all(|line| line["workload"] == "ctr" && line["median"].as_u64() > Some(0)), "{found:?}");
+    let compared = lines(&bench(&[&small[..], &["--peers", &python, "--rounds", "1", "--json"]].concat()));
+    for (line, size) in compared.iter().zip([50, 70]) {
+        let peers: Vec<&str> = line["peers"].as_array().unwrap().iter().filter_map(|p| p["engine"].as_str()).collect();
+        assert_eq!((&line["categories"], peers), (&size.into(), vec!["jax", "torch", "torch-sparse"]));
+    }
+    let asked = fs::read_to_string(format!("{python}.log")).unwrap();
+    for size in [50, 70] {
+        let expected = format!("jax_peer.py ctr --threads 1 --repeats 1 --rows 2048 --categories {size}\n");
+        assert!(asked.contains(&expected), "{expected}: {asked}");
+    }
+    let alone = bench(&["ctr", "--categories", "50", "--rows", "1024", "--repeats", "1"]);
+    let said = String::from_utf8_lossy(&alone.stdout).into_owned();
+    assert!(
+        said.starts_with("ctr (13 numbers, 26 x 50 categories, 64-32-1, batch 1024, 1024 rows), 1 thread\n"),
+        "{said}"
+    );
+}
+
+#[test]
 fn what_fails_apart_is_told() {
     let output = bench(&["online1", "--file", "no-such-file.parquet"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
