@@ -35,7 +35,8 @@ impl Sums {
 /// Everything that changes while a model is trained. Saved and loaded again, training goes on as if it had never
 /// stopped.
 pub struct State<T> {
-    /// The parameters, one arena of the program's layout.
+    /// The parameters, one arena of the program's layout. Within an epoch, rows of tables that decay may be behind:
+    /// [`Trainer::parameters`](crate::Trainer::parameters).
     pub params: Vec<T>,
     /// The optimizer's memory.
     pub optimizer: Vec<T>,
