@@ -44,8 +44,7 @@ impl Chain {
         Self::default()
     }
 
-    /// The optimizer for the parameters of `layout`, which are all trainable and in the order of their places, in
-    /// precision `T`.
+    /// The optimizer for the [trainable](Layout::trainable) parameters of `layout`, in precision `T`.
     ///
     /// # Errors
     ///
@@ -63,7 +62,7 @@ impl Chain {
     ///
     /// As [`build`](Self::build), and when a table is not the whole of a parameter of `layout`.
     pub fn build_with_tables<T: Scalar>(&self, layout: &Layout, tables: &[Table]) -> Result<Optimizer<T>, Error> {
-        plan::optimizer(self, layout, tables)
+        plan::optimizer(self, &layout.trainable(), tables)
     }
 }
 

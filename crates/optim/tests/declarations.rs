@@ -213,3 +213,17 @@ fn unchecked_schedules_do_not_panic() {
         }
     }
 }
+
+/// Tables lie behind what was declared after them.
+#[test]
+fn a_layout_need_not_be_in_the_order_of_its_places() {
+    let mut layout = Layout::new();
+    for name in ["table", "weight"] {
+        layout.push(name, &[2, 2], Initializer::Constant(0.0)).unwrap();
+    }
+    layout.set_table(0);
+    let optimizer = adam(0.5).build::<f64>(&layout).unwrap();
+    let mut parameters = [0.0; 8];
+    optimizer.update(0, 1.0, &mut parameters, &mut [1.0; 8], &mut optimizer.initial_state());
+    assert!(parameters.iter().all(|p| (p + 0.5).abs() < 1e-6), "{parameters:?}");
+}

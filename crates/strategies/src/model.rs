@@ -23,15 +23,20 @@ pub struct Model<T> {
 }
 
 impl<T: Scalar> Model<T> {
-    /// What training has come to.
+    /// What training has come to. Of a state within an epoch, [`Trainer::model`](crate::Trainer::model) also brings rows of
+    /// tables up to date that decay.
     ///
     /// # Panics
     ///
     /// When the state is another program's.
     pub fn new(program: impl Into<Arc<Program<T>>>, state: &State<T>) -> Self {
         let program = program.into();
-        assert_eq!(program.layout().len(), state.params.len(), "parameters of the program");
-        Self { program, params: state.params.clone(), encoder: None, batch_size: None }
+        Self::of(program, state.params.clone())
+    }
+
+    pub(crate) fn of(program: Arc<Program<T>>, params: Vec<T>) -> Self {
+        assert_eq!(program.layout().len(), params.len(), "parameters of the program");
+        Self { program, params, encoder: None, batch_size: None }
     }
 
     /// With the encoder that its inputs go through.

@@ -39,7 +39,8 @@ impl fmt::Display for LoadReport {
 ///
 /// In a pattern, `*` stands for any characters, dots included, and `?` for one. `params` is an arena of the program's
 /// layout, such as [`State::params`](crate::State::params); the optimizer's memory is not touched, so load before the
-/// first step.
+/// first step. In a checkpoint that was saved within an epoch, rows of tables that decay may be behind: save a
+/// [`Trainer::model`](crate::Trainer::model) of it instead.
 ///
 /// # Example
 ///

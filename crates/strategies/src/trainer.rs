@@ -9,7 +9,7 @@ use tidemill_optim::{Chain, Optimizer, Table};
 
 use crate::engine::{Engine, Serial};
 use crate::extension::Extensions;
-use crate::{Callback, Error, Metrics, State, Strategy, Summary, Timeline, checkpoint};
+use crate::{Callback, Error, Metrics, Model, State, Strategy, Summary, Timeline, checkpoint};
 
 /// A model, an optimizer and an engine: all that training needs and that training does not change. What changes is the
 /// [`State`].
@@ -17,7 +17,8 @@ pub struct Trainer<T> {
     program: Arc<Program<T>>,
     chain: Chain,
     optimizer: Arc<Optimizer<T>>,
-    /// Why tables are updated whole, where they are.
+    /// Whether it was asked to update tables whole, and why it does, where it does.
+    wants_whole: bool,
     why_whole: Option<String>,
     engine: Arc<dyn Engine<T>>,
     encoder: Option<Encoder>,
@@ -39,16 +40,24 @@ impl<T: Scalar> Trainer<T> {
             ));
         }
         let chain = optimizer.into();
-        let (optimizer, why_whole) = by_rows(&program, &chain)?;
-        let optimizer = Arc::new(optimizer);
-        Ok(Self { program, chain, optimizer, why_whole, engine: Arc::new(Serial), encoder: None, timeline: None })
+        let (optimizer, why_whole) = bind(&program, &chain, None)?;
+        Ok(Self {
+            program,
+            chain,
+            optimizer: Arc::new(optimizer),
+            wants_whole: false,
+            why_whole,
+            engine: Arc::new(Serial),
+            encoder: None,
+            timeline: None,
+        })
     }
 
     /// Obtains gradients by this engine.
     #[must_use]
     pub fn engine(mut self, engine: impl Engine<T> + 'static) -> Self {
         self.engine = Arc::new(engine);
-        if self.engine.updates_rows() { self } else { self.whole_tables_because("the engine takes steps of its own") }
+        self.bind_again()
     }
 
     /// Updates all rows of tables, such as embeddings, in every step, as PyTorch's dense optimizers do; a step then costs by
@@ -59,16 +68,20 @@ impl<T: Scalar> Trainer<T> {
     /// ([`Optimizer::update_rows`](tidemill_optim::Optimizer::update_rows) has the whole list). Where it cannot for one of
     /// the tables, all are updated whole, and [`why_whole_tables`](Trainer::why_whole_tables) says why.
     #[must_use]
-    pub fn whole_tables(self) -> Self {
-        self.whole_tables_because("it was asked for")
+    pub fn whole_tables(mut self) -> Self {
+        self.wants_whole = true;
+        self.bind_again()
     }
 
-    fn whole_tables_because(mut self, why: &str) -> Self {
-        if !self.optimizer.tables().is_empty() {
-            let optimizer = self.chain.build(&self.program.layout().trainable());
-            self.optimizer = Arc::new(optimizer.expect("the same chain was built before"));
-            self.why_whole = Some(why.into());
-        }
+    /// Has the optimizer update tables as the engine and the settings want it.
+    fn bind_again(mut self) -> Self {
+        let why = match (self.wants_whole, self.engine.updates_rows()) {
+            (true, _) => Some("it was asked for".to_owned()),
+            (false, false) => Some(format!("the engine ({}) does not update rows alone", self.engine.describe())),
+            (false, true) => None,
+        };
+        let (optimizer, why_whole) = bind(&self.program, &self.chain, why).expect("the same chain was built before");
+        (self.optimizer, self.why_whole) = (Arc::new(optimizer), why_whole);
         self
     }
 
@@ -109,6 +122,19 @@ impl<T: Scalar> Trainer<T> {
     pub fn timeline(mut self, timeline: Timeline) -> Self {
         self.timeline = Some(timeline);
         self
+    }
+
+    /// The model that a state's [parameters](Trainer::parameters) make, with the trainer's encoder where it has one.
+    ///
+    /// # Panics
+    ///
+    /// When the state is of another trainer.
+    pub fn model(&self, state: &State<T>) -> Model<T> {
+        let model = Model::of(Arc::clone(&self.program), self.parameters(state).into_owned());
+        match &self.encoder {
+            Some(encoder) => model.with_encoder(encoder.clone()),
+            None => model,
+        }
     }
 
     pub(crate) fn declared_timeline(&self) -> Option<&Timeline> {
@@ -215,15 +241,20 @@ impl<T: Scalar> Trainer<T> {
     }
 }
 
-/// The optimizer of a model's trainable parameters, by rows of its tables where it can do that for all of them; and why not
-/// otherwise.
-fn by_rows<T: Scalar>(program: &Program<T>, chain: &Chain) -> Result<(Optimizer<T>, Option<String>), Error> {
-    let layout = program.layout().trainable();
+/// The optimizer of a model's trainable parameters: by rows of its tables, unless there is a reason not to or it cannot do
+/// that for all of them; and why not.
+fn bind<T: Scalar>(
+    program: &Program<T>,
+    chain: &Chain,
+    why_whole: Option<String>,
+) -> Result<(Optimizer<T>, Option<String>), Error> {
+    let layout = program.layout();
     let table = |table: &tidemill_autograd::Table| Table { range: table.range.clone(), width: table.width };
     let tables: Vec<Table> = program.tables().iter().map(table).collect();
-    let optimizer = chain.build_with_tables(&layout, &tables)?;
-    match tables.iter().find_map(|table| optimizer.why_not_rows(table.range.clone())) {
+    let optimizer = chain.build_with_tables(layout, &tables)?;
+    let cannot = || tables.iter().find_map(|table| optimizer.why_not_rows(table.range.clone())).map(str::to_owned);
+    match why_whole.filter(|_| !tables.is_empty()).or_else(cannot) {
         None => Ok((optimizer, None)),
-        Some(why) => Ok((chain.build(&layout)?, Some(why.to_owned()))),
+        why => Ok((chain.build(layout)?, why)),
     }
 }

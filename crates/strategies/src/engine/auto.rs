@@ -61,4 +61,8 @@ impl<T: Scalar> Engine<T> for Auto {
     fn describe(&self) -> String {
         format!("as many shards as are worth it on up to {} threads", self.threads)
     }
+
+    fn updates_rows(&self) -> bool {
+        true
+    }
 }

@@ -63,6 +63,10 @@ impl<T: Scalar> Engine<T> for DataParallel {
     fn describe(&self) -> String {
         describe(self.shards, self.threads.min(self.shards))
     }
+
+    fn updates_rows(&self) -> bool {
+        true
+    }
 }
 
 fn describe(shards: usize, threads: usize) -> String {

@@ -124,11 +124,6 @@ impl<T: Scalar> Engine<T> for Hogwild {
     fn describe(&self) -> String {
         describe(self.threads, self.rows)
     }
-
-    /// By steps of its own.
-    fn updates_rows(&self) -> bool {
-        false
-    }
 }
 
 fn describe(threads: usize, rows: usize) -> String {

@@ -42,9 +42,10 @@ pub trait Engine<T: Scalar>: Send + Sync {
     /// What was asked for, such as `2 shards on 2 threads`. What runs is told by [`Running::describe`].
     fn describe(&self) -> String;
 
-    /// Whether it updates the rows of tables, such as embeddings, that a step [touches](Task::touched), and no others.
+    /// Whether it can update the rows of tables, such as embeddings, that a step [touches](Task::touched), and no others:
+    /// where [`Arenas::touched`] names tables, the gradients of their other rows are any numbers, and must not be looked at.
     fn updates_rows(&self) -> bool {
-        true
+        false
     }
 
     /// How many ranks take part in a run, each with an engine of its own.

@@ -22,6 +22,10 @@ impl<T: Scalar> Engine<T> for Serial {
     fn describe(&self) -> String {
         "serial".into()
     }
+
+    fn updates_rows(&self) -> bool {
+        true
+    }
 }
 
 /// One thread's program and workspace: what every engine is made of. Rows are computed in blocks whose values and

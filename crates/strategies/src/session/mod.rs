@@ -217,7 +217,7 @@ impl<'r, T: Scalar> Session<'r, T> {
             read: if world.size_of_own_rows() == 1 { state.epoch.rows } else { 0 },
             last_epoch: state.epoch,
             gradients: Arena::zeros(program.gradient_len()),
-            touched: Touched::new(program, trainer.optimizer(), plan.batch_size, world.size),
+            touched: Touched::new(program, trainer.optimizer(), most, world.size),
             checked,
             most,
             stops: there.is_none(),

@@ -145,7 +145,7 @@ fn every_field_is_looked_at() {
         "it has other, which this model and optimizer do not have",
     );
 
-    // A model's file may hold more, and no number that is none.
+    // The file of a model may hold other things beside, but no parameter that is NaN.
     Model::new(trainer.program().clone(), &state).save(&path).unwrap();
     let good = std::fs::read(&path).unwrap();
     std::fs::write(&path, changed(&good, same, |tensors| named(tensors, "dense1.bias").3[..4].copy_from_slice(&nan)))

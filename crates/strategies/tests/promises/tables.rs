@@ -1,14 +1,20 @@
 //! Rows of tables are updated alone, to the result that an update of everything has.
 
-use tidemill_autograd::{Graph, Program, Var, ops};
+use std::sync::Arc;
+
+use tidemill_autograd::{Graph, Program, Var, Write, ops};
 use tidemill_collective::{Collective, Threads};
 use tidemill_data::{MemorySource, SourceExt};
 use tidemill_layers::{Dense, Embedding, Layer};
 use tidemill_losses::{Loss, MeanSquaredError};
-use tidemill_optim::{Chain, Compose, Schedule, adagrad, adam, clip_by_global_norm, l2, momentum, sgd, weight_decay};
+use tidemill_optim::{
+    Chain, Compose, Optimizer, Schedule, UpdateStep, adagrad, adam, clip_by_global_norm, l2, momentum, sgd,
+    weight_decay,
+};
 use tidemill_strategies::{
-    Adasum, AllReduce, Average, Batch, Compress, Compression, Control, DataParallel, Distributed, Event, FastAllReduce,
-    GradientSync, Hogwild, Online, Outcome, Plan, Serial, Session, State, Strategy, Trainer, evaluate, on_event,
+    Adasum, AllReduce, Arenas, Average, Batch, Compress, Compression, Control, DataParallel, Distributed, Engine,
+    Error, Event, FastAllReduce, GradientSync, Hogwild, Online, Outcome, Outputs, Plan, Running, Serial, Session,
+    State, Strategy, Sums, Task, Trainer, Updated, evaluate, on_event,
 };
 
 use crate::model::{bits, close};
@@ -221,6 +227,7 @@ fn rows_are_read_up_to_date() {
                 seen.extend_from_slice(session.predict().values);
                 assert!(matches!(session.train().unwrap(), Outcome::Step(_)));
                 let params = trainer.parameters(session.state());
+                assert!(trainer.model(session.state()).params() == &*params);
                 seen.extend_from_slice(&params);
             }
             session.end_epoch().unwrap();
@@ -244,12 +251,76 @@ fn what_moves_every_row_updates_whole_tables_and_says_why() {
     let why = trainer.why_whole_tables().unwrap();
     assert!(why.contains("words") && why.contains("momentum"), "{why}");
     let hogwild = self::trainer(sgd(0.1)).engine(Hogwild::new(1).rows(4));
-    assert_eq!(hogwild.why_whole_tables(), Some("the engine takes steps of its own"));
+    let why = hogwild.why_whole_tables().unwrap();
+    assert!(why.contains("hogwild, 1 threads with steps of 4 rows"), "{why}");
     close(
         "hogwild",
         &run(&hogwild, &Batch::new(1).batch_size(20), 100),
         &run(&self::trainer(sgd(0.1)), &Batch::new(1).batch_size(4), 100),
     );
+}
+
+#[test]
+fn the_last_engine_counts() {
+    let again = trainer(sgd(0.1)).engine(Hogwild::new(1)).engine(Serial);
+    assert_eq!(again.why_whole_tables(), None);
+    let asked = trainer(sgd(0.1)).whole_tables().engine(Serial);
+    assert_eq!(asked.why_whole_tables(), Some("it was asked for"));
+}
+
+/// An engine of one's own that knows nothing of rows.
+struct Plain;
+
+struct RunningPlain(Box<dyn Running<f64>>);
+
+impl Engine<f64> for Plain {
+    fn start(&self, program: &Arc<Program<f64>>, rows: usize) -> Result<Box<dyn Running<f64>>, Error> {
+        Ok(Box::new(RunningPlain(Serial.start(program, rows)?)))
+    }
+
+    fn describe(&self) -> String {
+        "plain".into()
+    }
+}
+
+impl Running<f64> for RunningPlain {
+    fn describe(&self) -> String {
+        "plain".into()
+    }
+
+    fn gradient(
+        &mut self,
+        task: &Task<'_, f64>,
+        gradients: &mut [f64],
+        write: Write,
+        outputs: Option<&mut Outputs<f64>>,
+    ) -> Sums {
+        self.0.gradient(task, gradients, write, outputs)
+    }
+
+    fn evaluate(&mut self, task: &Task<'_, f64>, outputs: &mut Outputs<f64>) -> Sums {
+        self.0.evaluate(task, outputs)
+    }
+
+    fn update(&mut self, optimizer: &Optimizer<f64>, step: UpdateStep, scale: f64, arenas: Arenas<'_, f64>) -> Updated {
+        optimizer.update(step, scale, arenas.params, arenas.gradients, arenas.optimizer);
+        Updated::default()
+    }
+}
+
+#[test]
+fn an_engine_that_knows_nothing_of_rows_updates_everything() {
+    let strategy = Batch::new(2).batch_size(20);
+    let plain = trainer(sgd(0.1)).engine(Plain);
+    assert!(plain.why_whole_tables().is_some_and(|why| why.contains("plain")));
+    assert!(bits(&run(&plain, &strategy, 155)) == bits(&run(&trainer(sgd(0.1)), &strategy, 155)));
+}
+
+/// Whatever is asked for, a step has no more rows than the source.
+#[test]
+fn a_batch_of_everything_makes_room_for_the_rows_that_there_are() {
+    let all = |rows: usize| run(&trainer(sgd(0.1)), &Batch::new(2).batch_size(rows), 155);
+    assert!(bits(&all(usize::MAX)) == bits(&all(155)));
 }
 
 /// A batch of rows that weigh nothing, and one that is skipped by all, leave no gradient behind.

@@ -87,7 +87,7 @@ impl Convolution {
             image,
             output,
             kernel: window.kernel,
-            // Where there is one place, or one element, it does not matter how far the next would be.
+            // Along a side with one output, the stride means nothing; nor does the dilation where the kernel has one element.
             stride: [0, 1].map(|i| if output[i] == 1 { 1 } else { window.stride[i] }),
             padding: window.padding,
             dilation: [0, 1].map(|i| if window.kernel[i] == 1 { 1 } else { window.dilation[i] }),

@@ -282,7 +282,7 @@ fn a_row_has_the_same_bits_whether_or_not_zeros_are_skipped() {
     let (m, k, n) = if cfg!(miri) { (16, 50, 33) } else { (70, 1100, 200) };
     let b = rough(k, n, 2);
     for of_a in [Layout::Rows, Layout::Columns] {
-        // With so many more rows that have no zeros, nobody looks for any.
+        // Two thirds of these rows have no zeros, so that the product does not look for zeros to skip.
         let mut dense = laid_out::<f32>(3 * m, k, 1, of_a).mapv(|x| 1.0 / (x + 0.3));
         with_zeros(view(&mut dense, of_a).slice_mut(s![..m, ..]), 5);
         let dense = view(&mut dense, of_a);
